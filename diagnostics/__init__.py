@@ -1,0 +1,3 @@
+"""What the model is shown (`conditions`) and, later, what its answers say about how it uses the
+image.
+"""

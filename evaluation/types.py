@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from PIL import Image
 
 Status = Literal["ok", "ambiguous", "none", "error"]
-"""What reading one answer gave: one answer, several that disagree, nothing readable, or a failed sample."""
+"""What reading one answer gave: one answer, several that disagree, nothing readable, or a failed
+sample.
+"""
 
 
 class LazyImage(Protocol):
@@ -18,10 +21,13 @@ class LazyImage(Protocol):
 
     @property
     def identity(self) -> str:
-        """A stable name: two images with equal identity have equal pixels (donors are drawn by it)."""
+        """A stable name: images of equal identity have equal pixels (donors are drawn by it)."""
 
     def load(self) -> Image.Image:
-        """The picture in RGB, transparency composited on white. Raises `OSError` when unreadable."""
+        """The picture in RGB, transparency composited on white.
+
+        Raises `OSError` when unreadable.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +39,28 @@ class Sample:
     text: str  # the question alone
     options: tuple[str, ...]  # candidate answers as text, no letters
     gold: int  # index into options
-    context: str | None = None  # caption, hint or passage: separate, so that it can be dropped or replaced
-    groups: Mapping[str, str] = field(default_factory=dict)  # group kind -> key, for "all right" scores
+    context: str | None = (
+        None  # caption, hint or passage: separate, so that it can be dropped or replaced
+    )
+    groups: Mapping[str, str] = field(
+        default_factory=dict
+    )  # group kind -> key, for "all right" scores
     tags: Mapping[str, str] = field(default_factory=dict)  # slices of the table
     meta: Mapping[str, Any] = field(default_factory=dict)  # original columns worth keeping
 
 
-Condition = Callable[[Sample], Sample]
-"""What the model is shown: a named, frozen `Sample -> Sample`; `real` is the identity."""
+class Condition(Protocol):
+    """What the model is shown: a named view of the samples; `real` is the identity."""
+
+    name: str
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples as shown, in the same order, with the same uid, text, options and gold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What one sample becomes for a model: pictures and the user's text, before the chat template."""
+    """What one sample becomes for a model: pictures and the user's text, no chat template yet."""
 
     uid: str
     images: tuple[Image.Image, ...]
@@ -61,18 +76,28 @@ class CandidateScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisualMass:
+    """Share of attention that rows after the image give to it, per decoder layer, in [0, 1]."""
+
+    before: tuple[float, ...]  # under the learned scores
+    after: tuple[float, ...]  # under the intervention
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """One answer: a line of `predictions.jsonl`. Nothing in it differs between two equal runs."""
 
     uid: str
     condition: str
     raw: str | None  # the generated text; None when candidates were ranked
-    scores: tuple[CandidateScore, ...] | None  # one per option, in option order; None when generated
+    scores: (
+        tuple[CandidateScore, ...] | None
+    )  # one per option, in option order; None when generated
     parsed: int | None  # index of the option that was chosen
     gold: int
     status: Status
     credit: float  # in [0, 1]
-    visual_mass: tuple[float, float] | None  # before and after, in [0, 1]; None where no row saw an image
+    visual_mass: VisualMass | None  # None where no row saw an image
     cells_edited: int  # (layer, head, row, key) cells of this sample that the intervention touched
     groups: Mapping[str, str]
     tags: Mapping[str, str]
@@ -106,6 +131,13 @@ class VLM(Protocol):
         """Checkpoint, revision, dtype, device and processor settings, for the run's record."""
 
 
+class Reading(Protocol):
+    """What was read from an answer."""
+
+    index: int | None  # of the option
+    status: Status
+
+
 class Benchmark(Protocol):
     """Where rows come from, how they are asked, read and scored."""
 
@@ -114,3 +146,24 @@ class Benchmark(Protocol):
 
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
+
+    def prompt(self, sample: Sample) -> str:
+        """The user's text."""
+
+    def candidates(self, sample: Sample) -> Sequence[str]:
+        """The answers to rank, in option order."""
+
+    def choose(self, scores: Sequence[CandidateScore], sample: Sample) -> Reading:
+        """The likeliest candidate. Raises `ValueError` when a score is not a number."""
+
+    def read(self, raw: str, sample: Sample) -> Reading:
+        """The option that a generated answer names."""
+
+    def credit(self, reading: Reading, sample: Sample) -> float:
+        """How right the answer is, in [0, 1]."""
+
+    def score(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+        """Named scores, each with value, low, high and n; one of them is `score`."""
+
+    def export(self, predictions: Sequence[Prediction], folder: Path) -> Sequence[Path]:
+        """Write the predictions in formats of other people."""

@@ -1,6 +1,7 @@
 """How a scene is painted: 64 x 64 pixels, every object inside its own 16 x 16 cell.
 
-Masks are drawn once, eight times larger, and averaged down; a picture is then a few array operations.
+Masks are drawn once, eight times larger, and averaged down; a picture is then a few array
+operations.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def _paint(draw: ImageDraw.ImageDraw, shape: str, c: float, r: float) -> None:
         half = 0.86 * r
         draw.rectangle(_box(c - half, c - half, c + half, c + half), fill=255)
     elif shape == "triangle":
-        draw.polygon([(c, c - r), (c + 0.95 * r, c + 0.8 * r), (c - 0.95 * r, c + 0.8 * r)], fill=255)
+        draw.polygon(
+            [(c, c - r), (c + 0.95 * r, c + 0.8 * r), (c - 0.95 * r, c + 0.8 * r)], fill=255
+        )
     elif shape == "diamond":
         draw.polygon([(c, c - r), (c + 0.75 * r, c), (c, c + r), (c - 0.75 * r, c)], fill=255)
     elif shape == "cross":
@@ -71,7 +74,9 @@ def _paint(draw: ImageDraw.ImageDraw, shape: str, c: float, r: float) -> None:
         lobe = 1.06 * r
         draw.ellipse(_box(c - r, c - 0.85 * r, c - r + lobe, c - 0.85 * r + lobe), fill=255)
         draw.ellipse(_box(c + r - lobe, c - 0.85 * r, c + r, c - 0.85 * r + lobe), fill=255)
-        draw.polygon([(c - 0.95 * r, c - 0.1 * r), (c + 0.95 * r, c - 0.1 * r), (c, c + 0.95 * r)], fill=255)
+        draw.polygon(
+            [(c - 0.95 * r, c - 0.1 * r), (c + 0.95 * r, c - 0.1 * r), (c, c + 0.95 * r)], fill=255
+        )
 
 
 @cache

@@ -1,7 +1,7 @@
 """What is asked about a scene: nine question types, each answered by one of a few words.
 
-Every type is a function `(rng, scene) -> Question | None`; None when the scene does not admit the question.
-Questions never list their options, so a model is asked for the word itself.
+Every type is a function `(rng, scene) -> Question | None`; None when the scene does not admit the
+question. Questions never list their options, so a model is asked for the word itself.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def existence(rng: Random, scene: Scene) -> Question:
     """Is there a star, a red star? Half of the answers are yes."""
     if rng.random() < 0.5:
         thing = rng.choice(scene)
-        phrase, how = (thing.phrase, "attribute") if rng.random() < 0.25 else (thing.shape, "present")
+        phrase, how = (
+            (thing.phrase, "attribute") if rng.random() < 0.25 else (thing.shape, "present")
+        )
         answer = "yes"
     else:
         phrase, how = _absent(rng, scene)
@@ -197,9 +199,7 @@ def _other_colour(rng: Random, thing: Object) -> str:
     return rng.choice([name for name in COLOURS if name != thing.colour])
 
 
-def _captioned(
-    rng: Random, scene: Scene, truthful: float
-) -> tuple[Object, str, bool] | None:
+def _captioned(rng: Random, scene: Scene, truthful: float) -> tuple[Object, str, bool] | None:
     if (thing := _one(rng, scene)) is None:
         return None
     true = rng.random() < truthful
@@ -232,7 +232,7 @@ def override(rng: Random, scene: Scene, truthful: float = 0.0) -> Question | Non
         ),
         options=COLOURS,
         answer=thing.colour,
-        tags={"said": said, "caption": "true" if true else "false"},
+        tags={"caption": "true" if true else "false"},
     )
 
 

@@ -1,8 +1,8 @@
 """What can be in a picture, and how likely it is.
 
-A scene is one to six objects on a 4 x 4 grid. Under the `balanced` law every attribute is uniform and independent.
-Under the `prior` law a shape has a typical colour, number, place and size, so that a model can guess without looking:
-the language priors that the modality-usage tests need.
+A scene is one to six objects on a 4 x 4 grid. Under the `balanced` law every attribute is uniform
+and independent. Under the `prior` law a shape has a typical colour, number, place and size, so that
+a model can guess without looking: the language priors that the modality-usage tests need.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 Axes: B images, T tokens, P patches.
 
-A lesson packs several questions behind one picture: `user + image` is a shared prefix, every question is a block that
-sees the prefix and itself, and positions restart after the image, so a block reads exactly like a prompt of its own.
-Some blocks are text-only: they see no image and their answers follow the `prior` law, which is how the model comes to
-have language priors.
+A lesson packs several questions behind one picture: `user + image` is a shared prefix, every
+question is a block that sees the prefix and itself, and positions restart after the image, so a
+block reads exactly like a prompt of its own. Some blocks are text-only: they see no image and their
+answers follow the `prior` law, which is how the model comes to have language priors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.shapes.drawing import CELL, draw
-from benchmarks.shapes.questions import ASKERS, PLURAL, Asker, Question, caption, override
+from benchmarks.shapes.questions import (
+    ASKERS,
+    KINDS,
+    PLURAL,
+    Asker,
+    Question,
+    caption,
+    override,
+)
 from benchmarks.shapes.world import COLOURS, SHAPES, SIZES, Scene, draw_scene
 from models.tiny.architecture import PATCHES
 from models.tiny.text import END, IMAGE, PAD, PATCH, START
@@ -35,15 +43,28 @@ BLIND: Mapping[str, Asker] = {
     "override": partial(override, truthful=0.9),
     "caption": partial(caption, truthful=0.6),
 }
-# Shares of the question types, before and after the first fifth of the training: one look first, two looks later.
-EARLY = dict(
-    existence=0.18, colour=0.14, count=0.18, where=0.2, relation=0.04, size=0.12,
-    comparison=0.04, caption=0.05, override=0.05,
-)  # fmt: skip
-LATE = dict(
-    existence=0.13, colour=0.07, count=0.16, where=0.12, relation=0.19, size=0.08,
-    comparison=0.13, caption=0.07, override=0.05,
-)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A stretch of the language stage."""
+
+    start: int  # first step
+    shares: Mapping[str, float]  # of the question types
+    probe_weight: float  # of the probe's loss, beside 1 for the answers
+
+
+def _shares(*percent: int) -> dict[str, float]:
+    return {kind: share / 100 for kind, share in zip(KINDS, percent, strict=True)}
+
+
+# First what one look answers, then relations, last counting and comparing: the slow learners.
+# Columns: existence, colour, count, where, relation, size, comparison, caption, override.
+CURRICULUM = (
+    Phase(start=0, shares=_shares(18, 14, 18, 20, 4, 12, 4, 5, 5), probe_weight=0.5),
+    Phase(start=1800, shares=_shares(13, 7, 16, 12, 19, 8, 13, 7, 5), probe_weight=0.5),
+    Phase(start=3200, shares=_shares(14, 6, 28, 4, 7, 4, 27, 6, 4), probe_weight=2.5),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +76,18 @@ class Lesson:
     positions: Tensor  # (B, T)
     visible: Tensor  # (B, 1, T, T) bool: row may attend to column
     targets: Tensor  # (B, T) next token where an answer is predicted, else -100
-    mentions: Tensor  # (M, 2) batch and token index of every noun that names something in the picture
-    facts: Tensor  # (M, 5) number, colour, row, column, size of what it names; -100 where not unique
+    mentions: (
+        Tensor  # (M, 2) batch and token index of every noun that names something in the picture
+    )
+    facts: (
+        Tensor  # (M, 5) number, colour, row, column, size of what it names; -100 where not unique
+    )
 
     def to(self, device: torch.device) -> Lesson:
         """The same batch elsewhere."""
-        return Lesson(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return Lesson(
+            **{field.name: getattr(self, field.name).to(device) for field in fields(self)}
+        )
 
 
 def pictures(scenes: list[Scene], rng: Random) -> Tensor:
@@ -70,7 +97,9 @@ def pictures(scenes: list[Scene], rng: Random) -> Tensor:
 
 
 def patch_facts(scenes: list[Scene]) -> Tensor:
-    """(B, P, 5) shape, colour, size, right half, lower half of the object on each patch; -100 on background."""
+    """(B, P, 5) shape, colour, size, right half, lower half of the object on each patch; -100 on
+    background.
+    """
     side, patches = int(PATCHES**0.5), CELL // PATCH
     facts = np.full((len(scenes), side, side, 5), IGNORED)
     for picture, scene in zip(facts, scenes, strict=True):
@@ -84,6 +113,17 @@ def patch_facts(scenes: list[Scene]) -> Tensor:
                 thing.row >= 2,
             )
     return torch.from_numpy(facts.reshape(len(scenes), PATCHES, 5))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture with its questions, before padding; the lists are filled by `Teacher.pack`."""
+
+    tokens: list[int]
+    positions: list[int]
+    blocks: list[int]  # 0 prefix, k > 0 a question about the picture, k < 0 a text-only one
+    targets: list[int]
+    mentions: list[tuple[int, list[int]]]  # token index of a noun, and the facts it refers to
 
 
 @dataclass(frozen=True)
@@ -125,33 +165,32 @@ class Teacher:
                 _ask(rng, draw_scene(rng, "prior"), BLIND, shares) for _ in range(BLIND_QUESTIONS)
             ]
             rows.append(self.pack(scene, asked, blind))
-        return self._collate(rows, pictures(scenes, rng))
+        return self.collate(rows, pictures(scenes, rng))
 
-    def pack(self, scene: Scene, asked: list[Question], blind: list[Question]) -> _Row:
+    def pack(self, scene: Scene, asked: list[Question], blind: list[Question]) -> Row:
         """One picture with its questions as a row of tokens."""
         user = self.encode(f"{START}user\n")
         closing = self.encode(f"{END}\n{START}assistant\n")
         end = self.word(END)
-        row = _Row(tokens=user + [self.word(IMAGE)] * PATCHES)
-        row.positions = list(range(len(row.tokens)))
-        row.blocks = [0] * len(row.tokens)
-        row.targets = [IGNORED] * len(row.tokens)
-        prefix = len(row.tokens)
+        tokens = user + [self.word(IMAGE)] * PATCHES
+        prefix = len(tokens)
+        row = Row(tokens, list(range(prefix)), [0] * prefix, [IGNORED] * prefix, [])
         for number, question in enumerate(asked + blind, start=1):
             sighted = number <= len(asked)
             opening = self.encode("\n") if sighted else user
             body = opening + self.encode(question.text) + closing
-            answer = self.encode(question.answer) + [end]
+            answer = [*self.encode(question.answer), end]
             start = prefix if sighted else 0
             if sighted:
                 self._ground(row, scene, body)
-            row.tokens += body + answer
-            row.positions += range(start, start + len(body) + len(answer))
-            row.blocks += [number if sighted else -number] * (len(body) + len(answer))
-            row.targets += [IGNORED] * (len(body) - 1) + answer + [IGNORED]
+            length = len(body) + len(answer)
+            row.tokens.extend(body + answer)
+            row.positions.extend(range(start, start + length))
+            row.blocks.extend([number if sighted else -number] * length)
+            row.targets.extend([IGNORED] * (len(body) - 1) + answer + [IGNORED])
         return row
 
-    def _ground(self, row: _Row, scene: Scene, body: list[int]) -> None:
+    def _ground(self, row: Row, scene: Scene, body: list[int]) -> None:
         offset = len(row.tokens)
         for index, token in enumerate(body):
             if (shape := self._nouns.get(token)) is None:
@@ -171,7 +210,8 @@ class Teacher:
                 )
             row.mentions.append((offset + index, facts))
 
-    def _collate(self, rows: list[_Row], pixels: Tensor) -> Lesson:
+    def collate(self, rows: list[Row], pixels: Tensor) -> Lesson:
+        """Pad the rows to one length and build the mask."""
         length = -(-max(len(row.tokens) for row in rows) // 32) * 32
         padding = {"tokens": self.word(PAD), "positions": 0, "blocks": 10**6, "targets": IGNORED}
 
@@ -187,9 +227,7 @@ class Teacher:
         prefix = (blocks[:, None, :] == 0) & (blocks[:, :, None] > 0)
         causal = torch.ones(length, length, dtype=torch.bool).tril()
         mentions = [
-            (index, place, facts)
-            for index, row in enumerate(rows)
-            for place, facts in row.mentions
+            (index, place, facts) for index, row in enumerate(rows) for place, facts in row.mentions
         ]
         return Lesson(
             pixels=pixels,
@@ -200,18 +238,6 @@ class Teacher:
             mentions=torch.tensor([(index, place) for index, place, _ in mentions]),
             facts=torch.tensor([facts for _, _, facts in mentions]),
         )
-
-
-@dataclass
-class _Row:
-    tokens: list[int]
-    positions: list[int] = None  # type: ignore[assignment]
-    blocks: list[int] = None  # type: ignore[assignment]
-    targets: list[int] = None  # type: ignore[assignment]
-    mentions: list[tuple[int, list[int]]] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.mentions = []
 
 
 def _ask(

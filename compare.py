@@ -1,0 +1,26 @@
+"""Compare the finished cells of a study: paired statistics, a table and a figure.
+
+python compare.py study=demo
+"""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from evaluation.commandline import Command
+
+command = Command()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="compare")
+def main(config: DictConfig) -> None:
+    """Read the cells, compare each with its baseline, print and draw."""
+    from evaluation.report.comparison import compare
+
+    with command.job():
+        compare(config.output, config.study, config.baseline)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,30 @@
+"""Run one cell: a model x a benchmark x an intervention.
+
+python evaluate.py                                                      # tiny, shapes, learned
+python evaluate.py model=qwen2_5_vl_7b benchmark=nlvr intervention=uniform
+intervention.layers=middle python evaluate.py -m intervention=learned,uniform,gaussian seed=0,1    #
+one model load, six cells python evaluate.py --help                                               #
+every group and its choices
+"""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from evaluation.commandline import Command
+
+command = Command()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+def main(config: DictConfig) -> None:
+    """Compose the configuration, build the objects, run the cell."""
+    from evaluation.session import run_cell  # torch and transformers: not needed for --help
+
+    with command.job():
+        run_cell(config)
+
+
+if __name__ == "__main__":
+    command.run(main)

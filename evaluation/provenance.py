@@ -1,0 +1,61 @@
+"""Where a result comes from: code, versions, hardware. Written beside every cell."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("solvent", "torch", "transformers", "accelerate", "hydra-core", "omegaconf", "datasets",
+            "wandb", "numpy", "scipy", "pillow")  # fmt: skip
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything a reader needs to reproduce the run, apart from the configuration."""
+    return {
+        "code": _code(),
+        "model": dict(model),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hardware": _hardware(),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _code() -> dict[str, Any]:
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    return {"commit": commit, "uncommitted_changes": None if commit is None else bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+    }

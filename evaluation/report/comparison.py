@@ -1,0 +1,256 @@
+"""The cells of one study side by side: each paired with its baseline, as a table, a CSV and a
+figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.report.figures import COLOURS, STYLE
+from evaluation.report.table import mass, percent
+from evaluation.results import CellFolder
+from evaluation.statistics import PairedDifference, paired_difference
+from evaluation.types import Prediction
+
+Key = tuple[str, ...]
+MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A cell that was read back."""
+
+    metrics: dict[str, Any]
+    predictions: list[Prediction]
+
+    @property
+    def family(self) -> Key:
+        """Cells of one family differ in the intervention only, so they can be paired."""
+        return tuple(str(self.metrics[key]) for key in ("model", "benchmark", "condition"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with what sets it apart from its baseline; None where there is no baseline to pair
+    with.
+    """
+
+    cell: FinishedCell
+    difference: PairedDifference | None
+
+
+def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
+    """Print the table of a study; write `comparison.csv` and one figure per family beside its
+    cells.
+    """
+    folder = Path(output) / study
+    cells = read_cells(folder)
+    rows = pair(cells, baseline)
+    console = Console()
+    for family in sorted({cell.family for cell in cells}):
+        chosen = [row for row in rows if row.cell.family == family]
+        _show(console, family, chosen, baseline)
+        figure = draw_comparison(family, chosen, baseline, folder)
+        console.print(f"figure  [dim]{figure}[/dim]", highlight=False)
+    frame = tabulate(rows)
+    frame.to_csv(folder / "comparison.csv", index=False)
+    console.print(f"table   [dim]{folder / 'comparison.csv'}[/dim]", highlight=False)
+    return frame
+
+
+def read_cells(folder: Path) -> list[FinishedCell]:
+    """All finished cells below a study's folder. Raises `FileNotFoundError` when there is none."""
+    places = sorted(path.parent for path in folder.glob("*/*/*/metrics.json"))
+    if not places:
+        raise FileNotFoundError(
+            f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
+        )
+    return [
+        FinishedCell(CellFolder(place).metrics(), CellFolder(place).predictions())
+        for place in places
+    ]
+
+
+def pair(cells: Sequence[FinishedCell], baseline: str) -> list[Row]:
+    """Each cell with its difference from the baseline cell of its family and sample set."""
+    rows = []
+    for cell in cells:
+        uids = {row.uid for row in cell.predictions}
+        partners = [
+            other
+            for other in cells
+            if other.metrics["intervention"] == baseline
+            and other.family == cell.family
+            and {row.uid for row in other.predictions} == uids
+        ]
+        partners.sort(key=lambda other: other.metrics["seed"] != cell.metrics["seed"])
+        itself = not partners or cell.metrics["intervention"] == baseline
+        difference = (
+            None if itself else paired_difference(cell.predictions, partners[0].predictions)
+        )
+        rows.append(Row(cell, difference))
+    return rows
+
+
+def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line per cell, flat columns."""
+    records = []
+    for row in rows:
+        metrics = row.cell.metrics
+        record = {key: metrics[key] for key in
+                  ("model", "benchmark", "condition", "intervention", "layers", "seed", "chance",
+                   "unparsed", "errors", "cells_edited", "seconds")}  # fmt: skip
+        record |= {f"score_{key}": metrics["score"][key] for key in ("value", "low", "high", "n")}
+        record |= {
+            f"visual_mass_{when}": metrics["visual_mass"][when] for when in ("before", "after")
+        }
+        if row.difference:
+            record |= {f"difference_{key}": value for key, value in asdict(row.difference).items()}
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def _show(console: Console, family: Key, rows: Sequence[Row], baseline: str) -> None:
+    model, benchmark, condition = family
+    table = Table(
+        title=f"{model} on {benchmark}, shown {condition}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("intervention")
+    table.add_column("layers")
+    for name in ("score [95 % interval]", "n", f"minus {baseline}, paired", "p", "unparsed",
+                 "errors", "visual mass before → after"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in rows:
+        metrics, difference = row.cell.metrics, row.difference
+        table.add_row(
+            metrics["intervention"],
+            metrics["layers"] or "",
+            percent(metrics["score"]),
+            f"{metrics['score']['n']:,}",
+            points(difference) if difference else "",
+            f"{difference.p:.2g}" if difference else "",
+            f"{metrics['unparsed']:,}",
+            f"{metrics['errors']:,}",
+            mass(metrics),
+        )
+    console.print(table)
+    chance = rows[0].cell.metrics["chance"]
+    console.print(
+        f"chance {100 * chance:.1f} %; differences in percentage points; p: exact McNemar"
+    )
+
+
+def points(difference: PairedDifference) -> str:
+    """`-12.0 [-15.3, -8.7]` percentage points"""
+    return (
+        f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    )
+
+
+def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Path) -> Path:
+    """Score against what was done: by intervention and layers, and by the visual mass that was
+    left.
+    """
+    model, benchmark, condition = family
+    path = folder / f"comparison-{model}-{benchmark}-{condition}.png"
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(3, 2), sharey=True)
+        _draw_by_layers(axes[0], rows)
+        _draw_by_mass(axes[1], rows)
+        for axis in axes:
+            _draw_references(axis, rows, baseline)
+        axes[0].set(ylabel="score, with 95 % interval", ylim=(0, 1.02))
+        figure.suptitle(
+            f"{model} on {benchmark}, shown {condition}", x=0.01, ha="left", weight="bold"
+        )
+        figure.tight_layout()
+        figure.savefig(path)
+        plt.close(figure)
+    return path
+
+
+def _names(rows: Sequence[Row], key: str) -> list[str]:
+    return list(dict.fromkeys(row.cell.metrics[key] for row in rows if row.cell.metrics["layers"]))
+
+
+def _style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
+    interventions, layers = _names(rows, "intervention"), _names(rows, "layers")
+    metrics = row.cell.metrics
+    return {
+        "color": COLOURS[interventions.index(metrics["intervention"]) % len(COLOURS)],
+        "marker": MARKERS[layers.index(metrics["layers"]) % len(MARKERS)],
+        "markersize": 5,
+        "linestyle": "none",
+        "capsize": 2,
+    }
+
+
+def _bars(estimate: dict[str, Any]) -> list[list[float]]:
+    return [[estimate["value"] - estimate["low"]], [estimate["high"] - estimate["value"]]]
+
+
+def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
+    interventions, layers = _names(rows, "intervention"), _names(rows, "layers")
+    width = 0.8 / max(1, len(layers))
+    for row in rows:
+        metrics, estimate = row.cell.metrics, row.cell.metrics["score"]
+        if not metrics["layers"]:
+            continue
+        place = interventions.index(metrics["intervention"])
+        place += (layers.index(metrics["layers"]) - (len(layers) - 1) / 2) * width
+        axes.errorbar(place, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
+    axes.set_xticks(range(len(interventions)), interventions)
+    for marker, name in zip(MARKERS, layers, strict=False):
+        axes.plot(
+            [],
+            [],
+            marker=marker,
+            color="grey",
+            linestyle="none",
+            label=f"{name} layers",
+            markersize=5,
+        )
+    axes.legend(frameon=False, ncols=3, loc="lower left", fontsize=8)
+    axes.set_title("what was done, and where")
+
+
+def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
+    for row in rows:
+        metrics, estimate = row.cell.metrics, row.cell.metrics["score"]
+        if metrics["layers"] and metrics["visual_mass"]["after"] is not None:
+            axes.errorbar(
+                metrics["visual_mass"]["after"],
+                estimate["value"],
+                yerr=_bars(estimate),
+                **_style(rows, row),
+            )
+    axes.set(xlim=(0, None), xlabel="visual mass left (mean over layers)")
+    axes.set_title("how much attention the image kept")
+
+
+def _draw_references(axes: Axes, rows: Sequence[Row], baseline: str) -> None:
+    axes.axhline(rows[0].cell.metrics["chance"], color="grey", linestyle=":", linewidth=1)
+    axes.annotate("chance", (1, rows[0].cell.metrics["chance"]), xycoords=("axes fraction", "data"),
+                  ha="right", va="bottom", color="grey", fontsize=8)  # fmt: skip
+    for row in rows:
+        if row.cell.metrics["intervention"] != baseline:
+            continue
+        estimate = row.cell.metrics["score"]
+        axes.axhspan(estimate["low"], estimate["high"], color="black", alpha=0.12, linewidth=0)
+        axes.axhline(estimate["value"], color="black", linewidth=1)
+        axes.annotate(baseline, (1, estimate["value"]), xycoords=("axes fraction", "data"),
+                      ha="right", va="bottom", fontsize=8)  # fmt: skip
+        break

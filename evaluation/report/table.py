@@ -1,0 +1,87 @@
+"""Tables for the terminal: every number with its unit, its interval and its n."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def percent(estimate: Mapping[str, Any]) -> str:
+    """`93.2 % [91.0, 95.1]`"""
+    return f"{share(estimate['value'])} [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
+
+
+def mass(metrics: Mapping[str, Any]) -> str:
+    """`0.41 → 0.00`"""
+    values = metrics["visual_mass"]
+    if values["before"] is None:
+        return "no image"
+    return f"{values['before']:.3f} → {values['after']:.3f}"
+
+
+def share(value: float) -> str:
+    """`93.2 %`"""
+    return f"{100 * value:.1f} %"
+
+
+def show_cell(console: Console, metrics: Mapping[str, Any]) -> None:
+    """The result of one cell, with every score and slice of it."""
+    table = Table(
+        title=cell_title(metrics), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, value in (
+        ("score [95 % interval]", percent(metrics["score"])),
+        ("questions", f"{metrics['score']['n']:,}"),
+        ("score by chance", share(metrics["chance"])),
+        ("unparsed answers", f"{metrics['unparsed']:,}"),
+        ("failed samples", f"{metrics['errors']:,}"),
+        ("visual mass, before → after", mass(metrics)),
+        ("cells edited", f"{metrics['cells_edited']:,}"),
+        ("seconds", f"{metrics['seconds']:.1f}"),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+    _show_slices(console, metrics)
+
+
+def show_line(console: Console, metrics: Mapping[str, Any]) -> None:
+    """One cell of a sweep as one line."""
+    score = metrics["score"]
+    console.print(
+        f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n = {score['n']:,}, "
+        f"unparsed {metrics['unparsed']}, errors {metrics['errors']}, visual mass {mass(metrics)}, "
+        f"{metrics['seconds']:.1f} s",
+        highlight=False,
+    )
+
+
+def cell_title(metrics: Mapping[str, Any]) -> str:
+    """`tiny on shapes: uniform, layers early, shown swap, seed 1`"""
+    parts = [metrics["intervention"]]
+    if metrics["layers"] is not None:
+        parts.append(f"layers {metrics['layers']}")
+    if metrics["condition"] != "real":
+        parts.append(f"shown {metrics['condition']}")
+    if metrics["seed"]:
+        parts.append(f"seed {metrics['seed']}")
+    return f"{metrics['model']} on {metrics['benchmark']}: {', '.join(parts)}"
+
+
+def _show_slices(console: Console, metrics: Mapping[str, Any]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("score or slice")
+    table.add_column("value [95 % interval]", justify="right")
+    table.add_column("n", justify="right")
+    for name, estimate in metrics["scores"].items():
+        table.add_row(name, percent(estimate), f"{estimate['n']:,}")
+    for tag, values in metrics["score"]["by_tag"].items():
+        table.add_section()
+        for value, estimate in values.items():
+            table.add_row(f"{tag} = {value}", percent(estimate), f"{estimate['n']:,}")
+    console.print(table)

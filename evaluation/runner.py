@@ -1,0 +1,203 @@
+"""One cell: show every sample to the model under an intervention, read its answers, score them.
+
+Batches are formed once, over all samples, in an order that depends on the samples alone. A run that
+was interrupted computes a batch again as a whole when any of its samples is missing, so a resumed
+cell equals an uninterrupted one bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from evaluation.results import CellFolder
+from evaluation.types import VLM, Benchmark, Prediction, Prompt, Sample, VisualMass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What one cell is made of."""
+
+    model: VLM
+    benchmark: Benchmark
+    condition: str  # name of what the samples show
+    samples: Sequence[Sample]  # as shown to the model
+    intervention: (
+        Any  # interventions.Intervention: this package sees plug-ins through protocols only
+    )
+    batch_size: int
+    title: str
+
+
+def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
+    """Predict what is missing, then merge and score.
+
+    Returns the metrics, which the caller makes final.
+    """
+    done = folder.recorded()
+    batches = [
+        batch
+        for batch in form_batches(cell.samples, cell.benchmark, cell.batch_size)
+        if any(sample.uid not in done for sample in batch)
+    ]
+    if batches:
+        with _progress() as progress, cell.model.intervene(cell.intervention) as log:
+            task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
+            for batch in batches:
+                started = time.monotonic()
+                predictions = predict(cell, batch, log)
+                missing = [row for row in predictions if row.uid not in done]
+                folder.append(missing, time.monotonic() - started)
+                progress.advance(task, len(missing))
+    predictions = folder.merge([sample.uid for sample in cell.samples])
+    return summarise(cell, predictions, folder.seconds())
+
+
+def form_batches(
+    samples: Sequence[Sample], benchmark: Benchmark, batch_size: int
+) -> list[list[Sample]]:
+    """Samples of similar prompt length side by side, to waste little on padding."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    order = sorted(
+        samples,
+        key=lambda sample: (len(sample.images), len(benchmark.prompt(sample)), sample.uid),
+    )
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]:
+    """Answers of one batch; a sample whose image cannot be read becomes a recorded error."""
+    prompts, errors = _prompts(cell.benchmark, samples)
+    shown = [sample for sample in samples if sample.uid not in errors]
+    predictions = [
+        _failed(cell, sample, errors[sample.uid]) for sample in samples if sample.uid in errors
+    ]
+    if not shown:
+        return predictions
+    batch = cell.model.encode(prompts)
+    if cell.benchmark.answer.mode == "rank":
+        answers = cell.model.rank(batch, [cell.benchmark.candidates(sample) for sample in shown])
+    else:
+        answers = cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
+    measured = log.take()
+    place = {uid: index for index, uid in enumerate(measured.uids)}
+    for sample, answer in zip(shown, answers, strict=True):
+        predictions.append(_answered(cell, sample, answer, measured, place[sample.uid]))
+    return predictions
+
+
+def _prompts(
+    benchmark: Benchmark, samples: Sequence[Sample]
+) -> tuple[list[Prompt], dict[str, str]]:
+    prompts, errors = [], {}
+    for sample in samples:
+        try:
+            images = tuple(image.load() for image in sample.images)
+        except OSError as error:
+            errors[sample.uid] = str(error)
+            continue
+        prompts.append(Prompt(uid=sample.uid, images=images, text=benchmark.prompt(sample)))
+    return prompts, errors
+
+
+def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int) -> Prediction:
+    ranked = cell.benchmark.answer.mode == "rank"
+    try:
+        reading = (cell.benchmark.choose if ranked else cell.benchmark.read)(answer, sample)
+    except ValueError as error:  # scores that are not numbers
+        return _failed(cell, sample, str(error))
+    return Prediction(
+        uid=sample.uid,
+        condition=cell.condition,
+        raw=None if ranked else answer,
+        scores=tuple(answer) if ranked else None,
+        parsed=reading.index,
+        gold=sample.gold,
+        status=reading.status,
+        credit=cell.benchmark.credit(reading, sample),
+        visual_mass=_mass(measured, index),
+        cells_edited=int(measured.cells_edited[index]),
+        groups=dict(sample.groups),
+        tags=dict(sample.tags),
+    )
+
+
+def _mass(measured: Any, index: int) -> VisualMass | None:
+    before = measured.layer_mass_before[index].tolist()
+    after = measured.layer_mass_after[index].tolist()
+    if any(mass != mass for mass in before):  # NaN: no row saw an image
+        return None
+    return VisualMass(before=tuple(before), after=tuple(after))
+
+
+def _failed(cell: Cell, sample: Sample, error: str) -> Prediction:
+    return Prediction(
+        uid=sample.uid,
+        condition=cell.condition,
+        raw=None,
+        scores=None,
+        parsed=None,
+        gold=sample.gold,
+        status="error",
+        credit=0.0,
+        visual_mass=None,
+        cells_edited=0,
+        groups=dict(sample.groups),
+        tags=dict(sample.tags),
+        error=error,
+    )
+
+
+def summarise(cell: Cell, predictions: Sequence[Prediction], seconds: float) -> dict[str, Any]:
+    """The content of `metrics.json`: a pure function of the predictions, apart from the time."""
+    scores = cell.benchmark.score(predictions)
+    return {
+        "score": scores.pop("score"),
+        "scores": scores,
+        "chance": cell.benchmark.chance,
+        "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
+        "errors": sum(row.status == "error" for row in predictions),
+        "visual_mass": mean_visual_mass(predictions),
+        "cells_edited": sum(row.cells_edited for row in predictions),
+        "seconds": round(seconds, 2),
+    }
+
+
+def mean_visual_mass(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Mean over samples of the visual mass, per layer and over layers; None where no sample shows
+    an image.
+    """
+    masses = [row.visual_mass for row in predictions if row.visual_mass is not None]
+    if not masses:
+        return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
+    layers = {
+        when: [
+            sum(layer) / len(masses)
+            for layer in zip(*(getattr(m, when) for m in masses), strict=True)
+        ]
+        for when in ("before", "after")
+    }
+    means = {when: sum(values) / len(values) for when, values in layers.items()}
+    return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )

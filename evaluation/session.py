@@ -1,0 +1,125 @@
+"""From a composed configuration to a finished cell: build, run, record, show."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from evaluation.provenance import ROOT, provenance
+from evaluation.report.figures import draw_cell
+from evaluation.report.table import cell_title, show_cell, show_line
+from evaluation.results import CellFolder, digest_weights, fingerprint
+from evaluation.runner import Cell, run
+from evaluation.types import VLM, Benchmark, Sample
+
+RESULT_KEYS = ("model", "benchmark", "condition", "diagnostic", "batch_size", "seed")
+"""Parts of the configuration that can change a bit of a result, beside the intervention."""
+
+log = logging.getLogger("solvent")
+
+
+def run_cell(config: DictConfig) -> dict[str, Any]:
+    """Run one cell, or say that it is finished; returns its metrics."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    log.setLevel(logging.INFO)
+    console = Console()
+    intervention = instantiate(config.intervention, _convert_="all")
+    folder = cell_folder(config, intervention)
+    labels = _labels(config, intervention)
+    if folder.finished:
+        console.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
+        show_line(console, folder.metrics())
+        return folder.metrics()
+    benchmark, samples = _benchmark(_yaml(config.benchmark))
+    condition = instantiate(config.condition, _convert_="all")
+    shown = condition.views(samples)
+    model = _model(_yaml(config.model))
+    tracking = instantiate(config.tracking, _convert_="all")
+    text = OmegaConf.to_yaml(config, resolve=True)
+    facts = provenance(model.provenance())
+    folder.open(text, facts)
+    cell = Cell(
+        model=model,
+        benchmark=benchmark,
+        condition=condition.name,
+        samples=shown,
+        intervention=intervention,
+        batch_size=config.batch_size,
+        title=cell_title(labels),
+    )
+    metrics = labels | run(cell, folder)
+    benchmark.export(folder.predictions(), folder.path)
+    figure = draw_cell(metrics, folder.path / "figures")
+    folder.finish(metrics)
+    tracking.log(
+        identity=folder.path.name,
+        study=config.study,
+        config=OmegaConf.to_container(config, resolve=True),
+        provenance=facts,
+        metrics=metrics,
+        predictions=folder.predictions(),
+        samples=shown,
+        figure=figure,
+    )
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        show_line(console, metrics)
+    else:
+        show_cell(console, metrics)
+        console.print(f"[dim]{folder.path}[/dim]", highlight=False)
+    return metrics
+
+
+def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
+    """Where a cell lives: equal definitions have equal folders.
+
+    Where nothing is edited, layers make no difference; where a local checkpoint was trained again,
+    its weights do, though its path is the same.
+    """
+    container = OmegaConf.to_container(config, resolve=True)
+    definition = {key: container.get(key) for key in RESULT_KEYS}
+    definition |= {
+        "intervention": intervention.name if intervention.is_identity else repr(intervention),
+        "weights": digest_weights(ROOT / config.model.checkpoint),
+    }
+    identity = fingerprint(definition)
+    place = Path(config.output) / config.study / config.model.name / config.benchmark.name
+    return CellFolder(place / f"{intervention.name}-{identity[:12]}")
+
+
+def _labels(config: DictConfig, intervention: Any) -> dict[str, Any]:
+    """What a table of many cells needs to tell them apart."""
+    return {
+        "model": config.model.name,
+        "benchmark": config.benchmark.name,
+        "intervention": intervention.name,
+        "layers": None if intervention.is_identity else str(config.intervention.layers),
+        "condition": config.condition["_target_"].rpartition(".")[2].lower(),
+        "seed": config.seed,
+    }
+
+
+def _yaml(config: DictConfig) -> str:
+    return OmegaConf.to_yaml(config, resolve=True)
+
+
+@lru_cache(maxsize=1)
+def _model(yaml: str) -> VLM:
+    """The model of the last cell is kept: a sweep over interventions and seeds loads it once."""
+    config = OmegaConf.create(yaml)
+    log.info("loading %s", config.name)
+    return instantiate(config, _convert_="all")
+
+
+@lru_cache(maxsize=1)
+def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
+    benchmark = instantiate(OmegaConf.create(yaml), _convert_="all")
+    return benchmark, benchmark.samples()

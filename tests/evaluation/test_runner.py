@@ -1,0 +1,178 @@
+"""One cell with a scripted model: batches, failed samples, interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.results import CellFolder
+from evaluation.runner import Cell, form_batches, run
+from evaluation.types import CandidateScore, Sample
+
+
+@dataclass(frozen=True)
+class Picture:
+    identity: str
+    broken: bool = False
+
+    def load(self) -> Image.Image:
+        if self.broken:
+            raise OSError(f"{self.identity} cannot be read")
+        return Image.new("RGB", (2, 2))
+
+
+@dataclass
+class ScriptedModel:
+    """Prefers the option that its picture's name ends with; may be told to stop."""
+
+    name: str = "scripted"
+    stop_before: str | None = None
+    batches: list[tuple[str, ...]] = field(default_factory=list)
+
+    def encode(self, prompts: Any) -> Any:
+        self.batches.append(tuple(prompt.uid for prompt in prompts))
+        if self.stop_before in self.batches[-1]:
+            raise KeyboardInterrupt
+        return prompts
+
+    def rank(self, batch: Any, candidates: Any) -> list[list[CandidateScore]]:
+        return [
+            [
+                CandidateScore(log_probability=-float(k != len(prompt.text) % 2), tokens=1)
+                for k in range(len(options))
+            ]
+            for prompt, options in zip(batch, candidates, strict=True)
+        ]
+
+    @contextmanager
+    def intervene(self, intervention: Any) -> Iterator[Any]:
+        yield SimpleNamespace(take=self.measure)
+
+    def measure(self) -> Any:
+        uids = self.batches[-1][::-1]  # a model may process its batch in another order
+        masses = np.array([[float(uid), 0.5] for uid in uids])
+        return SimpleNamespace(
+            uids=uids,
+            layer_mass_before=masses,
+            layer_mass_after=masses / 2,
+            cells_edited=np.array([int(uid) for uid in uids]),
+        )
+
+
+@dataclass(frozen=True)
+class ScriptedBenchmark:
+    rows: tuple[Sample, ...]
+    name: str = "scripted"
+    chance: float = 0.5
+    answer: Any = field(default_factory=lambda: SimpleNamespace(mode="rank", max_new_tokens=1))
+
+    def samples(self) -> tuple[Sample, ...]:
+        return self.rows
+
+    def prompt(self, sample: Sample) -> str:
+        return sample.text
+
+    def candidates(self, sample: Sample) -> tuple[str, ...]:
+        return sample.options
+
+    def choose(self, scores: Any, sample: Sample) -> Any:
+        values = [score.log_probability for score in scores]
+        return SimpleNamespace(index=values.index(max(values)), status="ok")
+
+    def credit(self, reading: Any, sample: Sample) -> float:
+        return float(reading.index == sample.gold)
+
+    def score(self, predictions: Any) -> dict[str, Any]:
+        return {"score": {"value": sum(row.credit for row in predictions) / len(predictions)}}
+
+
+def samples(number: int, broken: set[int] = frozenset()) -> tuple[Sample, ...]:
+    return tuple(
+        Sample(
+            uid=f"{index:03d}",
+            images=(Picture(f"picture-{index}", index in broken),),
+            text="x" * (1 + index * 7 % 13),
+            options=("no", "yes"),
+            gold=index % 2,
+        )
+        for index in range(number)
+    )
+
+
+def cell(model: ScriptedModel, rows: tuple[Sample, ...]) -> Cell:
+    return Cell(
+        model=model,
+        benchmark=ScriptedBenchmark(rows),
+        condition="real",
+        samples=rows,
+        intervention=None,
+        batch_size=4,
+        title="test",
+    )
+
+
+def opened(path: Path) -> CellFolder:
+    folder = CellFolder(path)
+    folder.open("", {})
+    return folder
+
+
+def test_answers_masses_and_counts_belong_to_their_samples(tmp_path: Path) -> None:
+    rows = samples(10)
+    metrics = run(cell(ScriptedModel(), rows), folder := opened(tmp_path))
+    predictions = folder.predictions()
+    assert [row.uid for row in predictions] == [row.uid for row in rows]
+    for sample, row in zip(rows, predictions, strict=True):
+        assert row.parsed == len(sample.text) % 2
+        assert row.cells_edited == int(sample.uid)
+        assert row.visual_mass.before == (float(sample.uid), 0.5)
+    assert metrics["score"]["value"] == np.mean([len(r.text) % 2 == r.gold for r in rows])
+    assert metrics["visual_mass"]["before_by_layer"] == [4.5, 0.5]
+    assert metrics["visual_mass"]["after"] == pytest.approx(1.25)
+    assert metrics["cells_edited"] == sum(range(10))
+
+
+def test_a_broken_image_is_recorded_and_costs_nobody_else(tmp_path: Path) -> None:
+    metrics = run(cell(ScriptedModel(), samples(10, broken={3, 7})), folder := opened(tmp_path))
+    failed = [row for row in folder.predictions() if row.status == "error"]
+    assert [row.uid for row in failed] == ["003", "007"]
+    assert failed[0].error == "picture-3 cannot be read"
+    assert failed[0].parsed is None
+    assert failed[0].credit == 0
+    assert (metrics["errors"], metrics["unparsed"]) == (2, 0)
+
+
+def test_an_interrupted_cell_goes_on_with_whole_batches(tmp_path: Path) -> None:
+    rows = samples(22)
+    run(cell(ScriptedModel(), rows), whole := opened(tmp_path / "whole"))
+    order = [[row.uid for row in batch] for batch in form_batches(rows, ScriptedBenchmark(rows), 4)]
+    folder = opened(tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        run(cell(ScriptedModel(stop_before=order[3][0]), rows), folder)
+    assert len(folder.recorded()) == 12
+    part = tmp_path / "stopped" / "part.jsonl"
+    part.write_text(
+        "".join(part.read_text().splitlines(keepends=True)[:-2])
+    )  # batch 2 lost two rows
+    again = ScriptedModel()
+    run(cell(again, rows), opened(tmp_path / "stopped"))
+    assert [list(batch) for batch in again.batches] == order[2:]
+    assert (tmp_path / "stopped/predictions.jsonl").read_bytes() == (
+        whole.path / "predictions.jsonl"
+    ).read_bytes()
+
+
+def test_batches_do_not_depend_on_the_order_of_samples() -> None:
+    rows = samples(22)
+    forward = form_batches(rows, ScriptedBenchmark(rows), 4)
+    assert forward == form_batches(rows[::-1], ScriptedBenchmark(rows), 4)
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        form_batches(rows, ScriptedBenchmark(rows), 0)

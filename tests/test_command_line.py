@@ -1,0 +1,191 @@
+"""The command as a user types it: what it says, what it leaves on disk, how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+import compare
+import evaluate
+from evaluation import session
+from evaluation.commandline import Command
+
+ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`run("limit=9")` is `python evaluate.py limit=9`: exit code, output, errors."""
+
+    def call(*arguments: str, command: object = evaluate) -> tuple[int, str, str]:
+        monkeypatch.setattr(
+            sys, "argv", [f"{command.__name__}.py", f"output={tmp_path}", *arguments]
+        )
+        monkeypatch.setattr(command, "command", Command())
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            command.command.run(command.main)
+        captured = capfd.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+def cells(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("**/metrics.json"))]
+
+
+def last_sentence(errors: str) -> str:
+    return errors.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["intervention=unifrom"], "There is no intervention named 'unifrom', did you mean 'uniform'?"),
+        (["model=llava_7b"], "There is no model named 'llava_7b', did you mean 'llava_"),
+        (["bach_size=3"], "There is no setting 'bach_size'"),
+        (["intervention.layer=early"], "There is no setting 'intervention.layer'"),
+        (["intervention=uniform", "intervention.layers=[9]"], "6 layers"),
+        (["intervention=uniform", "intervention.layers=erly"], "early"),
+        (["batch_size=0"], "batch_size must be at least 1, not 0"),
+        (["limit=0"], "limit is 0"),
+        (["benchmark=nlvr", "benchmark.source.root=nowhere"], "SOLVENT_DATA"),
+        (["model.checkpoint=nowhere/at_all/there"], "nowhere/at_all/there"),
+        (["intervention=uniform", "condition=text", "limit=9"], "edited"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence(run: Run, arguments: list[str], sentence: str) -> None:
+    code, _, errors = run(*arguments)
+    assert code == 2
+    assert sentence in last_sentence(errors)
+    assert "Traceback" not in errors
+
+
+def test_help_lists_the_groups_and_their_choices(run: Run) -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "evaluate.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert time.monotonic() - started < 5, "help must not import torch"
+    for group in ("model", "benchmark", "intervention", "condition", "tracking", "experiment"):
+        choices = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
+        (line,) = [row for row in done.stdout.splitlines() if row.startswith(f"{group}:")]
+        assert choices <= set(line.replace(",", " ").split()), group
+
+
+def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
+    code, output, _ = run("intervention=uniform", "intervention.layers=middle", "limit=18")
+    assert code == 0
+    (folder,) = (tmp_path / "study/tiny/shapes").iterdir()
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {"config.yaml", "provenance.json", "seconds.jsonl", "predictions.jsonl",
+                     "metrics.json", "figures/cell.png"}  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert {"value", "low", "high", "n"} <= metrics["score"].keys()
+    assert {"before", "after"} <= metrics["visual_mass"].keys()
+    assert {"chance", "unparsed", "errors", "cells_edited", "seconds"} <= metrics.keys()
+    assert metrics["cells_edited"] > 0
+    assert len((folder / "predictions.jsonl").read_text().splitlines()) == 18
+    for label in ("score [95 % interval]", "visual mass, before → after", "cells edited"):
+        assert label in output
+    code, output, _ = run("intervention=uniform", "intervention.layers=middle", "limit=18")
+    assert code == 0
+    assert "already finished" in output
+
+
+def test_a_sweep_loads_the_model_once(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session._model.cache_clear()
+    with caplog.at_level("INFO", "solvent"):
+        code, _, _ = run("-m", "intervention=learned,uniform,gaussian", "seed=0,1", "limit=9")
+    assert code == 0
+    assert [record.message for record in caplog.records].count("loading tiny") == 1
+    found = {(metrics["intervention"], metrics["seed"]) for metrics in cells(tmp_path)}
+    assert found == {(name, seed) for name in ("learned", "uniform", "gaussian") for seed in (0, 1)}
+
+
+def test_a_bad_cell_of_a_sweep_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
+    code, _, errors = run("-m", "intervention=knockout", "intervention.layers=[77],[1]", "limit=9")
+    assert code == 2
+    assert "77" in errors
+    assert [metrics["layers"] for metrics in cells(tmp_path)] == ["[1]"]
+
+
+def test_layers_make_no_difference_where_nothing_is_edited(run: Run, tmp_path: Path) -> None:
+    run("-m", "intervention=learned", "intervention.layers=early,late", "limit=9")
+    assert len(cells(tmp_path)) == 1
+
+
+def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path) -> None:
+    run("-m", "intervention=learned,knockout", "limit=45")
+    code, output, _ = run(command=compare)
+    assert code == 0
+    assert "minus learned, paired" in output
+    folder = tmp_path / "study"
+    assert (folder / "comparison-tiny-shapes-real.png").stat().st_size > 10_000
+    lines = (folder / "comparison.csv").read_text().splitlines()
+    assert len(lines) == 3
+    knockout, learned = sorted(cells(folder), key=lambda metrics: metrics["intervention"])
+    assert knockout["score"]["value"] < learned["score"]["value"]
+    code, _, errors = run("study=none", command=compare)
+    assert code == 2
+    assert "no finished cell" in last_sentence(errors)
+
+
+def start(output: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "evaluate.py", f"output={output}", "limit=180", "batch_size=2",
+               "intervention=gaussian", *arguments]  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def wait_for_rows(output: Path, process: subprocess.Popen[str], rows: int) -> None:
+    for _ in range(1200):
+        parts = list(output.glob("study/tiny/shapes/*/part.jsonl"))
+        if parts and parts[0].read_text().count("\n") >= rows:
+            return
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    raise AssertionError("the run did not get going within a minute")
+
+
+def test_ctrl_c_and_kill_lose_nothing(tmp_path: Path) -> None:
+    whole = start(tmp_path / "whole")
+    assert whole.wait(300) == 0
+    stopped = start(tmp_path / "stopped")
+    wait_for_rows(tmp_path / "stopped", stopped, 40)
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.wait(60) == 130
+    assert "the same command goes on" in stopped.stderr.read()
+    killed = start(tmp_path / "stopped")
+    wait_for_rows(tmp_path / "stopped", killed, 90)
+    killed.kill()
+    killed.wait(60)
+    (folder,) = (tmp_path / "stopped/study/tiny/shapes").iterdir()
+    assert not (folder / "metrics.json").exists()
+    done = (folder / "part.jsonl").read_text().count("\n")
+    assert 90 <= done < 180
+    assert start(tmp_path / "stopped").wait(300) == 0
+    (reference,) = (tmp_path / "whole/study/tiny/shapes").iterdir()
+    assert reference.name == folder.name
+    assert (folder / "predictions.jsonl").read_bytes() == (
+        reference / "predictions.jsonl"
+    ).read_bytes()
+    shutil.rmtree(tmp_path)
