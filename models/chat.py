@@ -1,0 +1,130 @@
+"""What a checkpoint's chat template makes of a prompt, and the tokens of an answer after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from PIL import Image
+
+from evaluation.types import Prompt
+from models.errors import ModelError
+
+IMAGE_MARKER = re.compile(r"<image:(\d+)>")  # here stands the k-th image, counting from 1
+_PROBE = "0"  # a text that no template changes or contains
+
+
+class Chat:
+    """A user's turn and the opening of the assistant's turn, as the checkpoint's template says."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        self._tokenizer = processor.tokenizer
+        if processor.chat_template is None:
+            raise ModelError(
+                "Expected the checkpoint to have a chat template (chat_template.jinja), but it "
+                "has none; use an instruction-tuned checkpoint or add the template file to its "
+                "folder."
+            )
+
+    def render(self, prompt: Prompt) -> tuple[str, list[Image.Image]]:
+        """Text with one image token per image, and the images in RGB, in the text's order.
+
+        Images come first and then the text, except where the text says `<image:k>`: there stands
+        image k, as often as it is mentioned.
+        """
+        self._refuse_reserved(prompt)
+        mentioned = [int(number) for number in IMAGE_MARKER.findall(prompt.text)]
+        if any(not 1 <= number <= len(prompt.images) for number in mentioned):
+            raise ModelError(
+                f"Expected <image:k> with k from 1 to {len(prompt.images)} in the text of "
+                f"{prompt.uid!r}, but {sorted(set(mentioned))} came; give the prompt all the "
+                "images that its text mentions."
+            )
+        numbered = enumerate(prompt.images, 1)
+        leading = [image for number, image in numbered if number not in mentioned]
+        text = IMAGE_MARKER.sub(lambda _: self.image_text, prompt.text)
+        images = leading + [prompt.images[number - 1] for number in mentioned]
+        turn = self._turn("user", text, images=len(leading))
+        return self._apply([turn], opening=True), [image.convert("RGB") for image in images]
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of rendered texts, opened once as the checkpoint opens a text."""
+        encoded = self._tokenizer(list(texts), add_special_tokens=self.adds_special_tokens)
+        return encoded["input_ids"]
+
+    def answer_tokens(self, prompt_text: str, prompt_ids: Sequence[int], answer: str) -> list[int]:
+        """Tokens of an answer after a rendered prompt, terminator included.
+
+        Prompt and answer are tokenised together, as in training. Raises `ModelError` if that
+        changes the prompt.
+        """
+        joint = self.tokens([prompt_text + self.separator + answer])[0]
+        length = len(prompt_ids)
+        if joint[:length] != list(prompt_ids):
+            raise ModelError(
+                f"Expected the prompt's {length} tokens to stay the same when the answer "
+                f"{answer!r} follows, but the tokenizer merges across the border (tokens "
+                f"{joint[length - 2 : length + 1]} instead of {list(prompt_ids[-2:])}); rephrase "
+                "the answer or the end of the prompt."
+            )
+        return [*joint[length:], self.terminator]
+
+    @cached_property
+    def adds_special_tokens(self) -> bool:
+        """Whether the tokenizer must add its opening token, because the template does not."""
+        opening = self._tokenizer.bos_token
+        text = self._apply([self._turn("user", _PROBE)], opening=True)
+        return opening is None or not text.startswith(opening)
+
+    @cached_property
+    def image_text(self) -> str:
+        """What the template writes for one image, for use inside a text."""
+        without = self._apply([self._turn("user", _PROBE)], opening=False)
+        with_one = self._apply([self._turn("user", _PROBE, images=1)], opening=False)
+        pairs = enumerate(zip(with_one, without, strict=False))
+        start = next(place for place, (one, other) in pairs if one != other)
+        return with_one[start : start + len(with_one) - len(without)]
+
+    @cached_property
+    def separator(self) -> str:
+        """White space that the template puts between the assistant's opening and the answer."""
+        opening, answered = self._answered_turn()
+        if not answered.startswith(opening):
+            return ""
+        between = answered[len(opening) : answered.rindex(_PROBE)]
+        return between if between.isspace() else ""
+
+    @cached_property
+    def terminator(self) -> int:
+        """Token that ends an answer: the template's first special token after it, else `eos`."""
+        _, answered = self._answered_turn()
+        tail = answered[answered.rindex(_PROBE) + 1 :]
+        tokens = self._tokenizer(tail, add_special_tokens=False)["input_ids"]
+        added = self._tokenizer.added_tokens_decoder
+        special = [token for token in tokens if token in added and added[token].special]
+        return special[0] if special else self._tokenizer.eos_token_id
+
+    def _answered_turn(self) -> tuple[str, str]:
+        user = self._turn("user", "?")
+        whole = self._apply([user, self._turn("assistant", _PROBE)], opening=False)
+        return self._apply([user], opening=True), whole
+
+    def _turn(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
+        content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
+        return {"role": role, "content": content}
+
+    def _apply(self, turns: list[dict[str, Any]], *, opening: bool) -> str:
+        return self._processor.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=opening
+        )
+
+    def _refuse_reserved(self, prompt: Prompt) -> None:
+        for token in self._processor.all_special_multimodal_tokens:
+            if token in prompt.text:
+                raise ModelError(
+                    f"Expected plain text in {prompt.uid!r}, but it contains the reserved token "
+                    f"{token!r}; place images with <image:k> or reword the text."
+                )

@@ -1,0 +1,221 @@
+"""Finding, placing, checking and describing checkpoints; and the sentences when that fails."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlavaNextConfig
+
+import models.checkpoint as checkpoint_module
+from models.checkpoint import ROOT, choose_dtype, device_map, find_source
+from models.errors import ModelError
+from models.families import FAMILIES
+from models.unembedding import float32_logits, log_probabilities
+from models.vlm import VLM, load
+
+
+@pytest.fixture
+def copy(checkpoints: dict[str, Path], tmp_path: Path) -> Path:
+    """A llava checkpoint that a test may damage."""
+    return Path(shutil.copytree(checkpoints["llava"], tmp_path / "copy"))
+
+
+def refusal(settings: dict[str, Any], **changes: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(**{**settings, **changes})
+    message = str(caught.value)
+    assert "xpected" in message
+    assert "\n" not in message
+    return message
+
+
+def test_missing_folder(settings: dict[str, Any], tmp_path: Path) -> None:
+    message = refusal(settings, checkpoint=str(tmp_path / "nowhere"))
+    assert "does not exist" in message
+    assert "model.checkpoint" in message
+
+
+def test_folder_without_a_model(settings: dict[str, Any], tmp_path: Path) -> None:
+    assert "has no config.json" in refusal(settings, checkpoint=str(tmp_path))
+
+
+def test_relative_names_start_at_the_repository_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    (tmp_path / "models" / "mine" / "config.json").write_text("{}")
+    assert find_source("models/mine", "main", False).revision == "main"  # a hub id, not ./models
+    monkeypatch.setattr(checkpoint_module, "ROOT", tmp_path)
+    assert find_source("models/mine", "main", False).location == str(tmp_path / "models/mine")
+    assert (ROOT / "models" / "checkpoint.py").is_file()
+
+
+def test_hub_id_that_is_not_cached(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    message = refusal(settings, checkpoint="nobody/nothing-7b")
+    assert "hf download nobody/nothing-7b --revision main" in message
+
+
+def test_text_only_model(settings: dict[str, Any], tmp_path: Path) -> None:
+    LlamaConfig().save_pretrained(tmp_path)
+    assert "'llama' has no vision tower" in refusal(settings, checkpoint=str(tmp_path))
+
+
+def test_unknown_family_names_the_nearest(settings: dict[str, Any], tmp_path: Path) -> None:
+    LlavaNextConfig().save_pretrained(tmp_path)
+    message = refusal(settings, checkpoint=str(tmp_path))
+    assert "'llava_next' (nearest known: 'llava')" in message
+    assert "models/families.py" in message
+
+
+def test_checkpoint_without_safetensors(settings: dict[str, Any], copy: Path) -> None:
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    assert "Expected safetensors weights" in refusal(settings, checkpoint=str(copy))
+
+
+def test_checkpoint_with_a_missing_weight(settings: dict[str, Any], copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    name = next(key for key in weights if "q_proj" in key and "language" in key)
+    del weights[name]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    assert "1 are missing" in refusal(settings, checkpoint=str(copy))
+
+
+def test_checkpoint_without_a_chat_template(settings: dict[str, Any], copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    assert "chat_template.jinja" in refusal(settings, checkpoint=str(copy))
+
+
+def test_wrong_number_of_image_tokens_names_the_field(settings: dict[str, Any], copy: Path) -> None:
+    file = copy / "processor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "num_additional_image_tokens": 0}))
+    message = refusal(settings, checkpoint=str(copy))
+    assert "image features (4)" in message
+    assert "has 3" in message
+    assert "num_additional_image_tokens" in message
+
+
+def test_template_that_doubles_the_image(settings: dict[str, Any], copy: Path) -> None:
+    file = copy / "chat_template.jinja"
+    file.write_text(file.read_text().replace("<image>", "<image><image>"))
+    assert "one '<image>' per image" in refusal(settings, checkpoint=str(copy))
+
+
+def test_scaled_logits_are_noticed(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    from models.check import check
+
+    head = vlm.model.get_output_embeddings()
+    handle = head.register_forward_hook(lambda *call: 30 * torch.tanh(call[2] / 2))
+    try:
+        with pytest.raises(ModelError, match="unembedding times hidden state"):
+            check(vlm)
+    finally:
+        handle.remove()
+    check(vlm)
+
+
+def test_settings_that_cannot_be(settings: dict[str, Any], checkpoints: dict[str, Path]) -> None:
+    llava = {"checkpoint": str(checkpoints["llava"])}
+    assert "fixed resolution" in refusal(settings, **llava, max_pixels=1000)
+    assert "model.dtype" in refusal(settings, **llava, dtype="float8")
+    assert "model.device" in refusal(settings, **llava, device="tpu")
+    assert "model.image_backend" in refusal(settings, **llava, image_backend="cv2")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="has torchvision")
+def test_torchvision_is_only_needed_when_asked_for(
+    settings: dict[str, Any], checkpoints: dict[str, Path], loaded: dict[str, VLM]
+) -> None:
+    for family, vlm in loaded.items():  # loaded without it, video processors and all
+        assert type(vlm.processor.image_processor).__name__.endswith("Pil")
+        assert type(vlm.processor).__name__ == FAMILIES[family].processor
+    message = refusal(settings, checkpoint=str(checkpoints["llava"]), image_backend="torchvision")
+    assert "pip install torchvision" in message
+
+
+def test_pixel_limits_change_the_number_of_image_tokens(
+    settings: dict[str, Any], checkpoints: dict[str, Path]
+) -> None:
+    from models.check import PROBE
+
+    folder = str(checkpoints["qwen2_5_vl"])
+    vlm = load(**{**settings, "checkpoint": folder, "min_pixels": 64, "max_pixels": 256})
+    assert vlm.encode([PROBE]).image_tokens[0] <= 256 // 64
+    assert vlm.provenance()["image_size"]["longest_edge"] == 256
+
+
+def test_provenance_is_plain_and_names_the_weights(vlm: VLM, checkpoints: dict[str, Path]) -> None:
+    facts = vlm.provenance()
+    assert json.loads(json.dumps(facts)) == facts
+    file = checkpoints[vlm.family.model_type] / "model.safetensors"
+    assert facts["sha256"] == {file.name: hashlib.sha256(file.read_bytes()).hexdigest()}
+    assert facts["parameters"] == sum(weight.numel() for weight in load_file(file).values())
+    assert (facts["dtype"], facts["devices"], facts["attention"]) == ("float32", ["cpu"], "sdpa")
+    assert facts["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "processes", "expected"),
+    [
+        ("cpu", 2, 1, {"": "cpu"}),
+        ("auto", 0, 1, {"": "cpu"}),
+        ("auto", 2, 1, "auto"),
+        ("auto", 2, 2, {"": 1}),
+        ("cuda", 2, 2, {"": 1}),
+    ],
+)
+def test_one_replica_per_process(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    gpus: int,
+    processes: int,
+    expected: str | dict[str, int | str],
+) -> None:
+    state = SimpleNamespace(num_processes=processes, local_process_index=processes - 1)
+    monkeypatch.setattr(checkpoint_module, "PartialState", lambda: state)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    assert device_map(device) == expected
+    on_cpu = expected == {"": "cpu"}
+    assert choose_dtype("auto", expected) is (torch.float32 if on_cpu else torch.bfloat16)
+
+
+def test_cuda_is_refused_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"model\.device=cuda"):
+        device_map("cuda")
+
+
+@pytest.mark.parametrize("size", [7, 64, 1000])
+def test_sliced_log_probabilities_equal_log_softmax(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.unembedding.SLICE", size)
+    generator = torch.Generator().manual_seed(0)
+    head = torch.nn.Linear(16, 100, dtype=torch.bfloat16)
+    hidden = torch.randn(5, 16, generator=generator).bfloat16()
+    tokens = torch.tensor([0, 6, 7, 63, 99])
+    logits = hidden.float() @ head.weight.float().T + head.bias.float()
+    expected = logits.log_softmax(dim=-1)[torch.arange(5), tokens]
+    torch.testing.assert_close(float32_logits(head, hidden), logits)
+    came = log_probabilities(head, hidden, tokens)
+    assert came.dtype == torch.float32
+    torch.testing.assert_close(came, expected, atol=1e-5, rtol=0)
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import models, models.families, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
