@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from evaluation.results import CellFolder
-from evaluation.types import VLM, Benchmark, Prediction, Prompt, Sample, VisualMass
+from evaluation.types import VLM, Batch, Benchmark, Prediction, Prompt, Sample, VisualMass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,23 @@ def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
             for batch in batches:
                 started = time.monotonic()
                 predictions = predict(cell, batch, log)
+                check_edited(cell, predictions)
                 missing = [row for row in predictions if row.uid not in done]
                 folder.append(missing, time.monotonic() - started)
                 progress.advance(task, len(missing))
     predictions = folder.merge([sample.uid for sample in cell.samples])
     return summarise(cell, predictions, folder.seconds())
+
+
+def check_edited(cell: Cell, predictions: Sequence[Prediction]) -> None:
+    """Stop at the first batch in which an intervention changed nothing, before hours are spent."""
+    answered = [row for row in predictions if row.status != "error"]
+    if answered and not cell.intervention.is_identity and not any(r.cells_edited for r in answered):
+        raise ValueError(
+            f"the intervention {cell.intervention.name!r} edited no attention in a whole batch of "
+            f"{len(answered)} samples (condition {cell.condition!r}): choose rows, keys and phase "
+            "that meet, and a condition that shows an image"
+        )
 
 
 def form_batches(
@@ -80,13 +92,14 @@ def form_batches(
 def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]:
     """Answers of one batch; a sample whose image cannot be read becomes a recorded error."""
     prompts, errors = _prompts(cell.benchmark, samples)
+    batch, refused = _encode(cell.model, prompts)
+    errors |= refused
     shown = [sample for sample in samples if sample.uid not in errors]
     predictions = [
         _failed(cell, sample, errors[sample.uid]) for sample in samples if sample.uid in errors
     ]
     if not shown:
         return predictions
-    batch = cell.model.encode(prompts)
     if cell.benchmark.answer.mode == "rank":
         answers = cell.model.rank(batch, [cell.benchmark.candidates(sample) for sample in shown])
     else:
@@ -110,6 +123,23 @@ def _prompts(
             continue
         prompts.append(Prompt(uid=sample.uid, images=images, text=benchmark.prompt(sample)))
     return prompts, errors
+
+
+def _encode(model: VLM, prompts: Sequence[Prompt]) -> tuple[Batch | None, dict[str, str]]:
+    """The batch without the prompts that the model refuses, and why it refuses them."""
+    try:
+        return (model.encode(prompts) if prompts else None), {}
+    except ValueError:
+        refused = {}
+        for prompt in prompts:
+            try:
+                model.encode([prompt])
+            except ValueError as error:
+                refused[prompt.uid] = str(error)
+        if not refused:
+            raise
+        kept = [prompt for prompt in prompts if prompt.uid not in refused]
+        return (model.encode(kept) if kept else None), refused
 
 
 def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int) -> Prediction:

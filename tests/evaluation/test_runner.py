@@ -35,9 +35,13 @@ class ScriptedModel:
 
     name: str = "scripted"
     stop_before: str | None = None
+    refuses: str | None = None  # prompts of this text
+    edits: bool = True
     batches: list[tuple[str, ...]] = field(default_factory=list)
 
     def encode(self, prompts: Any) -> Any:
+        if refused := [prompt.uid for prompt in prompts if prompt.text == self.refuses]:
+            raise ValueError(f"{refused[0]} cannot be tokenised")
         self.batches.append(tuple(prompt.uid for prompt in prompts))
         if self.stop_before in self.batches[-1]:
             raise KeyboardInterrupt
@@ -63,7 +67,7 @@ class ScriptedModel:
             uids=uids,
             layer_mass_before=masses,
             layer_mass_after=masses / 2,
-            cells_edited=np.array([int(uid) for uid in uids]),
+            cells_edited=np.array([int(uid) * self.edits for uid in uids]),
         )
 
 
@@ -107,13 +111,13 @@ def samples(number: int, broken: set[int] = frozenset()) -> tuple[Sample, ...]:
     )
 
 
-def cell(model: ScriptedModel, rows: tuple[Sample, ...]) -> Cell:
+def cell(model: ScriptedModel, rows: tuple[Sample, ...], identity: bool = False) -> Cell:
     return Cell(
         model=model,
         benchmark=ScriptedBenchmark(rows),
         condition="real",
         samples=rows,
-        intervention=None,
+        intervention=SimpleNamespace(name="scripted", is_identity=identity),
         batch_size=4,
         title="test",
     )
@@ -150,6 +154,16 @@ def test_a_broken_image_is_recorded_and_costs_nobody_else(tmp_path: Path) -> Non
     assert (metrics["errors"], metrics["unparsed"]) == (2, 0)
 
 
+def test_a_refused_prompt_is_recorded_and_costs_nobody_else(tmp_path: Path) -> None:
+    rows = samples(10)
+    model = ScriptedModel(refuses=rows[4].text)
+    run(cell(model, rows), folder := opened(tmp_path))
+    failed = {row.uid: row.error for row in folder.predictions() if row.status == "error"}
+    assert failed == {"004": "004 cannot be tokenised"}
+    others = [row for row in folder.predictions() if row.uid not in failed]
+    assert all(row.parsed == len(rows[int(row.uid)].text) % 2 for row in others)
+
+
 def test_an_interrupted_cell_goes_on_with_whole_batches(tmp_path: Path) -> None:
     rows = samples(22)
     run(cell(ScriptedModel(), rows), whole := opened(tmp_path / "whole"))
@@ -168,6 +182,14 @@ def test_an_interrupted_cell_goes_on_with_whole_batches(tmp_path: Path) -> None:
     assert (tmp_path / "stopped/predictions.jsonl").read_bytes() == (
         whole.path / "predictions.jsonl"
     ).read_bytes()
+
+
+def test_an_intervention_that_changes_nothing_stops_at_once(tmp_path: Path) -> None:
+    model = ScriptedModel(edits=False)
+    with pytest.raises(ValueError, match="edited no attention in a whole batch of 4 samples"):
+        run(cell(model, samples(10)), opened(tmp_path / "a"))
+    assert len(model.batches) == 1
+    run(cell(ScriptedModel(edits=False), samples(10), identity=True), opened(tmp_path / "b"))
 
 
 def test_batches_do_not_depend_on_the_order_of_samples() -> None:
