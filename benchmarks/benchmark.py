@@ -1,0 +1,197 @@
+"""A benchmark: where rows come from, how they are asked, read and scored. One YAML each."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from benchmarks.clusters import subsample
+from benchmarks.parsers import AMBIGUOUS, Parser, Reading
+from benchmarks.prompts import By, Profile, letters
+from benchmarks.reducers import Reducer
+from benchmarks.source import Source
+from evaluation.types import CandidateScore, Prediction, Sample
+
+
+class Export(Protocol):
+    """Writes the predictions of a finished cell in somebody else's format."""
+
+    def __call__(self, predictions: Sequence[Prediction], folder: Path) -> Path:
+        """The file that was written inside `folder`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """How a model answers.
+
+    Attributes:
+        mode: "rank" takes the candidate with the greatest summed log-probability; "generate" reads
+            free text.
+        by: candidates are the options' letters or their words; it also picks the prompt's layout.
+        max_new_tokens: longest generated answer, in tokens. Not used by "rank".
+    """
+
+    mode: Literal["rank", "generate"]
+    by: By
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("rank", "generate") or self.by not in ("letter", "words"):
+            raise ValueError(
+                f"answer.mode is {self.mode!r} and answer.by {self.by!r}; expected rank or "
+                "generate, and letter or words"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expect:
+    """How much data there must be before any limit; catches silent changes of the data.
+
+    Attributes:
+        rows: number of samples.
+        groups: group kind -> number of groups.
+    """
+
+    rows: int
+    groups: Mapping[str, int]
+
+    def check(self, rows: Sequence[Sample] | Sequence[Prediction], remedy: str) -> None:
+        """Raise `ValueError`, ending in the remedy, unless every count is as expected."""
+        found = {kind: len({row.groups.get(kind) for row in rows}) for kind in self.groups}
+        for what, expected, count in (
+            ("rows", self.rows, len(rows)),
+            *((f"groups of kind {kind!r}", n, found[kind]) for kind, n in self.groups.items()),
+        ):
+            if expected != count:
+                raise ValueError(f"expected {expected:,} {what}, found {count:,}: {remedy}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A set of questions with gold answers.
+
+    Attributes:
+        name: as in the configuration and in every uid.
+        source: gives all samples.
+        answer: how a model answers.
+        profile: how a question is put into words.
+        parser: reads a generated answer; not used when candidates are ranked.
+        reducers: name -> reducer; "score" is the one in tables.
+        chance: "score" of a model that guesses, in [0, 1].
+        expect: how much data there must be; None where nothing fixes it.
+        limit: greatest number of samples; whole groups only. None: all.
+        stratify: tag whose mixture a limit preserves, or None.
+        seed: of the subsample that a limit draws.
+        exports: writers of other people's formats.
+    """
+
+    name: str
+    source: Source
+    answer: Answer
+    profile: Profile
+    parser: Parser
+    reducers: Mapping[str, Reducer]
+    chance: float
+    expect: Expect | None
+    limit: int | None
+    stratify: str | None
+    seed: int
+    exports: Sequence[Export]
+
+    def __post_init__(self) -> None:
+        if "score" not in self.reducers:
+            raise ValueError(f"{self.name}: one of the reducers must be named 'score'")
+        if not 0 <= self.chance <= 1:
+            raise ValueError(f"{self.name}: chance is {self.chance}; expected a number in [0, 1]")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"{self.name}: limit is {self.limit}; expected at least 1, or null")
+
+    def samples(self) -> tuple[Sample, ...]:
+        """All samples, in a fixed order that is independent of the machine.
+
+        Raises:
+            FileNotFoundError: the data are missing.
+            ValueError: a row cannot be read, or there are more or fewer than expected.
+        """
+        samples = tuple(self.source())
+        repeated = _repeated(samples)
+        if repeated:
+            raise ValueError(f"{self.name}: two samples have the uid {repeated}; uids are unique")
+        if self.expect is not None:
+            self.expect.check(
+                samples,
+                f"the data of {self.name} differ from what its YAML describes; fetch them again, "
+                "or correct benchmark.expect if the change is meant",
+            )
+        if self.limit is None:
+            return samples
+        return subsample(samples, self.limit, self.seed, self.stratify)
+
+    def prompt(self, sample: Sample) -> str:
+        """The user's text for a sample."""
+        return self.profile.write(sample, self.answer.by)
+
+    def candidates(self, sample: Sample) -> tuple[str, ...]:
+        """The answers to rank, in option order: the options' letters or their words."""
+        return letters(len(sample.options)) if self.answer.by == "letter" else sample.options
+
+    def read(self, raw: str, sample: Sample) -> Reading:
+        """The option that a generated answer names."""
+        return self.parser(raw, sample.options)
+
+    def choose(self, scores: Sequence[CandidateScore], sample: Sample) -> Reading:
+        """The candidate with the greatest summed log-probability; an exact tie is ambiguous.
+
+        Raises:
+            ValueError: a score is not a number, or their count is not that of the options.
+        """
+        values = [score.log_probability for score in scores]
+        if len(values) != len(sample.options):
+            raise ValueError(
+                f"{sample.uid}: {len(values)} scores for {len(sample.options)} options"
+            )
+        if any(math.isnan(value) or value == math.inf for value in values):
+            raise ValueError(f"{sample.uid}: log-probabilities {values} are not all numbers")
+        best = max(values)
+        return Reading(values.index(best), "ok") if values.count(best) == 1 else AMBIGUOUS
+
+    def credit(self, reading: Reading, sample: Sample) -> float:
+        """1 for the gold option, else 0."""
+        return float(reading.status == "ok" and reading.index == sample.gold)
+
+    def score(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
+        """Name -> score, as `benchmarks.reducers` describes it. Needs neither data nor model.
+
+        Raises:
+            ValueError: there are no predictions, several conditions, a uid twice, or (without a
+                limit) fewer or more predictions than samples.
+        """
+        self._check(predictions)
+        return {name: reduce(predictions) for name, reduce in self.reducers.items()}
+
+    def export(self, predictions: Sequence[Prediction], folder: Path) -> tuple[Path, ...]:
+        """Write every export of one condition's predictions into `folder`; the files written."""
+        self._check(predictions)
+        return tuple(write(predictions, folder) for write in self.exports)
+
+    def _check(self, predictions: Sequence[Prediction]) -> None:
+        conditions = Counter(prediction.condition for prediction in predictions)
+        if len(conditions) != 1:
+            raise ValueError(
+                f"{self.name}: expected the predictions of one condition, found {dict(conditions)}"
+            )
+        repeated = _repeated(predictions)
+        if repeated:
+            raise ValueError(f"{self.name}: two predictions have the uid {repeated}")
+        if self.expect is not None and self.limit is None:
+            self.expect.check(predictions, f"finish the run of {self.name} before scoring it")
+
+
+def _repeated(rows: Sequence[Sample] | Sequence[Prediction]) -> str | None:
+    """A uid that occurs twice, or None."""
+    uid, count = Counter(row.uid for row in rows).most_common(1)[0] if rows else ("", 0)
+    return uid if count > 1 else None

@@ -1,0 +1,104 @@
+"""Pictures: transparency, orientation, and files that cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.images import FileImage, on_white
+
+
+def saved(folder: Path, name: str, picture: Image.Image, **options: object) -> FileImage:
+    picture.save(folder / name, **options)
+    return FileImage(root=folder, path=name)
+
+
+def test_transparency_is_composited_on_white(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    image = saved(tmp_path, "a.png", Image.fromarray(pixels, "RGBA")).load()
+    alpha = pixels[..., 3:].astype(float) / 255
+    expected = alpha * pixels[..., :3] + (1 - alpha) * 255
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image, dtype=float), expected, atol=1)
+
+
+def test_every_mode_becomes_rgb(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (2, 1), (0, 0, 0, 0))
+    assert on_white(clear.convert("LA")).getpixel((0, 0)) == (255, 255, 255)
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    image = saved(tmp_path, "p.png", palette, transparency=0).load()
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
+    for mode in ("1", "L", "CMYK", "YCbCr", "RGB"):
+        assert on_white(Image.new(mode, (2, 1))).mode == "RGB"
+    deep = Image.fromarray(np.array([[0, 128 * 257, 65535]], dtype=np.uint16))
+    assert [on_white(deep).getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+
+
+def test_orientation_is_honoured(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (32, 16), "black")
+    picture.paste("white", (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    image = saved(tmp_path, "turned.jpg", picture, exif=exif, quality=95).load()
+    assert image.size == (16, 32)
+    assert image.getpixel((8, 4))[0] > 200
+    assert image.getpixel((8, 28))[0] < 50
+
+
+def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
+    missing = FileImage(root=tmp_path, path="nowhere/x.png")
+    for look in (missing.load, lambda: missing.identity):
+        with pytest.raises(OSError, match=r"the image .*nowhere/x\.png cannot be read"):
+            look()
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    for name in ("text.png", "empty.png"):
+        with pytest.raises(OSError, match=rf"the image .*{name} cannot be read"):
+            FileImage(root=tmp_path, path=name).load()
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "x.webp"])
+def test_a_damaged_file_is_an_error_and_never_other_pixels(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    whole = saved(tmp_path, name, Image.fromarray(noise))
+    content, pixels = whole.file.read_bytes(), whole.load().tobytes()
+    for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9):
+        whole.file.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(OSError, match="cannot be read"):
+            whole.load()
+    for place in range(0, len(content), max(1, len(content) // 150)):
+        whole.file.write_bytes(
+            content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        )
+        with contextlib.suppress(OSError):  # the only kind of error; many flips are no damage
+            whole.load()
+    for cut in range(1, 12):  # without its last bytes a file may still hold every pixel
+        whole.file.write_bytes(content[:-cut])
+        with contextlib.suppress(OSError):
+            assert whole.load().tobytes() == pixels
+
+
+def test_a_png_with_a_broken_later_chunk_is_an_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    image = saved(tmp_path, "big.png", Image.fromarray(noise))
+    content = bytearray(image.file.read_bytes())
+    second = content.index(b"IDAT", content.index(b"IDAT") + 1)
+    content[second] = 0
+    image.file.write_bytes(content)
+    with pytest.raises(OSError, match=r"big\.png cannot be read"):
+        image.load()
+
+
+def test_identity_does_not_know_the_machine(tmp_path: Path) -> None:
+    identities = set()
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        (folder / "d").mkdir(parents=True)
+        identities.add(saved(folder, "d/a.png", Image.new("RGB", (3, 3))).identity)
+    size = (tmp_path / "here/d/a.png").stat().st_size
+    assert identities == {f"d/a.png#{size}"}

@@ -1,0 +1,157 @@
+"""Reading answers: what is meant is found, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks import paths
+from benchmarks.parsers import Letter, Words
+
+OPTIONS = ("cat", "green", "red", "blue")
+
+# The conformance table: the answer, and the letter it means (None: nothing that can be read).
+CONFORMANCE = [
+    ("B", "B"),
+    ("B.", "B"),
+    ("(B)", "B"),
+    ("**B**", "B"),
+    ("b", "B"),
+    ("Answer: B", "B"),
+    ("Option C is correct.", "C"),
+    ("The answer is (B)", "B"),
+    ("A cat is shown; the answer is B", "B"),
+    ("The answer is B because A is wrong", "B"),
+    ("A person is on the left. (B)", "B"),
+    ("Based on the image, C", "C"),
+    ("The answer is blue", "D"),
+    ("The correct answer is cat", "A"),
+    ("I see. Both are red", "C"),
+    ("Cannot tell", None),
+    ("The pizza is closed", None),
+    ("None of these", None),
+    ("", None),
+]
+
+ADVERSARIAL = [
+    ("E", "none"),  # no such option
+    ("   \n", "none"),
+    ("<think>It may be A or (C).</think>\nB", "B"),
+    ("so it is (A)... no.</think> (D)", "D"),
+    ("<think>The answer is A", "none"),  # the reasoning never ended: there is no answer
+    ("Answer: **C**", "C"),
+    ("The answer is: (c)", "C"),
+    ("answer is a cat", "A"),  # by the option's text, not by the article
+    ("Answer: A red ball", "C"),
+    ("Answer: A green one is there, so B", "B"),
+    ("A dark thing", "none"),
+    ("A is correct", "A"),
+    ("A", "A"),
+    ("a", "A"),
+    ("(A) or (B)", "ambiguous"),
+    ("A. cat\nB. green\nC. red\nD. blue", "ambiguous"),
+    ("B. green", "B"),
+    ("B: the grass", "B"),
+    ("It is red or blue", "ambiguous"),
+    ("It is not B", "none"),
+    ("The answer is not A but D", "D"),
+    ("Option C is correct; option A is wrong", "C"),
+    ("It is not red", "ambiguous"),
+    ("An X-ray of a T-shirt at 5 A.M.", "none"),
+    ("D-shaped", "none"),
+    ("redder, greenish, bluecat", "none"),
+    ("blue-green", "none"),
+    ("RED!", "C"),
+    ("\u201cB\u201d", "B"),
+    ("\\boxed{B}", "B"),
+    ("Answer: `C`, better than B", "C"),
+    ("B) since A looks odd", "B"),
+    ("\uff22", "B"),  # full width
+    ("function f(a) of the cats", "none"),
+]
+
+
+@pytest.mark.parametrize(("raw", "meant"), CONFORMANCE)
+def test_letter_reads_the_conformance_table(raw: str, meant: str | None) -> None:
+    index, status = Letter()(raw, OPTIONS)
+    assert (index, status) == ((None, "none") if meant is None else ("ABCD".index(meant), "ok"))
+
+
+@pytest.mark.parametrize(("raw", "meant"), ADVERSARIAL)
+def test_letter_reads_what_is_meant_or_nothing(raw: str, meant: str) -> None:
+    index, status = Letter()(raw, OPTIONS)
+    assert (index, status) == (("ABCD".index(meant), "ok") if len(meant) == 1 else (None, meant))
+
+
+def test_letter_knows_the_pronoun() -> None:
+    nine = tuple(f"thing {number}" for number in range(9))
+    assert Letter()("I think so", nine) == (None, "none")
+    assert Letter()("The answer I choose is B", nine) == (1, "ok")
+    assert Letter()("I", nine) == (8, "ok")
+
+
+WORDS = [
+    ("true", ("true", "false"), 0),
+    ("False.", ("true", "false"), 1),
+    ("**True**", ("true", "false"), 0),
+    ("The statement is false for this image.", ("true", "false"), 1),
+    ("true or false? I say true", ("true", "false"), "ambiguous"),
+    ("This is not true.", ("true", "false"), "ambiguous"),
+    ("That isn't entirely true", ("true", "false"), "ambiguous"),
+    ("That isn\u2019t true", ("true", "false"), "ambiguous"),
+    ("I do not care: true", ("true", "false"), 0),
+    ("untrue", ("true", "false"), "none"),
+    ("T", ("true", "false"), "none"),
+    ("truefalse", ("true", "false"), "none"),
+    ("", ("true", "false"), "none"),
+    ("?!", ("true", "false"), "none"),
+    ("Yes, there is", ("yes", "no"), 0),
+    ("There is no dog", ("yes", "no"), 1),
+    ("I know nothing", ("yes", "no"), "none"),
+    ("Yes and no", ("yes", "no"), "ambiguous"),
+    ("<think>no, wait</think>yes", ("yes", "no"), 0),
+    ("dark red", ("red", "dark red"), 1),
+    ("it is dark red", ("red", "dark red"), 1),
+    ("dark red, or red", ("red", "dark red"), "ambiguous"),
+    ("1.5 metres", ("1", "1.5", "5"), 1),
+    ("1,200 people", ("1", "200", "1,200"), 2),
+    ("the numbers 1,2", ("1", "2"), "ambiguous"),
+    ("2*3", ("23", "6"), "none"),
+    ("Brunelleschi's style", ("Brunelleschi", "Bernini"), 0),
+    ("a book cover", ("An icon", "A book cover"), 1),
+    ("<", ("<", ">"), 0),
+    ("cat", ("Cat", "cat"), "ambiguous"),  # two options that read the same
+    ("-1", ("1", "-1"), 1),
+]
+
+
+@pytest.mark.parametrize(("raw", "options", "expected"), WORDS)
+def test_words(raw: str, options: tuple[str, ...], expected: int | str) -> None:
+    index, status = Words()(raw, options)
+    assert (index, status) == ((expected, "ok") if isinstance(expected, int) else (None, expected))
+
+
+@pytest.mark.parametrize(
+    ("model", "right", "unreadable"), [("llava1.5_13b", 327, 1), ("qwen_vl", 307, 72)]
+)
+def test_letter_on_published_answers_to_mmmu(model: str, right: int, unreadable: int) -> None:
+    """847 answers of two models; the official parser, which guesses where it cannot read, has 328
+    and 319 (16 of them guessed)."""
+    folder = paths.resolve(os.environ.get("SOLVENT_DATA", "../shared/data")) / "mmmu_outputs"
+    if not folder.exists():
+        pytest.skip(f"{folder} is absent")
+    files = sorted(Path(folder, "example_outputs", model).glob("*/output.json"))
+    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = [row for row in rows if row["question_type"] == "multiple-choice"]
+    read = [Letter()(row["response"], list(row["index2ans"].values())) for row in rows]
+    correct = sum(
+        index is not None and row["all_choices"][index] == row["answer"]
+        for row, (index, _) in zip(rows, read, strict=True)
+    )
+    statuses = Counter(status for _, status in read)
+    assert len(rows) == 847
+    assert (correct, 847 - statuses["ok"]) == (right, unreadable)
