@@ -1,0 +1,40 @@
+"""What is done to a vision-language model's attention. Usable alone, in three lines:
+
+    from interventions import intervene, uniform
+
+    with intervene(model, uniform(layers="middle")) as log:
+        model(**inputs)
+
+Every file in conf/intervention is a name of this package: `uniform(seed=3)` is
+`load("uniform", seed=3)`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from interventions.intervention import Intervention, available, load
+from interventions.measurement import AttentionLog, Measurement
+from interventions.patch import intervene
+from interventions.sequences import InterventionError
+
+__all__ = [
+    "AttentionLog",
+    "Intervention",
+    "InterventionError",
+    "Measurement",
+    "available",
+    "intervene",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in available():
+        return partial(load, name)
+    raise AttributeError(f"module 'interventions' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *available()])

@@ -1,0 +1,104 @@
+"""Attention as a sum over key blocks: the reference execution, readable as the formula.
+
+For one row, split the allowed keys into a block b and the rest t, with log-masses
+l_b = log sum_{j in b} exp(s_j) and l_t likewise:
+
+    w_j = exp(s_j - l),   l = logaddexp(l_b, l_t),   m_b = exp(l_b - l),   o = sum_j w_j v_j
+
+An edit proposes other scores a_j inside the block (the pattern) and another log-mass l'_b (the
+mass). Both together are one edited row of scores, so rows sum to one by construction:
+
+    s'_j = a_j - log sum_{b} exp(a) + l'_b   in the block,      s'_j = s_j   outside it
+
+All arithmetic is float32; the caller casts once.
+
+Axes: B batch, H heads, G key-value heads, Q queries (rows), K keys, D width of a head.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interventions.masses import Mass
+
+
+def attention_scores(
+    query: Float[Tensor, "batch head query width"],
+    key: Float[Tensor, "batch group key width"],
+    scaling: float | None,
+    softcap: float | None,
+) -> Float[Tensor, "batch head query key"]:
+    """Scaled scores before the mask, s = cap * tanh(scaling * q.k / cap), in float32.
+
+    `scaling` None means 1/sqrt(width); `softcap` None means no cap. Query heads share key heads in
+    consecutive groups (https://arxiv.org/abs/2305.13245).
+    """
+    scaling = 1.0 / math.sqrt(query.shape[-1]) if scaling is None else scaling
+    scores = query.float() @ expand_groups(key, query.shape[1]).float().transpose(-1, -2) * scaling
+    return scores if softcap is None else softcap * torch.tanh(scores / softcap)
+
+
+def expand_groups(
+    grouped: Float[Tensor, "batch group key width"], heads: int
+) -> Float[Tensor, "batch head key width"]:
+    """Repeat every key-value head for the query heads that share it."""
+    return grouped.repeat_interleave(heads // grouped.shape[1], dim=1)
+
+
+def attention_weights(
+    scores: Float[Tensor, "batch head query key"], allowed: Bool[Tensor, "batch 1 query key"]
+) -> Float[Tensor, "batch head query key"]:
+    """Softmax over the allowed keys: exactly 0 elsewhere; an all-zero row where none is allowed."""
+    masked = scores.masked_fill(~allowed, -torch.inf)
+    highest = masked.amax(dim=-1, keepdim=True)
+    powers = torch.exp(masked - highest.masked_fill(highest.isneginf(), 0.0))
+    return powers / powers.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(powers.dtype).tiny)
+
+
+def log_mass(
+    scores: Float[Tensor, "batch head query key"], keys: Bool[Tensor, "batch 1 query key"]
+) -> Float[Tensor, "batch head query"]:
+    """Logarithm of the unnormalised attention of a set of keys; -inf for an empty set."""
+    return torch.logsumexp(scores.masked_fill(~keys, -torch.inf), dim=-1)
+
+
+def edited_weights(
+    scores: Float[Tensor, "batch head query key"],
+    allowed: Bool[Tensor, "batch 1 query key"],
+    block: Bool[Tensor, "batch 1 query key"],
+    pattern: Float[Tensor, "batch head query key"],
+    mass: Mass,
+    mix: float,
+    mix_domain: str,
+) -> tuple[Float[Tensor, "batch head query key"], Bool[Tensor, "batch head query"]]:
+    """Weights after the edit, and the rows in which there was something to edit.
+
+    `pattern` holds the proposed scores inside the block. `mix` in [0, 1] interpolates between
+    learned (0) and edited (1), between scores or between weights; only mixing weights keeps the
+    block's mass exactly when `mass` does. A row with no allowed key in the block, or none left
+    after the edit (a dropped block that was the whole row), keeps its learned weights.
+    """
+    block = block & allowed
+    learned = attention_weights(scores, allowed)
+    proposed = log_mass(pattern, block)
+    replaced = mass.log_mass(log_mass(scores, block), proposed)
+    remaining = torch.logaddexp(replaced, log_mass(scores, allowed & ~block))
+    editable = proposed.isfinite() & remaining.isfinite()
+    shift = (replaced - proposed)[..., None]
+    edited = torch.where(block & editable[..., None], pattern + shift, scores)
+    if mix_domain == "score":
+        weights = attention_weights((1.0 - mix) * scores + mix * edited, allowed)
+    else:
+        weights = (1.0 - mix) * learned + mix * attention_weights(edited, allowed)
+    return torch.where(editable[..., None], weights, learned), editable
+
+
+def attention_output(
+    weights: Float[Tensor, "batch head query key"], value: Float[Tensor, "batch group key width"]
+) -> Float[Tensor, "batch head query width"]:
+    """o = sum_j w_j v_j in float32; the value width may differ from the query width."""
+    return weights @ expand_groups(value, weights.shape[1]).float()

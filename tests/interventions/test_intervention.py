@@ -1,0 +1,105 @@
+"""Every file in conf/intervention is complete, and reads the same for Hydra and for `load`."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+import interventions
+from interventions import Intervention, available, load
+from interventions.masses import Keep, Shift
+from interventions.patterns import Learned
+
+CONFIGS = Path(interventions.__file__).parent.parent / "conf"
+
+
+def from_hydra(name: str, *overrides: str) -> Intervention:
+    with initialize_config_dir(str(CONFIGS / "intervention"), version_base=None):
+        return instantiate(compose(name, overrides=list(overrides)))
+
+
+@pytest.mark.parametrize("name", available())
+def test_files_are_complete_named_after_themselves_and_commented(name: str) -> None:
+    text = (CONFIGS / "intervention" / f"{name}.yaml").read_text()
+    values = yaml.safe_load(text)
+    assert values.keys() - {"_target_"} == {field.name for field in fields(Intervention)}
+    assert values["name"] == name
+    uncommented = [
+        line
+        for line in text.splitlines()[1:]
+        if "#" not in line and not line.strip().startswith(("_target_", "name"))
+    ]
+    assert not uncommented
+    assert text.startswith("#")
+
+
+@pytest.mark.parametrize("name", available())
+def test_hydra_and_load_agree(name: str) -> None:
+    assert from_hydra(name) == load(name)
+
+
+def test_command_line_overrides() -> None:
+    overridden = from_hydra("uniform", "layers=early", "rows=[last]", "seed=3", "heads=[0,2]")
+    expected = load("uniform", layers="early", rows=["last"], seed=3, heads=(0, 2))
+    assert overridden == expected
+    assert from_hydra("uniform", "layers=2-5").layers == "2-5"
+    assert from_hydra("reweight", "mass.factor=0.5").mass == Shift(factor=0.5)
+
+
+def test_names_are_attributes_of_the_package() -> None:
+    from interventions import uniform
+
+    assert uniform(layers="middle") == load("uniform", layers="middle")
+    assert set(available()) <= set(dir(interventions))
+    with pytest.raises(AttributeError, match="no attribute 'unifrom'"):
+        interventions.unifrom  # noqa: B018
+
+
+def test_dots_reach_into_parts() -> None:
+    assert load("dirichlet", **{"pattern.alpha": 0.1}).pattern.alpha == 0.1
+    assert load("uniform", mass=Shift(factor=2.0)).mass.factor == 2.0
+
+
+def test_repr_is_the_definition() -> None:
+    parts = {**vars(interventions.patterns), **vars(interventions.masses)}
+    for name in available():
+        intervention = load(name)
+        assert eval(repr(intervention), {"Intervention": Intervention, **parts}) == intervention
+        hash(intervention)
+
+
+def test_the_untouched_control() -> None:
+    identities = [name for name in available() if load(name).is_identity]
+    assert identities == ["learned"]
+    assert load("uniform", mix=0.0).is_identity
+    assert not replace(load("learned"), mass=Shift(factor=2.0)).is_identity
+    assert (load("learned").pattern, load("learned").mass) == (Learned(), Keep())
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("unifrom", {}, "did you mean 'uniform'"),
+        ("uniform", {"layer": "all"}, "no field 'layer'; did you mean 'layers'"),
+        ("uniform", {"layers": "erly"}, "did you mean 'early'"),
+        ("uniform", {"heads": "some"}, "heads"),
+        ("uniform", {"rows": ["lst"]}, "did you mean 'last'"),
+        ("uniform", {"rows": "last"}, r"list of roles such as \[last\]"),
+        ("uniform", {"keys": []}, "list of roles"),
+        ("uniform", {"keys": ["padding"]}, "keys must be one of"),
+        ("uniform", {"phase": "prefil"}, "did you mean 'prefill'"),
+        ("uniform", {"mix": 1.5}, r"mix must be in \[0, 1\]"),
+        ("uniform", {"mix_domain": "logit"}, "mix_domain must be one of score, weight"),
+        ("gaussian", {"scope": "entries"}, "did you mean 'entry'"),
+    ],
+)
+def test_mistakes_are_answered_with_one_sentence(
+    name: str, overrides: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(name, **overrides)
