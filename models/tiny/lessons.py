@@ -52,18 +52,20 @@ class Phase:
     start: int  # first step
     shares: Mapping[str, float]  # of the question types
     probe_weight: float  # of the probe's loss, beside 1 for the answers
+    groups: float  # share of the pictures that are drawn until some shape occurs more than once
 
 
 def _shares(*percent: int) -> dict[str, float]:
     return {kind: share / 100 for kind, share in zip(KINDS, percent, strict=True)}
 
 
-# First what one look answers, then relations, last counting and comparing: the slow learners.
+# First what one look answers, then relations, then comparing, last counting: the slowest to learn.
 # Columns: existence, colour, count, where, relation, size, comparison, caption, override.
 CURRICULUM = (
-    Phase(start=0, shares=_shares(18, 14, 18, 20, 4, 12, 4, 5, 5), probe_weight=0.5),
-    Phase(start=1800, shares=_shares(13, 7, 16, 12, 19, 8, 13, 7, 5), probe_weight=0.5),
-    Phase(start=3200, shares=_shares(14, 6, 28, 4, 7, 4, 27, 6, 4), probe_weight=2.5),
+    Phase(start=0, shares=_shares(18, 14, 18, 20, 4, 12, 4, 5, 5), probe_weight=0.5, groups=0.0),
+    Phase(start=1800, shares=_shares(13, 7, 16, 12, 19, 8, 13, 7, 5), probe_weight=0.5, groups=0.0),
+    Phase(start=3200, shares=_shares(14, 6, 28, 4, 7, 4, 27, 6, 4), probe_weight=2.5, groups=0.0),
+    Phase(start=4300, shares=_shares(14, 7, 33, 5, 8, 5, 17, 7, 4), probe_weight=2.5, groups=0.7),
 )
 
 
@@ -149,12 +151,17 @@ class Teacher:
     def _colours(self) -> dict[int, str]:
         return {self.word(f" {colour}"): colour for colour in COLOURS}
 
-    def scenes(self, rng: Random, number: int) -> list[Scene]:
-        """Scenes of both laws."""
-        return [
-            draw_scene(rng, "balanced" if rng.random() < BALANCED_SHARE else "prior")
-            for _ in range(number)
-        ]
+    def scenes(self, rng: Random, number: int, groups: float = 0.0) -> list[Scene]:
+        """Scenes of both laws; a share of them certainly holds a group of equal shapes."""
+        return [self._scene(rng, groups) for _ in range(number)]
+
+    def _scene(self, rng: Random, groups: float) -> Scene:
+        law = "balanced" if rng.random() < BALANCED_SHARE else "prior"
+        scene = draw_scene(rng, law)
+        if groups and rng.random() < groups:
+            while len({thing.shape for thing in scene}) == len(scene):
+                scene = draw_scene(rng, law)
+        return scene
 
     def lesson(self, rng: Random, scenes: list[Scene], shares: Mapping[str, float]) -> Lesson:
         """Draw the questions and pack them."""

@@ -115,8 +115,8 @@ class Course:
             scenes = self.teacher.scenes(rng, ALIGNMENT_PICTURES)
             pixels, facts = pictures(scenes, rng), patch_facts(scenes)
             return self.student.alignment_loss(pixels.to(self.device), facts.to(self.device))
-        scenes = self.teacher.scenes(rng, LANGUAGE_PICTURES)
         phase = [phase for phase in CURRICULUM if phase.start <= step][-1]
+        scenes = self.teacher.scenes(rng, LANGUAGE_PICTURES, phase.groups)
         lesson = self.teacher.lesson(rng, scenes, phase.shares).to(self.device)
         return self.student.language_loss(lesson, phase.probe_weight)
 

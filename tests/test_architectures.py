@@ -1,0 +1,79 @@
+"""Every model configuration runs every benchmark, on tiny random models of its own architecture."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from evaluation.session import run_cell
+from tests.random_models import save_random_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+NLVR = ROOT / os.environ.get("SOLVENT_DATA", "../shared/data") / "nlvr"
+FAMILIES = {
+    "llava_1_5_7b": "llava",
+    "llava_onevision_7b": "llava_onevision",
+    "qwen2_5_vl_3b": "qwen2_5_vl",
+    "qwen2_5_vl_7b": "qwen2_5_vl",
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def saved(family: str) -> Path:
+        place = folder / family
+        return place if place.exists() else save_random_checkpoint(family, place)
+
+    return saved
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize(
+    ("benchmark", "limit"),
+    [
+        ("shapes", 18),
+        pytest.param(
+            "nlvr", 48, marks=pytest.mark.skipif(not NLVR.exists(), reason=f"no data at {NLVR}")
+        ),
+    ],
+)
+def test_a_cell_runs_end_to_end(
+    model: str,
+    benchmark: str,
+    limit: int,
+    checkpoints: Callable[[str], Path],
+    composed: Callable[..., DictConfig],
+    tmp_path: Path,
+) -> None:
+    metrics = run_cell(
+        composed(
+            f"model={model}",
+            f"model.checkpoint={checkpoints(FAMILIES[model])}",
+            f"benchmark={benchmark}",
+            "intervention=uniform",
+            f"limit={limit}",
+            "batch_size=8",
+        )
+    )
+    assert metrics["errors"] == 0
+    assert 0 < metrics["score"]["rows"] <= limit
+    assert metrics["cells_edited"] > 0
+    assert 0 < metrics["visual_mass"]["before"] < 1
+    (folder,) = (tmp_path / "study" / model / benchmark).iterdir()
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").open()]
+    assert len(rows) == metrics["score"]["rows"]
+    assert all(score["log_probability"] < 0 for row in rows for score in row["scores"])
+
+
+def test_generated_answers_are_read_and_counted(composed: Callable[..., DictConfig]) -> None:
+    metrics = run_cell(composed("benchmark.answer.mode=generate", "limit=45"))
+    assert metrics["errors"] == 0
+    assert metrics["unparsed"] == metrics["score"]["none"] + metrics["score"]["ambiguous"]
+    assert metrics["score"]["value"] > 0.7
