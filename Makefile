@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test
 
 demo: .venv/installed
 	$(BIN)/python evaluate.py experiment=demo
@@ -11,9 +11,10 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 .venv/installed: pyproject.toml
+	@echo 'Building .venv from pyproject.toml; this takes a minute or two.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@

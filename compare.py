@@ -5,15 +5,18 @@ python compare.py study=demo
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
 from evaluation.commandline import Command
 
+CONFIGS = str(Path(__file__).resolve().parent / "conf")
 command = Command()
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="compare")
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="compare")
 def main(config: DictConfig) -> None:
     """Read the cells, compare each with its baseline, print and draw."""
     from evaluation.report.comparison import compare

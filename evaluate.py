@@ -9,15 +9,18 @@ every group and its choices
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
 from evaluation.commandline import Command
 
+CONFIGS = str(Path(__file__).resolve().parent / "conf")
 command = Command()
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
 def main(config: DictConfig) -> None:
     """Compose the configuration, build the objects, run the cell."""
     from evaluation.session import run_cell  # torch and transformers: not needed for --help

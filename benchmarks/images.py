@@ -40,15 +40,8 @@ class FileImage:
 
     @property
     def identity(self) -> str:
-        """`path#bytes`: the same on every machine that has the same data. Needs no decoding.
-
-        Raises:
-            OSError: the file is missing.
-        """
-        try:
-            return f"{self.path}#{self.file.stat().st_size}"
-        except OSError as error:
-            raise OSError(f"the image {self.file} cannot be read: {error.strerror}.") from error
+        """The path below the data folder: the same on every machine that has the same data."""
+        return self.path
 
     def load(self) -> Image.Image:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.

@@ -14,7 +14,7 @@ A reducer returns a dictionary, ready for JSON:
 
 The interval is "wilson" where every cluster has one binary credit, else "bootstrap" over clusters,
 with a fixed seed. Where all credits are 0, or all are 1, resampling would show no spread, and it is
-"wilson_clusters", with the clusters as trials. A single cluster says nothing: "unknown", [0, 1].
+"wilson_clusters", with the clusters as trials. A cluster alone says nothing: "unknown", [0, 1].
 """
 
 from __future__ import annotations
@@ -184,7 +184,10 @@ def _interval(units: Sequence[Unit], cells: Sequence[str]) -> tuple[float, float
         return 0.0, 1.0, "unknown"
     if binary and len(credits) == 1:
         return *wilson(int(credits.pop()) * clusters, clusters), "wilson_clusters"
-    return *bootstrap(*_clustered(units, cells)), "bootstrap"
+    sums, counts, strata = _clustered(units, cells)
+    if (np.bincount(strata) == 1).any():  # alone in its stratum, a cluster would show no spread
+        return 0.0, 1.0, "unknown"
+    return *bootstrap(sums, counts, strata), "bootstrap"
 
 
 def _clustered(

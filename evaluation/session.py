@@ -12,11 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from evaluation.provenance import ROOT, provenance
 from evaluation.report.figures import draw_cell
-from evaluation.report.table import cell_title, show_cell, show_line
+from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import Cell, run
 from evaluation.types import VLM, Benchmark, Sample
@@ -31,13 +30,13 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     """Run one cell, or say that it is finished; returns its metrics."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
-    console = Console()
+    screen = console()
     intervention = instantiate(config.intervention, _convert_="all")
     folder = cell_folder(config, intervention)
     labels = _labels(config, intervention)
     if folder.finished:
-        console.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
-        show_line(console, folder.metrics())
+        screen.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
+        show_line(screen, folder.metrics())
         return folder.metrics()
     benchmark, samples = _benchmark(_yaml(config.benchmark))
     condition = instantiate(config.condition, _convert_="all")
@@ -71,10 +70,10 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         figure=figure,
     )
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        show_line(console, metrics)
+        show_line(screen, metrics)
     else:
-        show_cell(console, metrics)
-        console.print(f"[dim]{folder.path}[/dim]", highlight=False)
+        show_cell(screen, metrics)
+        screen.print(f"[dim]{folder.path}[/dim]", highlight=False)
     return metrics
 
 

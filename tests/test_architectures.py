@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,31 @@ def test_a_cell_runs_end_to_end(
     rows = [json.loads(line) for line in (folder / "predictions.jsonl").open()]
     assert len(rows) == metrics["score"]["rows"]
     assert all(score["log_probability"] < 0 for row in rows for score in row["scores"])
+
+
+@pytest.mark.skipif(not NLVR.exists(), reason=f"no data at {NLVR}")
+def test_nlvr_scores_follow_from_the_written_files(
+    composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    """Accuracy and consistency again, from the official CSV and the labels alone."""
+    metrics = run_cell(composed("benchmark=nlvr", "limit=480", "batch_size=48"))
+    (folder,) = (tmp_path / "study/tiny/nlvr").iterdir()
+    labels = {}
+    for line in (NLVR / "dev/dev.json").read_text().splitlines():
+        row = json.loads(line)
+        labels[row["identifier"]] = row["label"]
+    right: dict[str, list[bool]] = defaultdict(list)
+    for line in (folder / "nlvr_official.csv").read_text().splitlines():
+        image, answer = line.split(",")
+        _, sentence, numbered, _ = image.removesuffix(".png").split("-")
+        right[sentence].append(answer == labels[f"{sentence}-{numbered}"])
+    answers = [ok for group in right.values() for ok in group]
+    assert len(answers) == metrics["score"]["n"] > 400
+    assert metrics["score"]["value"] == pytest.approx(sum(answers) / len(answers))
+    assert metrics["scores"]["consistency"]["n"] == len(right)
+    assert metrics["scores"]["consistency"]["value"] == pytest.approx(
+        sum(map(all, right.values())) / len(right)
+    )
 
 
 def test_generated_answers_are_read_and_counted(composed: Callable[..., DictConfig]) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.report.figures import COLOURS, STYLE
-from evaluation.report.table import mass, percent
+from evaluation.report.table import console, mass, percent
 from evaluation.results import CellFolder
 from evaluation.statistics import PairedDifference, paired_difference
 from evaluation.types import Prediction
@@ -56,15 +56,15 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
     folder = Path(output) / study
     cells = read_cells(folder)
     rows = pair(cells, baseline)
-    console = Console()
+    screen = console()
     for family in sorted({cell.family for cell in cells}):
         chosen = [row for row in rows if row.cell.family == family]
-        _show(console, family, chosen, baseline)
+        _show(screen, family, chosen, baseline)
         figure = draw_comparison(family, chosen, baseline, folder)
-        console.print(f"figure  [dim]{figure}[/dim]", highlight=False)
+        screen.print(f"figure  [dim]{figure}[/dim]", highlight=False)
     frame = tabulate(rows)
     frame.to_csv(folder / "comparison.csv", index=False)
-    console.print(f"table   [dim]{folder / 'comparison.csv'}[/dim]", highlight=False)
+    screen.print(f"table   [dim]{folder / 'comparison.csv'}[/dim]", highlight=False)
     return frame
 
 
@@ -120,7 +120,7 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _show(console: Console, family: Key, rows: Sequence[Row], baseline: str) -> None:
+def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> None:
     model, benchmark, condition = family
     table = Table(
         title=f"{model} on {benchmark}, shown {condition}",
@@ -128,11 +128,17 @@ def _show(console: Console, family: Key, rows: Sequence[Row], baseline: str) -> 
         title_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("intervention")
-    table.add_column("layers")
-    for name in ("score [95 % interval]", "n", f"minus {baseline}, paired", "p", "unparsed",
-                 "errors", "visual mass before → after"):  # fmt: skip
-        table.add_column(name, justify="right")
+    table.add_column("\nintervention")
+    table.add_column("\nlayers")
+    for name in (
+        "score\n[95 % interval]",
+        "\nn",
+        f"minus {baseline}, paired\n[95 % interval]",
+        "\np",
+        "visual mass\nbefore → after",
+        "unparsed\n+ failed",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         metrics, difference = row.cell.metrics, row.difference
         table.add_row(
@@ -142,14 +148,15 @@ def _show(console: Console, family: Key, rows: Sequence[Row], baseline: str) -> 
             f"{metrics['score']['n']:,}",
             points(difference) if difference else "",
             f"{difference.p:.2g}" if difference else "",
-            f"{metrics['unparsed']:,}",
-            f"{metrics['errors']:,}",
             mass(metrics),
+            f"{metrics['unparsed']} + {metrics['errors']}",
         )
-    console.print(table)
+    screen.print(table)
     chance = rows[0].cell.metrics["chance"]
-    console.print(
-        f"chance {100 * chance:.1f} %; differences in percentage points; p: exact McNemar"
+    screen.print(
+        f"chance {100 * chance:.1f} %; differences in percentage points of plain accuracy; "
+        "p: exact McNemar test",
+        highlight=False,
     )
 
 

@@ -10,6 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 
+def console() -> Console:
+    """Standard output; as wide as the tables need where nobody's terminal sets a width."""
+    plain = Console()
+    return plain if plain.is_terminal else Console(width=120)
+
+
 def percent(estimate: Mapping[str, Any]) -> str:
     """`93.2 % [91.0, 95.1]`"""
     return f"{share(estimate['value'])} [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
@@ -28,7 +34,7 @@ def share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def show_cell(console: Console, metrics: Mapping[str, Any]) -> None:
+def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
     """The result of one cell, with every score and slice of it."""
     table = Table(
         title=cell_title(metrics), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
@@ -46,14 +52,14 @@ def show_cell(console: Console, metrics: Mapping[str, Any]) -> None:
         ("seconds", f"{metrics['seconds']:.1f}"),
     ):
         table.add_row(name, value)
-    console.print(table)
-    _show_slices(console, metrics)
+    screen.print(table)
+    _show_slices(screen, metrics)
 
 
-def show_line(console: Console, metrics: Mapping[str, Any]) -> None:
+def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     """One cell of a sweep as one line."""
     score = metrics["score"]
-    console.print(
+    screen.print(
         f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n = {score['n']:,}, "
         f"unparsed {metrics['unparsed']}, errors {metrics['errors']}, visual mass {mass(metrics)}, "
         f"{metrics['seconds']:.1f} s",
@@ -73,7 +79,7 @@ def cell_title(metrics: Mapping[str, Any]) -> str:
     return f"{metrics['model']} on {metrics['benchmark']}: {', '.join(parts)}"
 
 
-def _show_slices(console: Console, metrics: Mapping[str, Any]) -> None:
+def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("score or slice")
     table.add_column("value [95 % interval]", justify="right")
@@ -84,4 +90,4 @@ def _show_slices(console: Console, metrics: Mapping[str, Any]) -> None:
         table.add_section()
         for value, estimate in values.items():
             table.add_row(f"{tag} = {value}", percent(estimate), f"{estimate['n']:,}")
-    console.print(table)
+    screen.print(table)
