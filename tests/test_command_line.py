@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
 
 import compare
 import evaluate
@@ -147,6 +148,31 @@ def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path)
     code, _, errors = run("study=none", command=compare)
     assert code == 2
     assert "no finished cell" in last_sentence(errors)
+
+
+def test_an_unreadable_image_is_recorded_and_the_rest_is_scored(run: Run, tmp_path: Path) -> None:
+    """A copy of NLVR's layout with two statements, whose first picture is damaged."""
+    data = tmp_path / "data"
+    (data / "dev/images/0").mkdir(parents=True)
+    rows = []
+    for identifier in ("1-0", "2-0"):
+        row = {"sentence": "There is a box.", "label": "true", "identifier": identifier}
+        rows.append(json.dumps({**row, "directory": "0", "structured_rep": []}))
+        for permutation in range(6):
+            path = data / f"dev/images/0/dev-{identifier}-{permutation}.png"
+            Image.new("RGBA", (40, 10), (0, 0, 200, 100)).save(path)
+    (data / "dev/dev.json").write_text("\n".join(rows))
+    (data / "dev/images/0/dev-1-0-0.png").write_bytes(b"no picture")
+    expected = ["benchmark.expect.rows=12", "benchmark.expect.groups={sentence:2,row:2}"]
+    code, _, _ = run("benchmark=nlvr", f"benchmark.source.root={data}", *expected)
+    assert code == 0
+    (metrics,) = cells(tmp_path / "study")
+    assert (metrics["errors"], metrics["score"]["n"]) == (1, 12)
+    (path,) = tmp_path.glob("study/tiny/nlvr/*/predictions.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    (failed,) = [row for row in rows if row["status"] == "error"]
+    assert failed["uid"] == "nlvr/dev/1-0-0"
+    assert "dev-1-0-0.png cannot be read" in failed["error"]
 
 
 def start(output: Path, *arguments: str) -> subprocess.Popen[str]:

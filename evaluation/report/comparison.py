@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from evaluation.types import Prediction
 
 Key = tuple[str, ...]
 MARKERS = "osD^vP*X"
+THIRDS = ("early", "middle", "late")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
     rows = pair(cells, baseline)
     screen = console()
     for family in sorted({cell.family for cell in cells}):
-        chosen = [row for row in rows if row.cell.family == family]
+        chosen = sorted(
+            (row for row in rows if row.cell.family == family), key=partial(_order, baseline)
+        )
         _show(screen, family, chosen, baseline)
         figure = draw_comparison(family, chosen, baseline, folder)
         screen.print(f"figure  [dim]{figure}[/dim]", highlight=False)
@@ -102,6 +106,15 @@ def pair(cells: Sequence[FinishedCell], baseline: str) -> list[Row]:
     return rows
 
 
+def _order(baseline: str, row: Row) -> tuple[bool, str, int, str, int]:
+    """The baseline first, then by intervention, then from early to late layers."""
+    metrics = row.cell.metrics
+    layers = metrics["layers"] or ""
+    third = THIRDS.index(layers) if layers in THIRDS else len(THIRDS)
+    name = metrics["intervention"]
+    return name != baseline, name, third, layers, metrics["seed"]
+
+
 def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
     """One line per cell, flat columns."""
     records = []
@@ -121,9 +134,8 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> None:
-    model, benchmark, condition = family
     table = Table(
-        title=f"{model} on {benchmark}, shown {condition}",
+        title=_title(family),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -171,22 +183,24 @@ def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Pat
     """Score against what was done: by intervention and layers, and by the visual mass that was
     left.
     """
-    model, benchmark, condition = family
-    path = folder / f"comparison-{model}-{benchmark}-{condition}.png"
+    path = folder / f"comparison-{'-'.join(family)}.png"
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(3, 2), sharey=True)
         _draw_by_layers(axes[0], rows)
         _draw_by_mass(axes[1], rows)
         for axis in axes:
-            _draw_references(axis, rows, baseline)
+            _draw_references(axis, rows, baseline, label=axis is axes[1])
         axes[0].set(ylabel="score, with 95 % interval", ylim=(0, 1.02))
-        figure.suptitle(
-            f"{model} on {benchmark}, shown {condition}", x=0.01, ha="left", weight="bold"
-        )
+        figure.suptitle(_title(family), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
         figure.savefig(path)
         plt.close(figure)
     return path
+
+
+def _title(family: Key) -> str:
+    model, benchmark, condition = family
+    return f"{model} on {benchmark}" + ("" if condition == "real" else f", shown {condition}")
 
 
 def _names(rows: Sequence[Row], key: str) -> list[str]:
@@ -235,29 +249,25 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
+    axes.axvline(1, color="grey", linestyle=":", linewidth=1)
     for row in rows:
-        metrics, estimate = row.cell.metrics, row.cell.metrics["score"]
-        if metrics["layers"] and metrics["visual_mass"]["after"] is not None:
-            axes.errorbar(
-                metrics["visual_mass"]["after"],
-                estimate["value"],
-                yerr=_bars(estimate),
-                **_style(rows, row),
-            )
-    axes.set(xlim=(0, None), xlabel="visual mass left (mean over layers)")
+        masses, estimate = row.cell.metrics["visual_mass"], row.cell.metrics["score"]
+        if row.cell.metrics["layers"] and masses["before"]:
+            left = masses["after"] / masses["before"]
+            axes.errorbar(left, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
+    axes.set(xlabel="visual mass after / before, mean over all layers")
     axes.set_title("how much attention the image kept")
 
 
-def _draw_references(axes: Axes, rows: Sequence[Row], baseline: str) -> None:
-    axes.axhline(rows[0].cell.metrics["chance"], color="grey", linestyle=":", linewidth=1)
-    axes.annotate("chance", (1, rows[0].cell.metrics["chance"]), xycoords=("axes fraction", "data"),
-                  ha="right", va="bottom", color="grey", fontsize=8)  # fmt: skip
-    for row in rows:
-        if row.cell.metrics["intervention"] != baseline:
-            continue
-        estimate = row.cell.metrics["score"]
+def _draw_references(axes: Axes, rows: Sequence[Row], baseline: str, label: bool) -> None:
+    references = {"chance": rows[0].cell.metrics["chance"]}
+    axes.axhline(references["chance"], color="grey", linestyle=":", linewidth=1)
+    if rows[0].cell.metrics["intervention"] == baseline:
+        estimate = rows[0].cell.metrics["score"]
+        references[baseline] = estimate["value"]
         axes.axhspan(estimate["low"], estimate["high"], color="black", alpha=0.12, linewidth=0)
         axes.axhline(estimate["value"], color="black", linewidth=1)
-        axes.annotate(baseline, (1, estimate["value"]), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", fontsize=8)  # fmt: skip
-        break
+    if label:
+        for name, height in references.items():
+            axes.annotate(name, (1.02, height), xycoords=("axes fraction", "data"), va="center",
+                          fontsize=8)  # fmt: skip

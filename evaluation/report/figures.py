@@ -32,9 +32,11 @@ STYLE = {
 def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
     """One cell: the score by slice, and the visual mass by layer. Returns the PNG's path."""
     folder.mkdir(parents=True, exist_ok=True)
+    rows = slices(metrics)
+    height = max(3.2, 1.2 + 0.19 * len(rows))  # inches
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), width_ratios=(3, 2))
-        _draw_slices(left, metrics)
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8, height), width_ratios=(3, 2))
+        _draw_slices(left, rows, metrics["chance"])
         _draw_layers(right, metrics["visual_mass"])
         figure.suptitle(cell_title(metrics), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
@@ -44,17 +46,23 @@ def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def _draw_slices(axes: Axes, metrics: Mapping[str, Any]) -> None:
+def slices(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The score of all questions, then of every slice."""
     rows = {"all": metrics["score"]}
     for tag, values in metrics["score"]["by_tag"].items():
         rows |= {f"{tag} = {value}": estimate for value, estimate in values.items()}
+    return rows
+
+
+def _draw_slices(axes: Axes, rows: Mapping[str, Mapping[str, Any]], chance: float) -> None:
     for place, estimate in enumerate(rows.values()):
         draw_estimate(axes, place, estimate, COLOURS[0] if place else COLOURS[6])
     labels = [f"{name} (n = {estimate['n']:,})" for name, estimate in rows.items()]
-    axes.set_yticks(range(len(rows)), labels)
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.invert_yaxis()
-    axes.axvline(metrics["chance"], color="grey", linestyle=":", linewidth=1)
-    axes.text(metrics["chance"], -0.9, "chance", color="grey", ha="center", fontsize=8)
+    axes.axvline(chance, color="grey", linestyle=":", linewidth=1)
+    axes.annotate("chance", (chance, 1.01), xycoords=("data", "axes fraction"), color="grey",
+                  ha="center", va="bottom", fontsize=8)  # fmt: skip
     axes.set(xlim=(0, 1.02), xlabel="score, with 95 % interval")
 
 

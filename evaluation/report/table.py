@@ -60,9 +60,8 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     """One cell of a sweep as one line."""
     score = metrics["score"]
     screen.print(
-        f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n = {score['n']:,}, "
-        f"unparsed {metrics['unparsed']}, errors {metrics['errors']}, visual mass {mass(metrics)}, "
-        f"{metrics['seconds']:.1f} s",
+        f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
+        f"visual mass {mass(metrics)}  unparsed {metrics['unparsed']}  failed {metrics['errors']}",
         highlight=False,
     )
 
