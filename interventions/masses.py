@@ -10,6 +10,7 @@ Axes: B batch, H heads, Q queries (rows).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -18,16 +19,16 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mass:
+class Mass(ABC):
     """Base of all masses."""
 
+    @abstractmethod
     def log_mass(
         self,
         learned: Float[Tensor, "batch head query"],
         proposed: Float[Tensor, "batch head query"],
     ) -> Float[Tensor, "batch head query"]:
         """New log-mass of the block; -inf means that it receives nothing."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)

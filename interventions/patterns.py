@@ -10,6 +10,7 @@ pixels of one patch.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,17 +27,16 @@ class Picture:
 
     height: int  # tokens
     width: int  # tokens
-    patches: Float[
-        Tensor, "patch y x"
-    ]  # gray pixels under every token, as the vision encoder gets them
+    patches: Float[Tensor, "patch y x"]  # gray pixels, as the vision encoder receives them
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pattern:
+class Pattern(ABC):
     """Base of all patterns."""
 
-    needs_picture: ClassVar[bool] = False  # whether `weights` is asked for every picture
+    needs_picture: ClassVar[bool] = False  # whether it is a `Prior`, asked for weights
 
+    @abstractmethod
     def scores(
         self,
         learned: Float[Tensor, "batch head query key"],
@@ -49,11 +49,6 @@ class Pattern:
         `address` numbers the entries for random draws; `prior` holds, for patterns that need the
         picture, one non-negative weight per visual token at that token's key.
         """
-        raise NotImplementedError
-
-    def weights(self, picture: Picture) -> Float[Tensor, " patch"]:
-        """Unnormalised, positive weight of every token of a picture."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +148,10 @@ class Prior(Pattern):
         if prior is None:
             raise ValueError("A fixed pattern needs one weight per visual token, got none.")
         return prior.float().log()[:, None, None, :].expand_as(learned)
+
+    @abstractmethod
+    def weights(self, picture: Picture) -> Float[Tensor, " patch"]:
+        """Unnormalised, positive weight of every token of a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)

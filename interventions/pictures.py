@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interventions.patterns import Pattern, Picture
+from interventions.patterns import Picture, Prior
 from interventions.sequences import InterventionError
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
@@ -61,7 +61,7 @@ GRIDS: Mapping[str, Callable[[Any, Mapping[str, Any]], list[Picture]]] = {
 
 
 def fixed_weights(
-    pattern: Pattern, counts: Sequence[int], pictures: Sequence[Picture], family: str
+    pattern: Prior, counts: Sequence[int], pictures: Sequence[Picture], family: str
 ) -> tuple[Float[np.ndarray, " token"], ...]:
     """A fixed pattern for every sample: the weights of its pictures, in the order of its tokens.
 
