@@ -20,8 +20,7 @@ from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import Cell, run
 from evaluation.types import VLM, Benchmark, Sample
 
-RESULT_KEYS = ("model", "benchmark", "condition", "diagnostic", "batch_size", "seed")
-"""Parts of the configuration that can change a bit of a result, beside the intervention."""
+SETTING_KEYS = ("model", "benchmark", "condition", "diagnostic", "batch_size")
 
 log = logging.getLogger("solvent")
 
@@ -83,15 +82,17 @@ def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
     Where nothing is edited, layers make no difference; where a local checkpoint was trained again,
     its weights do, though its path is the same.
     """
-    container = OmegaConf.to_container(config, resolve=True)
-    definition = {key: container.get(key) for key in RESULT_KEYS}
-    definition |= {
-        "intervention": intervention.name if intervention.is_identity else repr(intervention),
-        "weights": digest_weights(ROOT / config.model.checkpoint),
-    }
-    identity = fingerprint(definition)
+    what = intervention.name if intervention.is_identity else repr(intervention)
+    identity = fingerprint({**_setting(config), "intervention": what, "seed": config.seed})
     place = Path(config.output) / config.study / config.model.name / config.benchmark.name
     return CellFolder(place / f"{intervention.name}-{identity[:12]}")
+
+
+def _setting(config: DictConfig) -> dict[str, Any]:
+    """Everything that can change a bit of a result, apart from the intervention and its seed."""
+    container = OmegaConf.to_container(config, resolve=True)
+    setting = {key: container.get(key) for key in SETTING_KEYS}
+    return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
 
 
 def _labels(config: DictConfig, intervention: Any) -> dict[str, Any]:
@@ -99,11 +100,35 @@ def _labels(config: DictConfig, intervention: Any) -> dict[str, Any]:
     return {
         "model": config.model.name,
         "benchmark": config.benchmark.name,
+        "prompt": config.prompt.name,
         "intervention": intervention.name,
+        "variant": "" if intervention.is_identity else _variant(config.intervention),
         "layers": None if intervention.is_identity else str(config.intervention.layers),
         "condition": config.condition["_target_"].rpartition(".")[2].lower(),
         "seed": config.seed,
+        "setting": fingerprint(_setting(config))[:6],  # equal for cells that may be paired
     }
+
+
+def _variant(intervention: DictConfig) -> str:
+    """Fields that differ from the intervention's own file, beside layers and seed."""
+    file = ROOT / "conf" / "intervention" / f"{intervention.name}.yaml"
+    stock = _flat(OmegaConf.to_container(OmegaConf.load(file))) if file.exists() else {}
+    fields = _flat(OmegaConf.to_container(intervention, resolve=True))
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in fields.items()
+        if name not in ("layers", "seed") and stock.get(name) != value
+    )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        flat |= inner if inner is not None else {f"{prefix}{name}": value}
+    return flat
 
 
 def _yaml(config: DictConfig) -> str:

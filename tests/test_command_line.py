@@ -140,7 +140,8 @@ def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path)
     assert code == 0
     assert "minus learned, paired" in output
     folder = tmp_path / "study"
-    assert (folder / "comparison-tiny-shapes-real.png").stat().st_size > 10_000
+    (figure,) = folder.glob("comparison-tiny-shapes-real-*.png")
+    assert figure.stat().st_size > 10_000
     lines = (folder / "comparison.csv").read_text().splitlines()
     assert len(lines) == 3
     knockout, learned = sorted(cells(folder), key=lambda metrics: metrics["intervention"])
@@ -148,6 +149,22 @@ def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path)
     code, _, errors = run("study=none", command=compare)
     assert code == 2
     assert "no finished cell" in last_sentence(errors)
+
+
+def test_variants_of_an_intervention_are_told_apart(run: Run, tmp_path: Path) -> None:
+    run("-m", "intervention=reweight", "intervention.mass.factor=0.01,50", "limit=18", "study=a")
+    _, output, _ = run("study=a", command=compare)
+    assert "(mass.factor=0.01)" in output
+    assert "(mass.factor=50)" in output
+
+
+def test_cells_of_another_prompt_are_never_the_baseline(run: Run, tmp_path: Path) -> None:
+    run("prompt=llava", "limit=18")
+    run("intervention=knockout", "limit=18")
+    run(command=compare)
+    table = (tmp_path / "study/comparison.csv").read_text().splitlines()
+    assert len(table) == 3
+    assert "difference" not in table[0]  # nothing to pair with
 
 
 def test_an_unreadable_image_is_recorded_and_the_rest_is_scored(run: Run, tmp_path: Path) -> None:

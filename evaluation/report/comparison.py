@@ -18,13 +18,15 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.report.figures import COLOURS, STYLE
-from evaluation.report.table import console, mass, percent
+from evaluation.report.table import console, intervention_name, mass, percent
 from evaluation.results import CellFolder
 from evaluation.statistics import PairedDifference, paired_difference
 from evaluation.types import Prediction
 
 Key = tuple[str, ...]
 MARKERS = "osD^vP*X"
+COLUMNS = ("model", "benchmark", "prompt", "condition", "setting", "intervention", "variant",
+           "layers", "seed", "chance", "unparsed", "errors", "cells_edited", "seconds")  # fmt: skip
 THIRDS = ("early", "middle", "late")
 
 
@@ -37,8 +39,9 @@ class FinishedCell:
 
     @property
     def family(self) -> Key:
-        """Cells of one family differ in the intervention only, so they can be paired."""
-        return tuple(str(self.metrics[key]) for key in ("model", "benchmark", "condition"))
+        """Cells of one family differ in the intervention and its seed only: they can be paired."""
+        keys = ("model", "benchmark", "condition", "setting")
+        return tuple(str(self.metrics[key]) for key in keys)
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ def _order(baseline: str, row: Row) -> tuple[bool, str, int, str, int]:
     metrics = row.cell.metrics
     layers = metrics["layers"] or ""
     third = THIRDS.index(layers) if layers in THIRDS else len(THIRDS)
-    name = metrics["intervention"]
-    return name != baseline, name, third, layers, metrics["seed"]
+    name = intervention_name(metrics)
+    return metrics["intervention"] != baseline, name, third, layers, metrics["seed"]
 
 
 def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
@@ -120,9 +123,7 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
     records = []
     for row in rows:
         metrics = row.cell.metrics
-        record = {key: metrics[key] for key in
-                  ("model", "benchmark", "condition", "intervention", "layers", "seed", "chance",
-                   "unparsed", "errors", "cells_edited", "seconds")}  # fmt: skip
+        record = {key: metrics[key] for key in COLUMNS}
         record |= {f"score_{key}": metrics["score"][key] for key in ("value", "low", "high", "n")}
         record |= {
             f"visual_mass_{when}": metrics["visual_mass"][when] for when in ("before", "after")
@@ -140,7 +141,7 @@ def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> N
         title_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("\nintervention")
+    table.add_column("\nintervention", no_wrap=True)
     table.add_column("\nlayers")
     for name in (
         "score\n[95 % interval]",
@@ -154,7 +155,7 @@ def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> N
     for row in rows:
         metrics, difference = row.cell.metrics, row.difference
         table.add_row(
-            metrics["intervention"],
+            intervention_name(metrics).replace(" (", "\n("),
             metrics["layers"] or "",
             percent(metrics["score"]),
             f"{metrics['score']['n']:,}",
@@ -199,20 +200,26 @@ def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Pat
 
 
 def _title(family: Key) -> str:
-    model, benchmark, condition = family
+    model, benchmark, condition, _ = family
     return f"{model} on {benchmark}" + ("" if condition == "real" else f", shown {condition}")
 
 
-def _names(rows: Sequence[Row], key: str) -> list[str]:
-    return list(dict.fromkeys(row.cell.metrics[key] for row in rows if row.cell.metrics["layers"]))
+def _interventions(rows: Sequence[Row]) -> list[str]:
+    edited = (row.cell.metrics for row in rows if row.cell.metrics["layers"])
+    return list(dict.fromkeys(intervention_name(metrics) for metrics in edited))
+
+
+def _layers(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(filter(None, (row.cell.metrics["layers"] for row in rows))))
 
 
 def _style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
-    interventions, layers = _names(rows, "intervention"), _names(rows, "layers")
     metrics = row.cell.metrics
+    colour = _interventions(rows).index(intervention_name(metrics))
+    marker = _layers(rows).index(metrics["layers"])
     return {
-        "color": COLOURS[interventions.index(metrics["intervention"]) % len(COLOURS)],
-        "marker": MARKERS[layers.index(metrics["layers"]) % len(MARKERS)],
+        "color": COLOURS[colour % len(COLOURS)],
+        "marker": MARKERS[marker % len(MARKERS)],
         "markersize": 5,
         "linestyle": "none",
         "capsize": 2,
@@ -224,13 +231,13 @@ def _bars(estimate: dict[str, Any]) -> list[list[float]]:
 
 
 def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
-    interventions, layers = _names(rows, "intervention"), _names(rows, "layers")
+    interventions, layers = _interventions(rows), _layers(rows)
     width = 0.8 / max(1, len(layers))
     for row in rows:
         metrics, estimate = row.cell.metrics, row.cell.metrics["score"]
         if not metrics["layers"]:
             continue
-        place = interventions.index(metrics["intervention"])
+        place = interventions.index(intervention_name(metrics))
         place += (layers.index(metrics["layers"]) - (len(layers) - 1) / 2) * width
         axes.errorbar(place, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
     axes.set_xticks(range(len(interventions)), interventions)
@@ -244,7 +251,8 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
             label=f"{name} layers",
             markersize=5,
         )
-    axes.legend(frameon=False, ncols=3, loc="lower left", fontsize=8)
+    if layers:
+        axes.legend(frameon=False, ncols=3, loc="lower left", fontsize=8)
     axes.set_title("what was done, and where")
 
 

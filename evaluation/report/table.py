@@ -66,9 +66,15 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     )
 
 
+def intervention_name(metrics: Mapping[str, Any]) -> str:
+    """`reweight`, or `reweight (mass.factor=4)` where it differs from its file."""
+    variant = metrics["variant"]
+    return metrics["intervention"] + (f" ({variant})" if variant else "")
+
+
 def cell_title(metrics: Mapping[str, Any]) -> str:
     """`tiny on shapes: uniform, layers early, shown swap, seed 1`"""
-    parts = [metrics["intervention"]]
+    parts = [intervention_name(metrics)]
     if metrics["layers"] is not None:
         parts.append(f"layers {metrics['layers']}")
     if metrics["condition"] != "real":
