@@ -53,8 +53,8 @@ Accuracy in percent by ranking the candidate answers, with 95 % intervals, {ques
 questions per type and split. *Balanced*: every answer equally likely. *Prior*: as the world's
 language priors make them. *Best blind guess*: the most frequent answer to the very same words in
 the model's text-only training, which is what "no image" should come to. In `override` a false
-caption is asserted and the picture's colour is asked, so a blind model that trusts captions scores
-0.
+caption is asserted and the picture's colour is asked: who trusts captions blindly is almost always
+wrong.
 """
 
 
