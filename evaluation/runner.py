@@ -79,13 +79,15 @@ def check_edited(cell: Cell, predictions: Sequence[Prediction]) -> None:
 def form_batches(
     samples: Sequence[Sample], benchmark: Benchmark, batch_size: int
 ) -> list[list[Sample]]:
-    """Samples of similar prompt length side by side, to waste little on padding."""
+    """Alike samples side by side: little is wasted on padding, in prompts and in candidates."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    order = sorted(
-        samples,
-        key=lambda sample: (len(sample.images), len(benchmark.prompt(sample)), sample.uid),
-    )
+
+    def shape(sample: Sample) -> tuple[int, int, int, str]:
+        text = benchmark.prompt(sample)
+        return len(sample.images), len(sample.options), len(text), sample.uid
+
+    order = sorted(samples, key=shape)
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
