@@ -1,4 +1,5 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
+# (--no-compile: Python compiles what is imported when it is imported; that halves the installation)
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -16,5 +17,5 @@ test: .venv/installed
 .venv/installed: pyproject.toml
 	@echo 'Building .venv from pyproject.toml; this takes a minute or two.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[test]'
 	touch $@
