@@ -1,6 +1,7 @@
 """How a command ends: one clear sentence and exit code 2 for bad input, 130 after Ctrl-C.
 
-Anything else is a defect of ours and keeps its traceback.
+Anything else is a defect of ours and keeps its traceback. With HYDRA_FULL_ERROR=1 in the
+environment, bad input keeps it too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Command:
 
     def __init__(self) -> None:
         self.code = 0
+        self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
     @contextmanager
     def job(self) -> Iterator[None]:
@@ -50,9 +52,14 @@ class Command:
             self.code = INTERRUPTED
         except (HydraException, OmegaConfBaseException) as error:
             self._report(error)
+        finally:
+            if not self.raises:
+                del os.environ["HYDRA_FULL_ERROR"]
         sys.exit(self.code)
 
     def _report(self, error: BaseException) -> None:
+        if self.raises:
+            raise error
         hydras = isinstance(error, HydraException | OmegaConfBaseException)
         sys.stderr.write(f"{_explain(error) if hydras else error}\n")
         self.code = BAD_INPUT

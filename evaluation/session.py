@@ -18,7 +18,7 @@ from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import Cell, run
-from evaluation.types import VLM, Benchmark, Sample
+from evaluation.types import VLM, Benchmark, Condition, Sample
 
 SETTING_KEYS = ("model", "benchmark", "condition", "diagnostic", "batch_size")
 
@@ -31,20 +31,19 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     log.setLevel(logging.INFO)
     screen = console()
     intervention = instantiate(config.intervention, _convert_="all")
+    condition = instantiate(config.condition, _convert_="all")
     folder = cell_folder(config, intervention)
-    labels = _labels(config, intervention)
+    labels = _labels(config, intervention, condition)
     if folder.finished:
         screen.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
         show_line(screen, folder.metrics())
         return folder.metrics()
     benchmark, samples = _benchmark(_yaml(config.benchmark))
-    condition = instantiate(config.condition, _convert_="all")
     shown = condition.views(samples)
     model = _model(_yaml(config.model))
     tracking = instantiate(config.tracking, _convert_="all")
-    text = OmegaConf.to_yaml(config, resolve=True)
     facts = provenance(model.provenance())
-    folder.open(text, facts)
+    folder.open(_yaml(config), facts)
     cell = Cell(
         model=model,
         benchmark=benchmark,
@@ -95,7 +94,7 @@ def _setting(config: DictConfig) -> dict[str, Any]:
     return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
 
 
-def _labels(config: DictConfig, intervention: Any) -> dict[str, Any]:
+def _labels(config: DictConfig, intervention: Any, condition: Condition) -> dict[str, Any]:
     """What a table of many cells needs to tell them apart."""
     return {
         "model": config.model.name,
@@ -104,7 +103,7 @@ def _labels(config: DictConfig, intervention: Any) -> dict[str, Any]:
         "intervention": intervention.name,
         "variant": "" if intervention.is_identity else _variant(config.intervention),
         "layers": None if intervention.is_identity else str(config.intervention.layers),
-        "condition": config.condition["_target_"].rpartition(".")[2].lower(),
+        "condition": condition.name,
         "seed": config.seed,
         "setting": fingerprint(_setting(config))[:6],  # equal for cells that may be paired
     }
