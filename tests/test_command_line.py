@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,12 @@ def start(output: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "evaluate.py", f"output={output}", "limit=90", "batch_size=2",
                "intervention=gaussian", *arguments]  # fmt: skip
     return subprocess.Popen(
-        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as from a terminal
     )
 
 
