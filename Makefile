@@ -1,5 +1,4 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
-# (--no-compile: Python compiles what is imported when it is imported; that halves the installation)
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -15,7 +14,7 @@ test: .venv/installed
 	$(BIN)/pytest -n 2
 
 .venv/installed: pyproject.toml
-	@echo 'Building .venv from pyproject.toml; this takes a minute or two.'
+	@echo 'Building .venv from pyproject.toml; this takes one to three minutes.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --editable '.[test]'
+	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
