@@ -97,10 +97,24 @@ class CellFolder:
     def open(self, config: str, provenance: Mapping[str, Any]) -> None:
         """Make the folder, write what defines the run, cut a torn last line off the predictions."""
         self.path.mkdir(parents=True, exist_ok=True)
+        self._check_same_precision(provenance)
         write_atomically(self.path / "config.yaml", config)
         write_atomically(self.path / "provenance.json", json.dumps(provenance, indent=2) + "\n")
         for name in ("part.jsonl", "seconds.jsonl"):
             _cut_torn_line(self.path / name)
+
+    def _check_same_precision(self, provenance: Mapping[str, Any]) -> None:
+        """Refuse to go on in another dtype, which `dtype: auto` takes from the hardware."""
+        earlier = self.path / "provenance.json"
+        if not (earlier.exists() and (self.path / "part.jsonl").exists()):
+            return
+        before = json.loads(earlier.read_text()).get("model", {}).get("dtype")
+        now = provenance.get("model", {}).get("dtype")
+        if before != now:
+            raise ValueError(
+                f"{self.path} was begun in {before} and would go on in {now}: set model.dtype, or "
+                "delete the folder to begin again"
+            )
 
     def recorded(self) -> dict[str, Prediction]:
         """Predictions of earlier, interrupted runs, by uid."""

@@ -63,6 +63,15 @@ def test_merging_needs_every_sample_and_keeps_the_order(tmp_path: Path) -> None:
     assert [row.uid for row in folder.predictions()] == ["a", "b"]
 
 
+def test_a_cell_never_goes_on_in_another_precision(tmp_path: Path) -> None:
+    folder = CellFolder(tmp_path)
+    folder.open("", {"model": {"dtype": "float32"}})
+    folder.append([ROW], 1.0)
+    folder.open("", {"model": {"dtype": "float32"}})
+    with pytest.raises(ValueError, match="begun in float32 and would go on in bfloat16"):
+        folder.open("", {"model": {"dtype": "bfloat16"}})
+
+
 def test_metrics_make_a_cell_finished(tmp_path: Path) -> None:
     folder = opened(tmp_path)
     folder.append([ROW], 1.0)
