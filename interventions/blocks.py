@@ -10,8 +10,8 @@ mass). Both together are one edited row of scores, so rows sum to one by constru
 
     s'_j = a_j - log sum_{b} exp(a) + l'_b   in the block,      s'_j = s_j   outside it
 
-`interventions.reference` and `interventions.fused` carry it out. All arithmetic is float32; the caller
-casts once.
+`interventions.reference` and `interventions.fused` carry it out. All arithmetic is float32; the
+caller casts once.
 
 Axes: B batch, H heads, G key-value heads, Q queries (rows), K keys, D width of a head.
 """
@@ -56,7 +56,7 @@ def attention_weights(
     scores: Float[Tensor, "batch head query key"], allowed: Bool[Tensor, "batch 1 query key"]
 ) -> Float[Tensor, "batch head query key"]:
     """Softmax over the allowed keys: exactly 0 elsewhere; an all-zero row where none is allowed."""
-    masked = scores.masked_fill(~allowed, -torch.inf)
+    masked = restricted(scores, allowed)
     highest = masked.amax(dim=-1, keepdim=True)
     powers = torch.exp(masked - highest.masked_fill(highest.isneginf(), 0.0))
     return powers / powers.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(powers.dtype).tiny)
@@ -66,7 +66,14 @@ def log_mass(
     scores: Float[Tensor, "batch head query key"], keys: Bool[Tensor, "batch 1 query key"]
 ) -> Float[Tensor, "batch head query"]:
     """Logarithm of the unnormalised attention of a set of keys; -inf for an empty set."""
-    return torch.logsumexp(scores.masked_fill(~keys, -torch.inf), dim=-1)
+    return torch.logsumexp(restricted(scores, keys), dim=-1)
+
+
+def restricted(
+    scores: Float[Tensor, "batch head query key"], keys: Bool[Tensor, "batch 1 query key"]
+) -> Float[Tensor, "batch head query key"]:
+    """Scores of some keys, -inf elsewhere; adding is far faster than filling under a broadcast."""
+    return scores + torch.zeros_like(keys, dtype=scores.dtype).masked_fill(~keys, -torch.inf)
 
 
 def attention_output(

@@ -42,17 +42,18 @@ class MatchMean(Calibration):
     def apply(
         self, proposed: Float[Tensor, "batch head row key"], view: View
     ) -> Float[Tensor, "batch head row key"]:
-        return proposed - moments(proposed, view.block)[0] + moments(view.scores, view.block)[0]
+        inside = torch.where(view.block, proposed, 0.0)
+        return proposed - moments(inside, view.block)[0] + moments(view.scores, view.block)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatchMeanStd(Calibration):
-    """a <- (a - mean(a)) / std(a) * std(s) + mean(s), exactly; constant scores only get the mean."""
+    """a <- (a - mean(a)) / std(a) * std(s) + mean(s), exactly; equal scores only get the mean."""
 
     def apply(
         self, proposed: Float[Tensor, "batch head row key"], view: View
     ) -> Float[Tensor, "batch head row key"]:
-        mean, deviation = moments(proposed, view.block)
+        mean, deviation = moments(torch.where(view.block, proposed, 0.0), view.block)
         target_mean, target = moments(view.scores, view.block)
         ratio = torch.where(deviation > 0, target / deviation, 0.0)
         return (proposed - mean) * ratio + target_mean
@@ -139,9 +140,10 @@ def moments(
     scores: Float[Tensor, "batch head row key"], block: Bool[Tensor, "batch head|1 row key"]
 ) -> tuple[Float[Tensor, "batch head row 1"], Float[Tensor, "batch head row 1"]]:
     """Mean and population standard deviation over the block; 0 where it is empty."""
-    count = block.sum(dim=-1, keepdim=True).clamp_min(1)
-    mean = torch.where(block, scores, 0.0).sum(dim=-1, keepdim=True) / count
-    spread = torch.where(block, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
+    inside = block.float()
+    count = inside.sum(dim=-1, keepdim=True).clamp_min(1.0)
+    mean = (scores * inside).sum(dim=-1, keepdim=True) / count
+    spread = ((scores - mean) * inside).square().sum(dim=-1, keepdim=True) / count
     return mean, spread.sqrt()
 
 

@@ -25,36 +25,24 @@ from interventions.view import Call, Rows, View
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
-    """Per sample: sums over the measured rows of means over heads."""
+    """What one call adds to the log, per sample."""
 
-    mass_before: Float[Tensor, " batch"]  # share of attention on image tokens
-    mass_after: Float[Tensor, " batch"]
-    entropy_before: Float[Tensor, " batch"]  # of the pattern over image tokens, in nats
-    entropy_after: Float[Tensor, " batch"]
-    cells_prefill: Int[Tensor, " batch"]  # (head, row, key) triples that were edited
-    cells_decode: Int[Tensor, " batch"]
+    means: Float[Tensor, "4 batch"]  # of measurement.SUMS: over heads, summed over measured rows
+    cells: Int[Tensor, "2 batch"]  # (head, row, key) triples edited in prompt and generated rows
     broken: Bool[Tensor, " batch"]  # whether a score that counts was NaN or infinite
 
     def __add__(self, other: Sums) -> Sums:
-        values = {}
-        for name, value in self.__dict__.items():
-            added = getattr(other, name)
-            values[name] = value | added if name == "broken" else value + added
-        return Sums(**values)
+        return Sums(
+            means=self.means + other.means,
+            cells=self.cells + other.cells,
+            broken=self.broken | other.broken,
+        )
 
 
 def no_sums(batch: int, device: torch.device) -> Sums:
     """Nothing measured, nothing edited."""
-    zero = torch.zeros(batch, device=device)
-    return Sums(
-        mass_before=zero,
-        mass_after=zero,
-        entropy_before=zero,
-        entropy_after=zero,
-        cells_prefill=zero.long(),
-        cells_decode=zero.long(),
-        broken=zero.bool(),
-    )
+    zero = torch.zeros(4, batch, device=device)
+    return Sums(means=zero, cells=zero[:2].long(), broken=zero[0].bool())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +96,7 @@ def measure(
 ) -> tuple[Float[Tensor, "batch head row"], Float[Tensor, "batch head row"]]:
     """Share of attention on image keys in [0, 1], and the entropy of the pattern on them in nats.
 
-    The entropy of p_j = w_j / m is log m - (sum_j w_j log w_j) / m; 0 where nothing is on the image.
+    The entropy of p_j = w_j / m is log m - (sum_j w_j log w_j) / m; 0 where m is 0.
     """
     visual = weights.detach() * view.with_role(["image"])
     share = visual.sum(dim=-1)
@@ -124,20 +112,15 @@ def summed(
     broken: Bool[Tensor, " batch"],
 ) -> Sums:
     """Sums of shares and entropies, (B, H, R) each, and of the cells that were edited."""
-    means = [value.mean(dim=1) * view.rows.measured for value in (*before, *after)]
-    cells = torch.zeros_like(view.rows.position)
+    shares, entropies = (torch.stack(pair) for pair in zip(before, after, strict=True))
+    means = torch.cat([shares, entropies]).mean(dim=2) * view.rows.measured
+    cells = torch.zeros(2, *view.rows.position.shape, dtype=torch.long, device=means.device)
     if touched is not None:
-        cells = (touched * view.block.sum(dim=-1)).sum(dim=1)
-    generated = view.rows.position >= view.rows.prompt_lengths[:, None]
-    return Sums(
-        mass_before=means[0].sum(dim=1),
-        mass_after=means[2].sum(dim=1),
-        entropy_before=means[1].sum(dim=1),
-        entropy_after=means[3].sum(dim=1),
-        cells_prefill=(cells * ~generated).sum(dim=1),
-        cells_decode=(cells * generated).sum(dim=1),
-        broken=broken,
-    )
+        generated = view.rows.position >= view.rows.prompt_lengths[:, None]
+        cells[0] = (touched * view.block.sum(dim=-1)).sum(dim=1)
+        cells[1] = cells[0] * generated
+        cells[0] -= cells[1]
+    return Sums(means=means.sum(dim=-1), cells=cells.sum(dim=-1), broken=broken)
 
 
 def not_finite(view: View) -> Bool[Tensor, " batch"]:

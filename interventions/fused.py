@@ -15,6 +15,7 @@ Axes: B batch, H heads, R rows, K keys (of one segment), W width of a value.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -22,22 +23,24 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interventions.blocks import attention_output, attention_weights, expand_groups, log_mass
+from interventions.blocks import attention_output, expand_groups, restricted
 from interventions.execution import (
     Outcome,
     chosen_heads,
     execute_view,
     no_sums,
-    not_finite,
     summed,
 )
 from interventions.heads import HeadRule
 from interventions.intervention import Intervention
 from interventions.masses import Transfer
+from interventions.patterns import Learned
 from interventions.reference import proposed_scores
 from interventions.view import Call, Rows, View
 
 CHUNK = 1 << 21  # scores of one chunk: 8 MiB in float32
+
+FLOOR = -1e30  # in the place of -inf where that would be subtracted from itself
 
 Pair = tuple[Float[Tensor, "batch head row"], Float[Tensor, "batch head row"]]
 
@@ -50,11 +53,13 @@ def execute(
     if len(rows.index) == 0:
         return Outcome(sums=no_sums(batch, call.query.device))
     step = max(1, CHUNK // (batch * count * call.key.shape[2]))
-    starts = range(0, len(rows.index), step)
-    shared = rows.edits and rows.share_block(call.allowed)
+    edits = heads is not None and rows.edits
+    rows = rows if edits else rows.about_image()
+    if not edits or _splits(intervention):
+        rows.sight(call.allowed)  # of all rows; the chunks find it there
     parts = [
-        _execute_chunk(call, rows.part(start, start + step), intervention, heads, shared)
-        for start in starts
+        _execute_chunk(call, rows.part(start, start + step), intervention, heads if edits else None)
+        for start in range(0, len(rows.index), step)
     ]
     sums = reduce(add, (part.sums for part in parts))
     if parts[0].touched is None:
@@ -67,17 +72,13 @@ def execute(
 
 
 def _execute_chunk(
-    call: Call,
-    rows: Rows,
-    intervention: Intervention,
-    heads: Sequence[int] | HeadRule | None,
-    shared: bool,
+    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule | None
 ) -> Outcome:
-    if heads is None or not rows.edits:
-        return _measured(*_segments(call, rows.about_image()))
+    if heads is None:
+        return _measured(*_segments(call, rows))
     if _splits(intervention):
         image, rest = _segments(call, rows)
-        return _merged(image, rest, View(call=call, rows=rows), intervention, heads, shared)
+        return _merged(image, rest, View(call=call, rows=rows), intervention, heads)
     return execute_view(View(call=call, rows=rows, probe=intervention.probe), intervention, heads)
 
 
@@ -99,22 +100,34 @@ def _segments(call: Call, rows: Rows) -> tuple[View, View]:
 
 
 def _measured(image: View, rest: View) -> Outcome:
-    before, broken = _before(image, rest), not_finite(image) | not_finite(rest)
-    return Outcome(sums=summed(image, before, before, None, broken))
+    before, _ = _learned(image, rest)
+    return Outcome(sums=summed(image, before, before, None, _broken(image) | _broken(rest)))
 
 
-def _before(image: View, rest: View) -> Pair:
-    """Learned share of the image, and the entropy of its pattern: l_b - sum_j p_j s_j."""
+def _learned(image: View, rest: View) -> tuple[Pair, Float[Tensor, "batch head row key"]]:
+    """Share of the image, entropy of its pattern (l_b - sum_j p_j s_j), and the pattern itself."""
     mass = image.learned_log_mass
-    share = _share(mass, rest.rest_log_mass)
-    pattern = torch.exp(image.scores - mass[..., None]).masked_fill(~image.block, 0.0)
-    expected = (pattern * image.scores.masked_fill(~image.block, 0.0)).sum(dim=-1)
-    return share, torch.where(mass.isfinite(), mass - expected, 0.0)
+    pattern = _pattern(image.scores, mass, image)
+    expected = torch.einsum("bhrk,bhrk->bhr", pattern, image.scores)
+    entropy = torch.where(mass.isfinite(), mass - expected, 0.0)
+    return (_share(mass, rest.rest_log_mass), entropy), pattern
+
+
+def _broken(view: View) -> Bool[Tensor, " batch"]:
+    """Samples with a NaN or infinite score: it spoils their sum."""
+    return ~view.scores.sum(dim=(1, 2, 3)).isfinite()
 
 
 def _share(block: Tensor, rest: Tensor) -> Tensor:
     """e^block / (e^block + e^rest), 0 where both are -inf."""
     return torch.sigmoid(block - rest).nan_to_num(0.0)
+
+
+def _pattern(scores: Tensor, log_mass: Tensor, view: View) -> Tensor:
+    """e^(scores - log_mass) on the block, 0 elsewhere and in rows without any."""
+    if not view.all_visible:
+        scores = restricted(scores, view.block)
+    return torch.exp(scores - log_mass.clamp_min(FLOOR)[..., None])
 
 
 def _merged(
@@ -123,37 +136,72 @@ def _merged(
     whole: View,
     intervention: Intervention,
     heads: Sequence[int] | HeadRule,
-    shared: bool,
 ) -> Outcome:
-    """The edit, by merging the two segments; `shared` as in `Rows.share_block`."""
-    before = _before(image, rest)
-    proposed = proposed_scores(image, intervention)
-    block = image.block
-    if proposed.shape[2] == 1 and shared:
-        block = (block & image.rows.edited[:, None, :, None]).any(dim=2, keepdim=True)
-    log_proposed = _log_mass(proposed, block)
-    replaced = intervention.mass.log_mass(image, log_proposed.expand_as(image.learned_log_mass))
-    editable = log_proposed.isfinite() & torch.logaddexp(replaced, rest.rest_log_mass).isfinite()
-    if intervention.mix < 1.0:
-        moved = proposed + (replaced - log_proposed)[..., None]
-        proposed = (1.0 - intervention.mix) * image.scores + intervention.mix * moved
-        block = image.block
-        replaced = log_proposed = log_mass(proposed, block)
-    pattern = torch.exp(proposed - log_proposed[..., None]).masked_fill(~block, 0.0)
-    inside, outside = _shares(replaced, image, rest, intervention)
-    output = inside[..., None] * _output(pattern, image.value, image.heads)
-    outside_weights = attention_weights(rest.scores, rest.allowed & ~rest.block)
-    output = output + outside[..., None] * attention_output(outside_weights, rest.value)
-    touched = editable & image.rows.edited[:, None, :] & chosen_heads(whole, heads)
-    entropy = -torch.special.xlogy(pattern, pattern).sum(dim=-1)
+    """The edit, by merging the two segments."""
+    before, learned = _learned(image, rest)
+    edit = _edit(image, rest, intervention, learned, before[1])
+    inside, outside = _shares(edit.log_mass, image, rest, intervention)
+    output = inside[..., None] * _output(edit.pattern, image.value, image.heads)
+    others = restricted(rest.scores, rest.allowed & ~rest.block)
+    others = torch.exp(others - rest.rest_log_mass.clamp_min(FLOOR)[..., None])
+    output = output + outside[..., None] * attention_output(others, rest.value)
+    touched = edit.editable & image.rows.edited[:, None, :] & chosen_heads(whole, heads)
     after = (
         torch.where(touched, inside, before[0]),
-        torch.where(touched, torch.where(inside > 0, entropy, 0.0), before[1]),
+        torch.where(touched, torch.where(inside > 0, edit.entropy, 0.0), before[1]),
     )
-    broken = not_finite(image) | not_finite(rest)
+    broken = _broken(image) | _broken(rest)
     return Outcome(
         sums=summed(image, before, after, touched, broken), touched=touched, output=output
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What becomes of the block; axes that nothing depends on may have size one."""
+
+    pattern: Float[Tensor, "batch head|1 row|1 key"]
+    entropy: Float[Tensor, "batch head|1 row|1"]
+    log_mass: Float[Tensor, "batch head row"]
+    editable: Bool[Tensor, "batch head row"]
+
+
+def _edit(
+    image: View,
+    rest: View,
+    intervention: Intervention,
+    learned: Float[Tensor, "batch head row key"],
+    entropy: Float[Tensor, "batch head row"],
+) -> Edit:
+    """The new pattern and log-mass; `learned` pattern and its `entropy` are there already."""
+    if isinstance(intervention.pattern, Learned) and intervention.calibration is None:
+        proposed, block, log_proposed = image.scores, image.block, image.learned_log_mass
+        pattern = learned
+    else:
+        proposed = proposed_scores(image, intervention)
+        block = image.block
+        if proposed.shape[2] == 1 and image.rows.sight(image.call.allowed).shared:
+            block = (block & image.rows.edited[:, None, :, None]).any(dim=2, keepdim=True)
+        proposed = restricted(proposed, block)
+        log_proposed = torch.logsumexp(proposed, dim=-1)
+        pattern = torch.exp(proposed - log_proposed.clamp_min(FLOOR)[..., None])
+        entropy = _entropy(pattern, proposed, log_proposed)
+    log_mass = intervention.mass.log_mass(image, log_proposed.expand_as(image.learned_log_mass))
+    total = torch.logaddexp(log_mass, rest.rest_log_mass)
+    editable = log_proposed.isfinite() & total.isfinite()
+    if intervention.mix < 1.0:
+        moved = proposed + (log_mass - log_proposed)[..., None]
+        mixed = (1.0 - intervention.mix) * image.scores + intervention.mix * moved
+        mixed = restricted(mixed, image.block)
+        log_mass = torch.logsumexp(mixed, dim=-1)
+        pattern = torch.exp(mixed - log_mass.clamp_min(FLOOR)[..., None])
+        entropy = _entropy(pattern, mixed, log_mass)
+    return Edit(pattern=pattern, entropy=entropy, log_mass=log_mass, editable=editable)
+
+
+def _entropy(pattern: Tensor, scores: Tensor, log_mass: Tensor) -> Tensor:
+    """-sum_j p_j log p_j with log p_j = a_j - l, in nats; meaningless where l is -inf."""
+    return log_mass - torch.einsum("bhrk,bhrk->bhr", pattern, scores.clamp_min(FLOOR))
 
 
 def _shares(
@@ -172,14 +220,6 @@ def _shares(
         outside = _share(rest.rest_log_mass, replaced)
     gain = intervention.head_gain
     return inside * intervention.value_gain * gain, outside * gain
-
-
-def _log_mass(
-    proposed: Float[Tensor, "batch|1 head|1 row|1 key|1"],
-    block: Bool[Tensor, "batch head|1 row|1 key"],
-) -> Float[Tensor, "batch head|1 row|1"]:
-    shape = torch.broadcast_shapes(proposed.shape, block.shape)
-    return log_mass(proposed.expand(shape), block)
 
 
 def _output(

@@ -105,7 +105,7 @@ def load(name: str, **overrides: Any) -> Intervention:
 
 
 def definition(name: str) -> dict[str, Any]:
-    """The composed YAML of an intervention: its own fields over those of the file it starts from."""
+    """The composed YAML of an intervention: its fields over those of the file it starts from."""
     if name not in available():
         raise ValueError(f"There is no intervention {name!r}{_hint(name, available())}")
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())

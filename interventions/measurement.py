@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from interventions.patterns import Box
 from interventions.sequences import Expectation, check_expectation
 
-SUMS = ("mass_before", "mass_after", "entropy_before", "entropy_after")
+SUMS = ("mass before", "mass after", "entropy before", "entropy after")
 
 
 @dataclass(eq=False)
@@ -85,8 +85,8 @@ class AttentionLog:
         `prompt_lengths` counts each row's real prompt tokens where the input holds more (tokens
         after them are `generated`) or less (a chunk of the prompt) than the prompt. `priors` gives
         one positive weight per image token of each row, replacing what a fixed pattern computes.
-        `regions` lists for each row the boxes of every picture, (left, top, right, bottom) as shares
-        of its width and height, for patterns that look at key regions.
+        `regions` lists for each row the boxes of every picture, (left, top, right, bottom) as
+        shares of its width and height, for patterns that look at key regions.
         """
         check_expectation(samples, prompt_lengths=prompt_lengths, priors=priors, regions=regions)
         self.expected = Expectation(

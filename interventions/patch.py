@@ -315,24 +315,18 @@ class Session:
         """Move the sums of one forward to the samples' records, once all scores are known sound."""
         layers = [forward.sums[layer] for layer in range(len(self.modules))]
         records = forward.sequences.records
-        for layer, sums in enumerate(layers):
-            if sums.broken.any():
-                names = [records[row].uid for row in sums.broken.nonzero()[:, 0].tolist()]
-                raise InterventionError(
-                    f"Attention scores of decoder layer {layer} are not finite for samples {names}."
-                )
-        means = [
-            torch.stack([getattr(sums, name).cpu() for sums in layers], dim=1) for name in SUMS
-        ]
-        values = torch.stack(means, dim=1).double().numpy()  # batch, sum, layer
-        cells = [
-            torch.stack([sums.cells_prefill.cpu(), sums.cells_decode.cpu()], dim=1)
-            for sums in layers
-        ]
-        edited = torch.stack(cells).sum(dim=0).numpy()  # batch, phase
+        broken = torch.stack([sums.broken.cpu() for sums in layers])
+        if broken.any():
+            layer = int(broken.any(dim=1).int().argmax())
+            names = [records[row].uid for row in broken[layer].nonzero()[:, 0].tolist()]
+            raise InterventionError(
+                f"Attention scores of decoder layer {layer} are not finite for samples {names}."
+            )
+        values = torch.stack([sums.means.cpu() for sums in layers]).double().numpy()
+        cells = torch.stack([sums.cells.cpu() for sums in layers]).sum(dim=0).numpy()
         rows = forward.rows.measured.sum(dim=1).tolist()
         for row, record in enumerate(records):
-            self.log.add(record, values[row], rows[row], edited[row])
+            self.log.add(record, values[:, :, row].T, rows[row], cells[:, row])
 
     def attend(
         self, call: Call, output: Tensor, weights: Tensor | None

@@ -69,7 +69,7 @@ class Sinks(Probe):
     def observe(
         self, hidden: Float[Tensor, "batch token width"], first: Float[Tensor, "batch width"]
     ) -> Bool[Tensor, "batch token"]:
-        """Which tokens are sinks; `first` is what enters the layer at every sample's first token."""
+        """Which tokens are sinks; `first` is what enters the layer at each sample's first token."""
         size = _relative(hidden)
         if self.dimensions is None:
             chosen = _relative(first).topk(2, dim=-1).indices

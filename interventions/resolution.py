@@ -16,7 +16,7 @@ from interventions.errors import InterventionError
 from interventions.intervention import Intervention
 from interventions.selectors import ROLES_AFTER_IMAGE, has_role, select_rows, select_tokens
 from interventions.sequences import Sequences
-from interventions.view import Rows
+from interventions.view import Rows, as_slice
 
 
 def resolve_rows(
@@ -37,8 +37,10 @@ def resolve_rows(
             "leave out prefill_chunk_size."
         )
     priors = sequences.priors if intervention.pattern.pictured is not None else None
+    span = as_slice(index)
     return Rows(
         index=index,
+        span=span if isinstance(span, slice) else None,
         edited=edited[:, index],
         measured=measured[:, index],
         position=positions[:, -count:][:, index],

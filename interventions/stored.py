@@ -55,9 +55,9 @@ def stored_at(
     wrong = counts[(counts != tokens) & (counts > 0)]
     if len(wrong) or heads not in (1, view.heads) or layers not in (1, view.rows.layers):
         raise InterventionError(
-            f"{file} holds {tokens} image tokens, {heads} heads and {layers} layers, but the sample "
-            f"has {wrong.tolist() or 'as many'} image tokens and the model {view.heads} heads and "
-            f"{view.rows.layers} layers; calibrate on the same model and image size."
+            f"{file} holds {tokens} image tokens, {heads} heads and {layers} layers, but the "
+            f"sample has {wrong.tolist() or 'as many'} image tokens and the model {view.heads} "
+            f"heads and {view.rows.layers} layers; calibrate on the same model and image size."
         )
     layer = tensor[:, view.layer if layers > 1 else 0]  # donor, head, token
     chosen = layer[view.rows.sample % donors]  # batch, head, token

@@ -39,11 +39,20 @@ class Call:
     softcap: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What rows see of a block."""
+
+    shared: bool  # all edited rows of a sample may see the same keys of it
+    full: bool  # all rows of all samples may see all of it
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
     """Who the rows and keys of one forward are, and what is done with them."""
 
     index: Int[Tensor, " row"]  # rows of the call that are edited or measured in some sample
+    span: slice | None  # the same where they are contiguous, which spares copies
     edited: Bool[Tensor, "batch row"]
     measured: Bool[Tensor, "batch row"]
     position: Int[Tensor, "batch row"]  # in the unpadded sequence
@@ -73,9 +82,14 @@ class Rows:
 
     def part(self, start: int, stop: int) -> Rows:
         """Some of the rows; key-wise fields are shared."""
+        if start == 0 and stop >= len(self.index):
+            return self
         return replace(
             self,
             index=self.index[start:stop],
+            span=None
+            if self.span is None
+            else slice(self.span.start + start, min(self.span.start + stop, self.span.stop)),
             edited=self.edited[:, start:stop],
             measured=self.measured[:, start:stop],
             position=self.position[:, start:stop],
@@ -84,7 +98,10 @@ class Rows:
     def at(self, index: Int[Tensor, " row"], chosen: Bool[Tensor, "batch row"]) -> Rows:
         """Other rows of the same call, of which some are `edited`; positions are left out."""
         nothing = torch.zeros_like(chosen)
-        return replace(self, index=index, edited=chosen, measured=nothing, position=nothing.long())
+        position = nothing.long()
+        return replace(
+            self, index=index, span=None, edited=chosen, measured=nothing, position=position
+        )
 
     def split(self, keys: int) -> tuple[Columns, Columns]:
         """Of the last `keys` columns, those that some sample has in the block, and outside it."""
@@ -94,15 +111,18 @@ class Rows:
             self._cache["split", keys] = tuple(_columns(which) for which in columns)
         return self._cache["split", keys]
 
-    def share_block(self, allowed: Bool[Tensor, "batch 1 query key"]) -> bool:
-        """Whether all edited rows of a sample may see the same keys of the block."""
-        if ("shared", id(allowed)) not in self._cache:
-            rows = allowed.index_select(2, self.index)[:, 0]
-            block = self.chosen_key[:, None, -allowed.shape[-1] :] & rows
+    def sight(self, allowed: Bool[Tensor, "batch 1 query key"]) -> Sight:
+        """What the edited rows see of the block, found out once for every mask."""
+        if ("sight", id(allowed)) not in self._cache:
+            chosen = self.chosen_key[:, None, -allowed.shape[-1] :]
+            block = chosen & allowed.index_select(2, self.index)[:, 0]
             edited = self.edited[..., None]
             union = (block & edited).any(dim=1, keepdim=True)
-            self._cache["shared", id(allowed)] = bool(((block == union) | ~edited).all())
-        return self._cache["shared", id(allowed)]
+            self._cache["sight", id(allowed)] = Sight(
+                shared=bool(((block == union) | ~edited).all()),
+                full=bool(block[..., self.split(allowed.shape[-1])[0]].all()),
+            )
+        return self._cache["sight", id(allowed)]
 
     def about_image(self) -> Rows:
         """The same rows with the image tokens as the block."""
@@ -156,7 +176,11 @@ class View:
 
     @cached_property
     def query(self) -> Float[Tensor, "batch head row width"]:
-        return self.call.query.index_select(2, self.rows.index)
+        return self._of_rows(self.call.query)
+
+    def _of_rows(self, values: Tensor) -> Tensor:
+        span = self.rows.span
+        return values.index_select(2, self.rows.index) if span is None else values[:, :, span]
 
     @cached_property
     def scores(self) -> Float[Tensor, "batch head row key"]:
@@ -169,7 +193,7 @@ class View:
 
     @cached_property
     def allowed(self) -> Bool[Tensor, "batch 1 row key"]:
-        return self.call.allowed.index_select(2, self.rows.index)[..., self.columns]
+        return self._of_rows(self.call.allowed)[..., self.columns]
 
     @cached_property
     def weights(self) -> Float[Tensor, "batch head row key"]:
@@ -185,7 +209,14 @@ class View:
     @cached_property
     def learned_log_mass(self) -> Float[Tensor, "batch head row"]:
         """l_b, the logarithm of the block's unnormalised learned attention; -inf when empty."""
+        if self.all_visible:
+            return torch.logsumexp(self.scores, dim=-1)
         return log_mass(self.scores, self.block)
+
+    @property
+    def all_visible(self) -> bool:
+        """Whether this view holds the block alone, and every row may see all of it."""
+        return self.rest is not None and self.rows.sight(self.call.allowed).full
 
     @cached_property
     def rest_log_mass(self) -> Float[Tensor, "batch head row"]:
@@ -228,7 +259,11 @@ class View:
 
 def _columns(which: Bool[Tensor, " key"]) -> Columns:
     """Indices of the columns that are set; a slice (no copy) where they are contiguous."""
-    index = which.nonzero()[:, 0]
+    return as_slice(which.nonzero()[:, 0])
+
+
+def as_slice(index: Int[Tensor, " column"]) -> Columns:
+    """Rising indices as a slice where they are contiguous."""
     if len(index) == 0:
         return slice(0, 0)
     first, last = int(index[0]), int(index[-1])

@@ -17,7 +17,7 @@ from interventions.view import View
 
 @dataclass(frozen=True, kw_only=True)
 class PositionalKernel(Pattern):
-    """p_ij is proportional to exp(-(j - i - offset)^2 / (2 width^2)): hard-coded Gaussian attention.
+    """Hard-coded Gaussian attention, p_ij proportional to exp(-(j - i - offset)^2 / (2 width^2)).
 
     Row i and key j are positions in the unpadded sequence. The source does not normalise again
     after masking the future; here the pattern always sums to one over the block.

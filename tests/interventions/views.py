@@ -49,6 +49,7 @@ def view_of(
         ),
         rows=Rows(
             index=torch.arange(count),
+            span=slice(0, count),
             edited=everything,
             measured=everything,
             position=position,
