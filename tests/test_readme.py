@@ -33,7 +33,11 @@ def test_the_notebook_lines_run_on_a_plain_transformers_model() -> None:
 
 def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+        if target.startswith("#"):
+            headings = re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)
+            assert target[1:] in {heading.lower().replace(" ", "-") for heading in headings}
+        else:
+            assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
 def test_every_choice_is_named() -> None:
