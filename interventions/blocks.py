@@ -1,4 +1,4 @@
-"""Attention as a sum over key blocks: the reference execution, readable as the formula.
+"""Attention as a sum over key blocks: the arithmetic, readable as the formula.
 
 For one row, split the allowed keys into a block b and the rest t, with log-masses
 l_b = log sum_{j in b} exp(s_j) and l_t likewise:
@@ -10,7 +10,8 @@ mass). Both together are one edited row of scores, so rows sum to one by constru
 
     s'_j = a_j - log sum_{b} exp(a) + l'_b   in the block,      s'_j = s_j   outside it
 
-All arithmetic is float32; the caller casts once.
+`interventions.reference` and `interventions.fused` carry it out. All arithmetic is float32; the caller
+casts once.
 
 Axes: B batch, H heads, G key-value heads, Q queries (rows), K keys, D width of a head.
 """
@@ -22,8 +23,6 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-
-from interventions.masses import Mass
 
 
 def attention_scores(
@@ -38,7 +37,11 @@ def attention_scores(
     consecutive groups (https://arxiv.org/abs/2305.13245).
     """
     scaling = 1.0 / math.sqrt(query.shape[-1]) if scaling is None else scaling
-    scores = query.float() @ expand_groups(key, query.shape[1]).float().transpose(-1, -2) * scaling
+    batch, heads, rows, _ = query.shape
+    groups = key.shape[1]
+    shared = query.float().reshape(batch, groups, heads // groups * rows, query.shape[-1])
+    scores = shared * scaling @ key.float().transpose(-1, -2)
+    scores = scores.reshape(batch, heads, rows, key.shape[2])
     return scores if softcap is None else softcap * torch.tanh(scores / softcap)
 
 
@@ -66,39 +69,11 @@ def log_mass(
     return torch.logsumexp(scores.masked_fill(~keys, -torch.inf), dim=-1)
 
 
-def edited_weights(
-    scores: Float[Tensor, "batch head query key"],
-    allowed: Bool[Tensor, "batch 1 query key"],
-    block: Bool[Tensor, "batch 1 query key"],
-    pattern: Float[Tensor, "batch head query key"],
-    mass: Mass,
-    mix: float,
-    mix_domain: str,
-) -> tuple[Float[Tensor, "batch head query key"], Bool[Tensor, "batch head query"]]:
-    """Weights after the edit, and the rows in which there was something to edit.
-
-    `pattern` holds the proposed scores inside the block. `mix` in [0, 1] interpolates between
-    learned (0) and edited (1), between scores or between weights; only mixing weights keeps the
-    block's mass exactly when `mass` does. A row with no allowed key in the block, or none left
-    after the edit (a dropped block that was the whole row), keeps its learned weights.
-    """
-    block = block & allowed
-    learned = attention_weights(scores, allowed)
-    proposed = log_mass(pattern, block)
-    replaced = mass.log_mass(log_mass(scores, block), proposed)
-    remaining = torch.logaddexp(replaced, log_mass(scores, allowed & ~block))
-    editable = proposed.isfinite() & remaining.isfinite()
-    shift = (replaced - proposed)[..., None]
-    edited = torch.where(block & editable[..., None], pattern + shift, scores)
-    if mix_domain == "score":
-        weights = attention_weights((1.0 - mix) * scores + mix * edited, allowed)
-    else:
-        weights = (1.0 - mix) * learned + mix * attention_weights(edited, allowed)
-    return torch.where(editable[..., None], weights, learned), editable
-
-
 def attention_output(
     weights: Float[Tensor, "batch head query key"], value: Float[Tensor, "batch group key width"]
 ) -> Float[Tensor, "batch head query width"]:
     """o = sum_j w_j v_j in float32; the value width may differ from the query width."""
-    return weights @ expand_groups(value, weights.shape[1]).float()
+    batch, heads, rows, keys = weights.shape
+    groups = value.shape[1]
+    shared = weights.reshape(batch, groups, heads // groups * rows, keys) @ value.float()
+    return shared.reshape(batch, heads, rows, value.shape[-1])

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from interventions.sequences import InterventionError
+from interventions.errors import InterventionError
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 
 import yaml
 
-from interventions.masses import Keep, Mass
+from interventions.calibrations import Calibration
+from interventions.heads import HeadRule
+from interventions.masses import Keep, Mass, Shift
 from interventions.noise import SCOPES
 from interventions.patterns import Learned, Pattern
-from interventions.selectors import PHASES, ROLES, check_choice, check_layers
+from interventions.probes import Probe
+from interventions.selectors import PHASES, check_choice, check_layers, check_tokens
 
 CONFIGS = Path(__file__).resolve().parent.parent / "conf" / "intervention"
 
@@ -27,44 +31,60 @@ class Intervention:
     """
 
     name: str  # of the file it came from
-    layers: str | Sequence[int]  # "all", "early", "middle", "late", "2-5" or indices
-    heads: str | Sequence[int]  # "all" or indices
-    rows: Sequence[str]  # roles of the rows that are edited
-    keys: Sequence[str]  # roles of the keys that form the block
+    layers: str | Sequence[int]  # words, a range or indices, see `selectors.select_layers`
+    heads: str | Sequence[int] | HeadRule  # "all", indices or a rule
+    rows: Sequence[str | int]  # roles or positions of the rows that are edited
+    keys: Sequence[str | int]  # roles or positions of the keys that form the block
+    probe: Probe | None  # narrows the block to some of these keys
     phase: str  # "prefill" (prompt rows), "decode" (generated rows) or "both"
     pattern: Pattern  # what replaces the learned pattern inside the block
+    calibration: Calibration | None  # brings proposed scores to the scale of the learned ones
     mass: Mass  # how much of the row the block receives
     mix: float  # 0 learned ... 1 edited
     mix_domain: str  # "score" or "weight"
+    value_gain: float  # on the values of the block's keys; the row then no longer sums to one
+    head_gain: float  # on the output of the edited heads, in the edited rows
     scope: str  # what a random draw depends on, see `interventions.noise.SCOPES`
     seed: int  # of all random draws
 
     def __post_init__(self) -> None:
         for field in ("layers", "heads", "rows", "keys"):
             value = getattr(self, field)
-            if not isinstance(value, str):
+            if not isinstance(value, str | HeadRule):
                 value = (value,) if isinstance(value, int) else tuple(value)
                 object.__setattr__(self, field, value)
         check_layers(self.layers)
         if isinstance(self.heads, str):
-            check_choice(self.heads, ("all",), "heads, if not a list,")
-        for field in ("rows", "keys"):
-            names = getattr(self, field)
-            if isinstance(names, str) or not names:
-                raise ValueError(f"{field} must be a list of roles such as [last], got {names!r}.")
-            for name in names:
-                check_choice(name, ROLES[1:], field)
+            check_choice(self.heads, ("all",), "heads, if neither a list nor a rule,")
+        check_tokens(self.rows, "rows")
+        check_tokens(self.keys, "keys")
         check_choice(self.phase, PHASES, "phase")
         check_choice(self.mix_domain, ("score", "weight"), "mix_domain")
         check_choice(self.scope, tuple(SCOPES), "scope")
         if not 0.0 <= self.mix <= 1.0:
             raise ValueError(f"mix must be in [0, 1], got {self.mix}.")
+        for field in ("value_gain", "head_gain"):
+            if not (math.isfinite(getattr(self, field)) and getattr(self, field) >= 0.0):
+                raise ValueError(f"{field} must be 0 or above, got {getattr(self, field)}.")
 
     @property
     def is_identity(self) -> bool:
         """Whether it is the untouched control: such an arm is delegated, bit for bit."""
-        learned = isinstance(self.pattern, Learned) and isinstance(self.mass, Keep)
-        return learned or self.mix == 0.0
+        learned = isinstance(self.pattern, Learned) and self.calibration is None
+        unmoved = isinstance(self.mass, Keep) or self.mass == Shift(factor=1.0)
+        kept = (learned and unmoved) or self.mix == 0.0
+        return kept and self.value_gain == 1.0 and self.head_gain == 1.0
+
+    @property
+    def leaks(self) -> bool:
+        """Whether edited rows may sum to something other than one."""
+        return self.mass.leaks or self.value_gain != 1.0 or self.head_gain != 1.0
+
+    @property
+    def needs_whole_prompt(self) -> bool:
+        """Whether the prompt may not come in chunks."""
+        parts = (self.calibration, self.probe)
+        return any(part is not None and part.needs_whole_prompt for part in parts)
 
 
 def available() -> list[str]:
@@ -78,12 +98,30 @@ def load(name: str, **overrides: Any) -> Intervention:
     A dot reaches into a part: `load("dirichlet", layers="middle", **{"pattern.alpha": 0.1})`.
     Raises `ValueError` for an unknown name or field, naming the nearest known one.
     """
-    if name not in available():
-        raise ValueError(f"There is no intervention {name!r}{_hint(name, available())}")
-    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    config = definition(name)
     for path, value in overrides.items():
         _replace(config, path.split("."), value)
     return _build(config)
+
+
+def definition(name: str) -> dict[str, Any]:
+    """The composed YAML of an intervention: its own fields over those of the file it starts from."""
+    if name not in available():
+        raise ValueError(f"There is no intervention {name!r}{_hint(name, available())}")
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    composed: dict[str, Any] = {}
+    for layer in config.pop("defaults", ["_self_"]):
+        composed = _merged(composed, config if layer == "_self_" else definition(layer))
+    return composed
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Both trees; where they meet, `over` wins, as Hydra composes them."""
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _replace(config: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -101,6 +139,8 @@ def _field(config: dict[str, Any], name: str) -> Any:
 
 def _build(config: Any) -> Any:
     """Objects from `_target_` mappings, as Hydra reads them; anything else is returned as is."""
+    if isinstance(config, Mapping) and "_target_" not in config:
+        return {key: _build(value) for key, value in config.items()}
     if not isinstance(config, Mapping):
         return config
     module, _, attribute = config["_target_"].rpartition(".")

@@ -1,8 +1,9 @@
 """What an intervention did: visual mass before and after, and how many cells it edited.
 
-Visual mass of a row is the share of its attention on image tokens, in [0, 1]. It is averaged over
-layers, heads and the rows that come after the image; before = learned scores of the same call,
-after = with the edit. A cell is one (layer, head, row, key).
+Visual mass of a row is the share of its attention on image tokens, in [0, 1]; the visual pattern is
+how that share is spread, and its entropy says over how many. Both are averaged over heads and the
+rows that come after the image; before = learned scores of the same call, after = with the edit. A
+cell is one (layer, head, row, key).
 """
 
 from __future__ import annotations
@@ -14,35 +15,47 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
+from interventions.patterns import Box
 from interventions.sequences import Expectation, check_expectation
+
+SUMS = ("mass_before", "mass_after", "entropy_before", "entropy_after")
 
 
 @dataclass(eq=False)
 class Record:
-    """Running sums of one sample."""
+    """Running sums of one sample, one value per layer: over rows, of the mean over heads."""
 
     uid: str
-    before: Float[np.ndarray, " layer"]  # sum over rows of the mean over heads
-    after: Float[np.ndarray, " layer"]
+    sums: Float[np.ndarray, "4 layer"]  # in the order of SUMS
     rows: int = 0
-    cells_edited: int = 0
+    cells: Int[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
 
-    def means(self) -> tuple[Float[np.ndarray, " layer"], Float[np.ndarray, " layer"]]:
-        """Visual mass per layer, before and after; NaN where no row saw an image."""
-        rows = self.rows or math.nan
-        return self.before / rows, self.after / rows
+    def means(self) -> Float[np.ndarray, "4 layer"]:
+        """Means over rows; NaN where no row saw an image."""
+        return self.sums / (self.rows or math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What accumulated since the last `take`, samples in the order in which they came."""
+    """What accumulated since the last `take`, samples in the order in which they came.
+
+    Masses are shares in [0, 1], entropies are of the pattern over image tokens, in nats. Both are
+    NaN where no row saw an image.
+    """
 
     uids: tuple[str, ...]
-    visual_mass_before: Float[np.ndarray, " sample"]  # NaN where no row saw an image
+    visual_mass_before: Float[np.ndarray, " sample"]
     visual_mass_after: Float[np.ndarray, " sample"]
-    cells_edited: Int[np.ndarray, " sample"]
     layer_mass_before: Float[np.ndarray, "sample layer"]
     layer_mass_after: Float[np.ndarray, "sample layer"]
+    layer_entropy_before: Float[np.ndarray, "sample layer"]
+    layer_entropy_after: Float[np.ndarray, "sample layer"]
+    cells_edited_prefill: Int[np.ndarray, " sample"]
+    cells_edited_decode: Int[np.ndarray, " sample"]
+
+    @property
+    def cells_edited(self) -> Int[np.ndarray, " sample"]:
+        return self.cells_edited_prefill + self.cells_edited_decode
 
 
 @dataclass
@@ -51,7 +64,9 @@ class AttentionLog:
 
     layers: int
     forwards: int = 0
-    cells_edited: int = 0  # since the context was entered
+    seconds: float = 0.0  # spent on measuring and editing, host time
+    cells_edited_prefill: int = 0  # (layer, head, row, key), since the context was entered
+    cells_edited_decode: int = 0
     expected: Expectation | None = field(default=None, repr=False)
     _records: list[Record] = field(default_factory=list, repr=False)
     _taken: Float[np.ndarray, " two"] = field(default_factory=lambda: np.zeros(2), repr=False)
@@ -62,6 +77,7 @@ class AttentionLog:
         samples: Sequence[str],
         prompt_lengths: Sequence[int] | None = None,
         priors: Sequence[Float[np.ndarray, " token"]] | None = None,
+        regions: Sequence[Sequence[Sequence[Box]]] | None = None,
     ) -> None:
         """Describe the rows of the next prompt, before it is run.
 
@@ -69,37 +85,43 @@ class AttentionLog:
         `prompt_lengths` counts each row's real prompt tokens where the input holds more (tokens
         after them are `generated`) or less (a chunk of the prompt) than the prompt. `priors` gives
         one positive weight per image token of each row, replacing what a fixed pattern computes.
+        `regions` lists for each row the boxes of every picture, (left, top, right, bottom) as shares
+        of its width and height, for patterns that look at key regions.
         """
-        check_expectation(samples, prompt_lengths, priors)
+        check_expectation(samples, prompt_lengths=prompt_lengths, priors=priors, regions=regions)
         self.expected = Expectation(
             uids=tuple(samples),
             prompt_lengths=None if prompt_lengths is None else tuple(prompt_lengths),
             priors=None if priors is None else tuple(priors),
+            regions=None if regions is None else tuple(regions),
         )
 
     def take(self) -> Measurement:
         """Return and forget what accumulated; totals stay."""
         records, self._records = self._records, []
-        before, after = _stack(records, self.layers)
+        means = _stack(records, self.layers)
+        cells = np.array([record.cells for record in records], dtype=np.int64).reshape(-1, 2)
         measurement = Measurement(
             uids=tuple(record.uid for record in records),
-            visual_mass_before=before.mean(axis=1),
-            visual_mass_after=after.mean(axis=1),
-            cells_edited=np.array([record.cells_edited for record in records], dtype=np.int64),
-            layer_mass_before=before,
-            layer_mass_after=after,
+            visual_mass_before=means[0].mean(axis=1),
+            visual_mass_after=means[1].mean(axis=1),
+            layer_mass_before=means[0],
+            layer_mass_after=means[1],
+            layer_entropy_before=means[2],
+            layer_entropy_after=means[3],
+            cells_edited_prefill=cells[:, 0],
+            cells_edited_decode=cells[:, 1],
         )
         self._taken += _nansum(measurement.visual_mass_before, measurement.visual_mass_after)
         self._taken_samples += int(np.isfinite(measurement.visual_mass_before).sum())
         for record in records:
-            record.before[:], record.after[:] = 0.0, 0.0
-            record.rows, record.cells_edited = 0, 0
+            record.sums[:], record.rows, record.cells[:] = 0.0, 0, 0
         return measurement
 
     @property
     def visual_mass(self) -> tuple[float, float]:
         """Mean over all samples that had an image, before and after; NaN when there was none."""
-        before, after = (mass.mean(axis=1) for mass in _stack(self._records, self.layers))
+        before, after = (mass.mean(axis=1) for mass in _stack(self._records, self.layers)[:2])
         samples = self._taken_samples + int(np.isfinite(before).sum())
         total = self._taken + _nansum(before, after)
         return (
@@ -111,26 +133,28 @@ class AttentionLog:
     def add(
         self,
         record: Record,
-        before: Float[np.ndarray, " layer"],
-        after: Float[np.ndarray, " layer"],
+        sums: Float[np.ndarray, "4 layer"],
         rows: int,
-        cells: int,
+        cells: Int[np.ndarray, " 2"],
     ) -> None:
         """Add one forward of one sample; a sample taken meanwhile comes back as a new entry."""
         if not any(known is record for known in self._records):
             self._records.append(record)
-        record.before += before
-        record.after += after
+        record.sums += sums
         record.rows += rows
-        record.cells_edited += cells
-        self.cells_edited += cells
+        record.cells += cells
+        self.cells_edited_prefill += int(cells[0])
+        self.cells_edited_decode += int(cells[1])
+
+    @property
+    def cells_edited(self) -> int:
+        """Since the context was entered, in both phases."""
+        return self.cells_edited_prefill + self.cells_edited_decode
 
 
-def _stack(
-    records: Sequence[Record], layers: int
-) -> tuple[Float[np.ndarray, "sample layer"], Float[np.ndarray, "sample layer"]]:
-    pairs = np.array([record.means() for record in records]).reshape(len(records), 2, layers)
-    return pairs[:, 0], pairs[:, 1]
+def _stack(records: Sequence[Record], layers: int) -> Float[np.ndarray, "4 sample layer"]:
+    means = np.array([record.means() for record in records]).reshape(len(records), 4, layers)
+    return means.transpose(1, 0, 2)
 
 
 def _nansum(

@@ -12,9 +12,10 @@ of the padded batch, cached ones included).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
+from interventions import execution, fused
+from interventions.camera import Camera
 from interventions.decoders import (
     BACKENDS,
     SESSION,
@@ -37,12 +40,19 @@ from interventions.decoders import (
     own_attention,
     real_tokens,
 )
-from interventions.execution import Call, Outcome, Rows, execute, overwritten, resolve_rows
+from interventions.errors import InterventionError
+from interventions.execution import Sums
+from interventions.heads import HeadRule
 from interventions.intervention import Intervention
-from interventions.measurement import AttentionLog, Record
+from interventions.measurement import SUMS, AttentionLog, Record
+from interventions.observation import mark_tokens, prompt_confidence, watch, watched_layer
 from interventions.pictures import GRIDS, fixed_weights
-from interventions.selectors import select_heads, select_layers
-from interventions.sequences import Expectation, InterventionError, Sequences, Tracker, begin
+from interventions.resolution import resolve_rows
+from interventions.selectors import check_choice, select_heads, select_layers
+from interventions.sequences import Expectation, Sequences, Tracker, begin
+from interventions.view import Call, Rows
+
+EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
 
 
 def _attend(
@@ -60,8 +70,9 @@ def _attend(
         module, query, key, value, attention_mask, **arguments
     )
     session: Session | None = module.__dict__.get(SESSION)
-    if session is None:  # another model that shares the configuration object
+    if session is None or session.looking:  # another model of this configuration; a plain pass
         return output, weights
+    started = time.perf_counter()
     columns = None if session.forward is None else session.forward.sequences.ids.shape[1]
     check_call(arguments, key.shape[2], columns)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
@@ -71,11 +82,16 @@ def _attend(
         query=query,
         key=key,
         value=value,
-        allowed=allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
+        allowed=session.forward.once(
+            (attention_mask, shape, causal, query.device),
+            lambda: allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
+        ),
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
     )
-    return session.attend(module, call, output, weights)
+    result = session.attend(call, output, weights)
+    session.log.seconds += time.perf_counter() - started
+    return result
 
 
 for _plain, _ours in BACKENDS.items():
@@ -91,24 +107,35 @@ class Forward:
     expectation: Expectation
     at_prompt: Sequences | None  # of the rows that this forward continues
     rows: Rows | None = None
-    outcomes: dict[int, Outcome] = field(default_factory=dict)  # by layer
+    sums: dict[int, Sums] = field(default_factory=dict)  # by layer
+    masks: dict[Any, tuple[Tensor, Any]] = field(default_factory=dict)
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
+        """What `make` gives, made once for all layers that share a mask."""
+        name = (id(key[0]), *key[1:])
+        if name not in self.masks:
+            self.masks[name] = (make(), key[0])  # keeps the mask, so that its id stays its own
+        return self.masks[name][0]
 
 
 class Session:
     """One open context: hooks, the rows of the running forward, and the log."""
 
-    def __init__(self, model: PreTrainedModel, intervention: Intervention) -> None:
-        self.model, self.intervention = model, intervention
+    def __init__(self, model: PreTrainedModel, intervention: Intervention, execute: Any) -> None:
+        self.model, self.intervention, self.execute = model, intervention, execute
         self.modules, self.image_token_id = decoder_attention(model), image_token(model)
         self.numbers = {id(module): layer for layer, module in enumerate(self.modules)}
         self.decoder_config = model.get_decoder().config
-        count = self.decoder_config.num_attention_heads
         self.layers = select_layers(intervention.layers, len(self.modules))
-        self.heads = select_heads(intervention.heads, count)
+        self.heads = intervention.heads
+        if not isinstance(self.heads, HeadRule):
+            self.heads = select_heads(self.heads, self.decoder_config.num_attention_heads)
+        self.watched = watched_layer(intervention, self.layers)
         self.log = AttentionLog(layers=len(self.modules))
         self.forward: Forward | None = None
+        self.looking = False  # whether a plain pass is running, that nobody edits or measures
         self.generation: Expectation | None = None
-        self.pictures: list[Any] = []
+        self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker = Tracker()
         self._restore: list[Callable[[], None]] = []
 
@@ -130,9 +157,14 @@ class Session:
             self._restore.append(partial(delattr, module, SESSION))
         self._hook(model.register_forward_pre_hook(self._begin, with_kwargs=True))
         self._hook(model.register_forward_hook(self._end, always_call=True))
-        if self.intervention.pattern.needs_picture and model.config.model_type in GRIDS:
-            encoder = model.get_encoder(modality="image")
-            self._hook(encoder.register_forward_pre_hook(self._see, with_kwargs=True))
+        if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
+            for layer in self.layers:
+                observe = partial(self._observe_hidden, layer)
+                block = model.get_decoder().layers[layer]
+                self._hook(block.register_forward_pre_hook(observe, with_kwargs=True))
+        if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
+            self.camera = Camera(model, self.intervention.pattern.pictured)
+            self._restore.append(self.camera.close)
         own = model.__dict__.get("generate")
         undo = (
             partial(delattr, model, "generate")
@@ -169,7 +201,9 @@ class Session:
             mask = kwargs.get("attention_mask")
             expectation.ids = ids
             expectation.real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask > 0
-        self.generation, self.pictures = expectation, []
+        self.generation = expectation
+        if self.camera is not None:
+            self.camera.pictures.clear()
         try:
             return generate(*args, **kwargs)
         finally:
@@ -178,11 +212,6 @@ class Session:
     def _expected(self) -> Expectation:
         expectation, self.log.expected = self.log.expected, None
         return expectation or Expectation()
-
-    def _see(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Pre-hook of the vision encoder: keep the pictures of the coming prompt."""
-        grid = GRIDS[self.model.config.model_type]
-        self.pictures += grid(self.model.config, named_arguments(module, args, kwargs))
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Pre-hook of the model: who are the rows of this forward."""
@@ -200,20 +229,51 @@ class Session:
             self.forward = Forward(sequences, self.generation or Expectation(), at_prompt)
         else:
             expectation = self.generation or self._expected()
-            self.pictures = self.pictures if self.generation else []
+            if self.camera is not None and not self.generation:
+                self.camera.pictures.clear()
             real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
             sequences = begin(ids, real, expectation, self.image_token_id, self._record)
             self.forward = Forward(sequences, expectation, None)
+        if self.intervention.pattern.needs_confidence:
+            self._remember_confidence(arguments)
 
     def _record(self, uid: str) -> Record:
-        return Record(uid, np.zeros(len(self.modules)), np.zeros(len(self.modules)))
+        return Record(uid, np.zeros((len(SUMS), len(self.modules))))
+
+    def _remember_confidence(self, arguments: dict[str, Any]) -> None:
+        """Run the prompt unedited first, and keep the model's confidence in its first answer."""
+        sequences = self.forward.sequences
+        if "confidence" in sequences.memory:
+            return
+        if sequences.cuts_prompt(arguments["input_ids"].shape[1]):
+            raise InterventionError(
+                f"The intervention {self.intervention.name!r} first looks at the whole prompt; "
+                "leave out prefill_chunk_size."
+            )
+        self.looking = True
+        try:
+            with torch.no_grad():
+                sequences.memory["confidence"] = prompt_confidence(
+                    self.model, arguments, sequences.last_columns()
+                )
+        finally:
+            self.looking = False
+
+    def _observe_hidden(
+        self, layer: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Pre-hook of a decoder layer: mark the tokens that a probe finds in what enters it."""
+        if self.looking or self.forward is None:
+            return
+        hidden = args[0] if args else kwargs["hidden_states"]
+        mark_tokens(self.intervention.probe, layer, hidden, self.forward.sequences)
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of the model: check that every layer was reached, book what was measured."""
         forward, self.forward = self.forward, None
         if output is None or forward is None:  # an exception is on its way
             return
-        missing = [layer for layer in range(len(self.modules)) if layer not in forward.outcomes]
+        missing = [layer for layer in range(len(self.modules)) if layer not in forward.sums]
         if missing:
             raise InterventionError(
                 f"The attention of decoder layers {missing} did not pass through the attention "
@@ -226,29 +286,50 @@ class Session:
         self.tracker.remember(cache, forward.sequences, forward.at_prompt)
 
     def _book(self, forward: Forward) -> None:
-        """Move the sums of one forward to the samples' records."""
-        outcomes = [forward.outcomes[layer] for layer in range(len(self.modules))]
-        before = torch.stack([outcome.before.cpu() for outcome in outcomes]).double().numpy()
-        after = torch.stack([outcome.after.cpu() for outcome in outcomes]).double().numpy()
-        cells = torch.stack([outcome.cells.cpu() for outcome in outcomes]).sum(dim=0).tolist()
+        """Move the sums of one forward to the samples' records, once all scores are known sound."""
+        layers = [forward.sums[layer] for layer in range(len(self.modules))]
+        records = forward.sequences.records
+        for layer, sums in enumerate(layers):
+            if sums.broken.any():
+                names = [records[row].uid for row in sums.broken.nonzero()[:, 0].tolist()]
+                raise InterventionError(
+                    f"Attention scores of decoder layer {layer} are not finite for samples {names}."
+                )
+        means = [
+            torch.stack([getattr(sums, name).cpu() for sums in layers], dim=1) for name in SUMS
+        ]
+        values = torch.stack(means, dim=1).double().numpy()  # batch, sum, layer
+        cells = [
+            torch.stack([sums.cells_prefill.cpu(), sums.cells_decode.cpu()], dim=1)
+            for sums in layers
+        ]
+        edited = torch.stack(cells).sum(dim=0).numpy()  # batch, phase
         rows = forward.rows.measured.sum(dim=1).tolist()
-        for row, record in enumerate(forward.sequences.records):
-            self.log.add(record, before[:, row], after[:, row], rows[row], cells[row])
+        for row, record in enumerate(records):
+            self.log.add(record, values[row], rows[row], edited[row])
 
     def attend(
-        self, module: nn.Module, call: Call, output: Tensor, weights: Tensor | None
+        self, call: Call, output: Tensor, weights: Tensor | None
     ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
         """Execute one call, and put what was edited in the place of what the backend gave."""
         forward = self.forward
         if forward.rows is None:
             self._with_priors(forward)
+            roles = forward.sequences.roles(self.image_token_id)
             forward.rows = resolve_rows(
-                forward.sequences, call.query.shape[2], self.intervention, self.image_token_id
+                forward.sequences,
+                call.query.shape[2],
+                self.intervention,
+                roles,
+                len(self.modules),
             )
         rows = forward.rows.to(call.query.device)
+        if call.layer == self.watched:
+            watch(self.intervention.probe, call, rows)
         editing = call.layer in self.layers and not self.intervention.is_identity
+        execute = execution.execute if weights is not None else self.execute
         outcome = execute(call, rows, self.intervention, self.heads if editing else None)
-        forward.outcomes[call.layer] = replace(outcome, weights=None, output=None)
+        forward.sums[call.layer] = outcome.sums
         if outcome.touched is None:
             return output, weights
         edited = outcome.output.transpose(1, 2)
@@ -259,15 +340,15 @@ class Session:
 
     def _with_priors(self, forward: Forward) -> None:
         """A fixed pattern's weights for every row, from the pictures unless they were given."""
-        if self.intervention.is_identity or not self.intervention.pattern.needs_picture:
+        if self.intervention.is_identity or self.intervention.pattern.pictured is None:
             return
         sequences = forward.sequences
         if sequences.priors is None:
-            pictures, self.pictures = self.pictures, []
             forward.expectation.priors = fixed_weights(
-                self.intervention.pattern,
+                self.intervention.pattern.pictured,
                 sequences.image_counts[:: sequences.expansion],
-                pictures,
+                self.camera.take() if self.camera is not None else [],
+                forward.expectation.regions,
                 self.model.config.model_type,
             )
             forward.sequences = sequences = sequences.with_priors(forward.expectation.priors)
@@ -279,18 +360,35 @@ class Session:
                 )
 
 
+def overwritten(original: Tensor, axis: int, index: Tensor, where: Tensor, new: Tensor) -> Tensor:
+    """`original` with its rows `index` replaced by `new` where `where` says so.
+
+    In place, unless gradients are wanted: what a backend returns belongs to nobody else.
+    """
+    kept = original.index_select(axis, index)
+    chosen = torch.where(where[..., None], new.to(original.dtype), kept)
+    if original.requires_grad or chosen.requires_grad:
+        return original.index_copy(axis, index, chosen)
+    return original.index_copy_(axis, index, chosen)
+
+
 @contextmanager
-def intervene(model: PreTrainedModel, intervention: Intervention) -> Iterator[AttentionLog]:
+def intervene(
+    model: PreTrainedModel, intervention: Intervention, execution: str = "fused"
+) -> Iterator[AttentionLog]:
     """Apply an intervention to a model's text decoder for the length of a `with` block.
 
     Works in forward and generate, batched and padded on either side, with and without cache. In a
     bare forward the whole input is the prompt; tokens of later forwards on its cache are generated.
     The model is restored on leaving, also after an exception.
 
+    `execution` is "fused" or "reference": the definition, slower and larger, with the same numbers.
+
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
     """
-    session = Session(model, intervention)
+    check_choice(execution, tuple(EXECUTIONS), "execution")
+    session = Session(model, intervention, EXECUTIONS[execution])
     try:
         session.enter()
         yield session.log

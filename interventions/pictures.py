@@ -7,16 +7,18 @@ Axes: N pictures, P patches (one per visual token), C channels, Y and X pixels.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from interventions.patterns import Picture, Prior
-from interventions.sequences import InterventionError
+from interventions.errors import InterventionError
+from interventions.patterns import Box, Picture, Prior
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
 
@@ -61,12 +63,17 @@ GRIDS: Mapping[str, Callable[[Any, Mapping[str, Any]], list[Picture]]] = {
 
 
 def fixed_weights(
-    pattern: Prior, counts: Sequence[int], pictures: Sequence[Picture], family: str
+    pattern: Prior,
+    counts: Sequence[int],
+    pictures: Sequence[Picture],
+    regions: Sequence[Sequence[Sequence[Box]]] | None,
+    family: str,
 ) -> tuple[Float[np.ndarray, " token"], ...]:
     """A fixed pattern for every sample: the weights of its pictures, in the order of its tokens.
 
-    `counts` holds the image tokens of each sample; pictures come in the same order. Raises
-    `InterventionError` when the family's grid is unknown or does not cover the tokens exactly.
+    `counts` holds the image tokens of each sample; pictures come in the same order. `regions` holds
+    the boxes of every picture of each sample, if known. Raises `InterventionError` when the
+    family's grid is unknown or does not cover the tokens exactly.
     """
     if family not in GRIDS:
         raise InterventionError(
@@ -74,11 +81,14 @@ def fixed_weights(
             "give the fixed pattern to log.expect(priors=...)."
         )
     remaining, samples = list(pictures), []
-    for count in counts:
+    for sample, count in enumerate(counts):
+        boxes = list(regions[sample]) if regions is not None else []
         weights = np.zeros(0, dtype=np.float32)
         while len(weights) < count and remaining:
-            more = pattern.weights(remaining.pop(0)).cpu().numpy()
-            weights = np.concatenate([weights, more])
+            picture = remaining.pop(0)
+            if boxes:
+                picture = replace(picture, regions=tuple(map(tuple, boxes.pop(0))))
+            weights = np.concatenate([weights, pattern.weights(picture).cpu().numpy()])
         if len(weights) != count:
             raise InterventionError(
                 f"A sample has {count} image tokens but its pictures have {len(weights)}; "
@@ -86,6 +96,13 @@ def fixed_weights(
             )
         samples.append(weights)
     return tuple(samples)
+
+
+def named_arguments(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of a forward by name."""
+    return dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | {**kwargs}
 
 
 def _gray(pixels: Float[Tensor, " *axes"], channel: int) -> Float[Tensor, " *axes"]:

@@ -24,6 +24,7 @@ from torch import Tensor
 ROLES = ("padding", "system", "image", "question", "last", "generated")
 PHASES = ("prefill", "decode", "both")
 THIRDS = ("early", "middle", "late")
+LAYER_RANGE = re.compile(r"(\d+)-(\d*)(?:/(\d+))?")
 ROLES_AFTER_IMAGE = ("question", "last", "generated")
 
 
@@ -54,15 +55,32 @@ def has_role(
     roles: Int[Tensor, "batch token"], names: Sequence[str]
 ) -> Bool[Tensor, "batch token"]:
     """Columns whose role is one of `names`."""
-    wanted = torch.tensor([_role(name) for name in names], device=roles.device)
+    wanted = torch.tensor([_role(name) for name in names], dtype=roles.dtype, device=roles.device)
     return torch.isin(roles, wanted)
 
 
+def select_tokens(
+    roles: Int[Tensor, "batch token"],
+    positions: Int[Tensor, "batch token"],
+    wanted: Sequence[str | int],
+) -> Bool[Tensor, "batch token"]:
+    """Tokens by role or by position in the unpadded sequence."""
+    selected = has_role(roles, [name for name in wanted if isinstance(name, str)])
+    places = [place for place in wanted if not isinstance(place, str)]
+    if places:
+        real = ~has_role(roles, ("padding",))
+        selected |= real & torch.isin(positions, torch.tensor(places, device=roles.device))
+    return selected
+
+
 def select_rows(
-    roles: Int[Tensor, "batch query"], names: Sequence[str], phase: str
+    roles: Int[Tensor, "batch query"],
+    positions: Int[Tensor, "batch query"],
+    wanted: Sequence[str | int],
+    phase: str,
 ) -> Bool[Tensor, "batch query"]:
-    """Rows by role and phase: prefill means prompt rows, decode means generated rows."""
-    selected = has_role(roles, names)
+    """Rows by role or position, and phase: prefill means prompt rows, decode generated rows."""
+    selected = select_tokens(roles, positions, wanted)
     if phase == "both":
         return selected
     generated = has_role(roles, ("generated",))
@@ -70,16 +88,26 @@ def select_rows(
 
 
 def select_layers(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
-    """Layer indices from `all`, `early`, `middle`, `late` (thirds), "2-5" (inclusive) or a list."""
-    if isinstance(wanted, str):
-        if wanted == "all":
-            return tuple(range(count))
-        if wanted in THIRDS:
-            third = THIRDS.index(wanted)
-            return tuple(range(third * count // 3, (third + 1) * count // 3))
-        first, last = (int(end) for end in wanted.split("-"))
-        wanted = range(first, last + 1)
-    return _checked(wanted, count, "layers")
+    """Layer indices from words, a range or a list.
+
+    `all`; `early`, `middle`, `late` (thirds); "2-5" (inclusive), "2-" (to the last layer);
+    "9-14/32": layers 9 to 14 of a model of 32, at the same relative depth in this one.
+    """
+    if not isinstance(wanted, str):
+        return _checked(wanted, count, "layers")
+    if wanted == "all":
+        return tuple(range(count))
+    if wanted in THIRDS:
+        third = THIRDS.index(wanted)
+        return tuple(range(third * count // 3, (third + 1) * count // 3))
+    first, last, depth = LAYER_RANGE.fullmatch(wanted).groups()
+    if depth is None:
+        stop = int(last) + 1 if last else max(count, int(first) + 1)
+        return _checked(range(int(first), stop), count, "layers")
+    start, stop = int(first), int(last) + 1 if last else int(depth)
+    if not start < stop <= int(depth):
+        raise ValueError(f"layers {wanted!r} go beyond a model of {depth} layers.")
+    return tuple(range(start * count // int(depth), -(-stop * count // int(depth))))
 
 
 def select_heads(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
@@ -95,9 +123,22 @@ def check_choice(value: str, choices: Sequence[str], field: str) -> None:
         raise ValueError(f"{field} must be one of {', '.join(choices)}, got {value!r}{hint}")
 
 
+def check_tokens(wanted: Sequence[str | int], field: str) -> None:
+    """Raise `ValueError` unless these are roles or positions from 0 on."""
+    if isinstance(wanted, str) or not wanted:
+        raise ValueError(f"{field} must be a list of roles such as [last], got {wanted!r}.")
+    for item in wanted:
+        if isinstance(item, str):
+            check_choice(item, ROLES[1:], field)
+        elif item < 0:
+            raise ValueError(
+                f"{field} may name positions from 0 on (counted without padding), got {item}."
+            )
+
+
 def check_layers(wanted: str | Sequence[int]) -> None:
     """Raise `ValueError` when the words of a layer selection cannot be read."""
-    if isinstance(wanted, str) and not re.fullmatch(r"\d+-\d+", wanted):
+    if isinstance(wanted, str) and not LAYER_RANGE.fullmatch(wanted):
         check_choice(wanted, ("all", *THIRDS), 'layers, if not a list or a range like "2-5",')
 
 

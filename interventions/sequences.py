@@ -18,12 +18,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interventions.errors import InterventionError
 from interventions.noise import hash_text
 from interventions.selectors import token_positions, token_roles
-
-
-class InterventionError(ValueError):
-    """The intervention cannot be carried out as defined."""
 
 
 @dataclass
@@ -33,6 +30,7 @@ class Expectation:
     uids: tuple[str, ...] | None = None
     prompt_lengths: tuple[int, ...] | None = None  # real tokens
     priors: tuple[Float[np.ndarray, " token"], ...] | None = None
+    regions: tuple[Any, ...] | None = None  # boxes of every picture of every row
     ids: Int[Tensor, "batch token"] | None = None  # the whole prompt, when it is known
     real: Bool[Tensor, "batch token"] | None = None
     records: list[Any] = field(default_factory=list)  # filled at the first forward of the prompt
@@ -52,6 +50,7 @@ class Sequences:
     image_counts: tuple[int, ...]  # image tokens of the whole prompt
     expansion: int  # rows per sample (beams, returned sequences)
     measured: int  # columns whose rows were measured before
+    memory: dict[str, Tensor]  # what layers and forwards leave for later ones, batch axis first
 
     def roles(self, image_token_id: int) -> Int[Tensor, "batch token"]:
         return token_roles(self.ids, self.real, self.prompt_lengths, image_token_id)
@@ -62,6 +61,17 @@ class Sequences:
     def within_prompt(self) -> bool:
         """Whether no row has gone beyond its prompt yet."""
         return bool((self.real.sum(dim=1) <= self.prompt_lengths).all())
+
+    def last_columns(self) -> Int[Tensor, " batch"]:
+        """Column of every row's last prompt token."""
+        last = self.real & (self.positions() == self.prompt_lengths[:, None] - 1)
+        return last.int().argmax(dim=1)
+
+    def cuts_prompt(self, count: int) -> bool:
+        """Whether the last `count` columns hold some but not all prompt tokens of a row."""
+        prompt = self.real & (self.positions() < self.prompt_lengths[:, None])
+        inside = prompt[:, -count:].sum(dim=1)
+        return bool(((inside > 0) & (inside < self.prompt_lengths)).any())
 
     def continued(
         self, past: int, ids: Int[Tensor, "batch new"], real: Bool[Tensor, "batch token"] | None
@@ -90,6 +100,7 @@ class Sequences:
             priors=None if self.priors is None else _repeat(self.priors, factor),
             image_counts=_repeat(self.image_counts, factor),
             expansion=self.expansion * factor,
+            memory={k: v.repeat_interleave(factor, dim=0) for k, v in self.memory.items()},
         )
 
     def with_priors(self, priors: Sequence[Float[np.ndarray, " token"]]) -> Sequences:
@@ -170,6 +181,7 @@ def begin(
         image_counts=_repeat(tuple(counts), factor),
         expansion=factor,
         measured=expectation.measured,
+        memory={},
     )
 
 
@@ -199,15 +211,13 @@ def _prompt(
     return whole_ids, whole_real, lengths, factor
 
 
-def check_expectation(
-    samples: Sequence[str], prompt_lengths: Sequence[int] | None, priors: Sequence[Any] | None
-) -> None:
-    """Raise `ValueError` unless all three describe the same number of rows."""
+def check_expectation(samples: Sequence[str], **values: Sequence[Any] | None) -> None:
+    """Raise `ValueError` unless everything given describes the same number of rows."""
     if isinstance(samples, str) or not samples:
         raise ValueError(f"samples must be a list with one name per row, got {samples!r}.")
-    for what, values in (("prompt_lengths", prompt_lengths), ("priors", priors)):
-        if values is not None and len(values) != len(samples):
-            raise ValueError(f"Expected {len(samples)} {what}, one per sample, got {len(values)}.")
+    for what, given in values.items():
+        if given is not None and len(given) != len(samples):
+            raise ValueError(f"Expected {len(samples)} {what}, one per sample, got {len(given)}.")
 
 
 def _fingerprint(ids: Int[Tensor, " token"]) -> str:

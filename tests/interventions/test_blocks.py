@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from interventions.blocks import (
-    attention_output,
-    attention_scores,
-    attention_weights,
-    edited_weights,
-)
-from interventions.masses import Drop, FromPattern, Keep, Mass, Shift
+from interventions import load
+from interventions.blocks import attention_output, attention_scores, attention_weights
+from interventions.masses import Constant, Drop, FromPattern, Keep, Leak, Mass, Shift, Transfer
+from interventions.patterns import Pattern
+from interventions.reference import edited_weights
+from interventions.view import View
+from tests.interventions.views import view_of
 
 SCORES = [0.3, -1.2, 2.0, 0.7, -0.4, 5.0]
 PATTERN = [9.0, 1.0, -2.0, 0.5, 9.0, 9.0]
 BLOCK = [1, 2, 3]  # keys 1 and 3 of it are allowed
 ALLOWED = [0, 1, 3, 4]
+ROLES = ["system", "image", "image", "image", "question", "last"]
 
 
 def flags(indices: list[int]) -> torch.Tensor:
-    return torch.tensor([key in indices for key in range(6)])[None, None, None]
+    return torch.tensor([key in indices for key in range(6)])
 
 
-def edit(
-    mass: Mass, mix: float = 1.0, domain: str = "weight", block: list[int] = BLOCK
-) -> tuple[np.ndarray, bool]:
-    weights, editable = edited_weights(
-        torch.tensor(SCORES)[None, None, None],
-        flags(ALLOWED),
-        flags(block),
-        torch.tensor(PATTERN)[None, None, None],
-        mass,
-        mix,
-        domain,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Given(Pattern):
+    """Scores from the table above."""
+
+    def scores(self, view: View) -> torch.Tensor:
+        return torch.tensor(PATTERN)[None, None, None]
+
+
+def edit(mass: Mass, block: list[int] = BLOCK, **fields: Any) -> tuple[np.ndarray, bool]:
+    intervention = replace(load("learned"), pattern=Given(), mass=mass, **fields)
+    scores, allowed = torch.tensor(SCORES)[None, None, None], flags(ALLOWED)
+    weights, editable = edited_weights(view_of(scores, allowed, flags(block), ROLES), intervention)
     return weights[0, 0, 0].double().numpy(), bool(editable[0, 0, 0])
 
 
@@ -62,8 +66,9 @@ PROPOSED = {1: PATTERN[1], 3: PATTERN[3]}
         (FromPattern(), np.exp(PATTERN[1]) + np.exp(PATTERN[3])),
         (Shift(factor=3.0), 3.0 * LEARNED_TOTAL),
         (Drop(), 0.0),
+        (Constant(share=0.25), (np.exp(SCORES[0]) + np.exp(SCORES[4])) / 3.0),
     ],
-    ids=["keep", "from pattern", "shift", "drop"],
+    ids=["keep", "from pattern", "shift", "drop", "constant"],
 )
 def test_masses(mass: Mass, total: float) -> None:
     weights, editable = edit(mass)
@@ -82,7 +87,38 @@ def test_mix(domain: str) -> None:
         shift = np.log(LEARNED_TOTAL) - np.log(sum(np.exp(value) for value in PROPOSED.values()))
         mixed = {key: 0.75 * SCORES[key] + 0.25 * (PROPOSED[key] + shift) for key in PROPOSED}
         expected = by_hand(mixed, sum(np.exp(value) for value in mixed.values()))
-    np.testing.assert_allclose(edit(Keep(), 0.25, domain)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(edit(Keep(), mix=0.25, mix_domain=domain)[0], expected, atol=1e-6)
+
+
+LEARNED = np.array([np.exp(SCORES[key]) if key in ALLOWED else 0.0 for key in range(6)])
+LEARNED /= LEARNED.sum()
+INSIDE = np.array([0.0, np.exp(PATTERN[1]), 0.0, np.exp(PATTERN[3]), 0.0, 0.0])
+INSIDE /= INSIDE.sum()
+OUTSIDE = np.array([1, 0, 0, 0, 1, 0]) * LEARNED
+SHARE = 1.0 - OUTSIDE.sum()
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 3.0])
+def test_a_leak_scales_the_block_and_nothing_else(factor: float) -> None:
+    weights, editable = edit(Leak(factor=factor))
+    assert editable
+    np.testing.assert_allclose(weights, factor * SHARE * INSIDE + OUTSIDE, atol=1e-6)
+
+
+def test_a_transfer_moves_mass_in_proportion_to_learned_weights() -> None:
+    weights, editable = edit(Transfer(fraction=0.4, to=["question"]))
+    expected = 0.6 * SHARE * INSIDE + OUTSIDE
+    expected[4] += 0.4 * SHARE  # the only question key
+    assert editable
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+    assert not edit(Transfer(fraction=0.4, to=["generated"]))[1]  # nobody to give it to
+    everything = edit(Transfer(fraction=1.0, to=["system", "question"]))[0]
+    np.testing.assert_allclose(everything, OUTSIDE / OUTSIDE.sum(), atol=1e-6)
+
+
+def test_gains_scale_the_block_and_the_row() -> None:
+    weights = edit(Keep(), value_gain=0.5, head_gain=3.0)[0]
+    np.testing.assert_allclose(weights, 3.0 * (0.5 * SHARE * INSIDE + OUTSIDE), atol=1e-6)
 
 
 def test_a_row_with_nothing_to_edit_or_nothing_left_keeps_its_weights() -> None:

@@ -12,35 +12,47 @@ from hydra.utils import instantiate
 
 import interventions
 from interventions import Intervention, available, load
+from interventions.intervention import definition
 from interventions.masses import Keep, Shift
 from interventions.patterns import Learned
 
 CONFIGS = Path(interventions.__file__).parent.parent / "conf"
 
 
+READS_A_FILE = ("fixed_file", "fixed_mean", "donor", "learned_prior", "caac_vtc")
+
+
 def from_hydra(name: str, *overrides: str) -> Intervention:
-    with initialize_config_dir(str(CONFIGS / "intervention"), version_base=None):
-        return instantiate(compose(name, overrides=list(overrides)))
+    changes = [f"intervention={name}", *(f"intervention.{change}" for change in overrides)]
+    with initialize_config_dir(str(CONFIGS), version_base=None):
+        config = compose("evaluate", overrides=changes)
+        return instantiate(config.intervention, _convert_="all")
 
 
 @pytest.mark.parametrize("name", available())
-def test_files_are_complete_named_after_themselves_and_commented(name: str) -> None:
+def test_files_are_complete_named_after_themselves_and_explained(name: str) -> None:
     text = (CONFIGS / "intervention" / f"{name}.yaml").read_text()
-    values = yaml.safe_load(text)
-    assert values.keys() - {"_target_"} == {field.name for field in fields(Intervention)}
-    assert values["name"] == name
+    assert definition(name).keys() - {"_target_"} == {field.name for field in fields(Intervention)}
+    assert yaml.safe_load(text)["name"] == name
+    assert text.startswith("# ")
+
+
+def test_every_field_is_explained_where_it_first_stands() -> None:
+    text = (CONFIGS / "intervention" / "learned.yaml").read_text()
     uncommented = [
         line
-        for line in text.splitlines()[1:]
+        for line in text.splitlines()
         if "#" not in line and not line.strip().startswith(("_target_", "name"))
     ]
     assert not uncommented
-    assert text.startswith("#")
 
 
 @pytest.mark.parametrize("name", available())
 def test_hydra_and_load_agree(name: str) -> None:
-    assert from_hydra(name) == load(name)
+    given = {"pattern.file": "x"} if name in READS_A_FILE else {}
+    given |= {"mass.file": "x"} if name == "learned_prior" else {}
+    overrides = [f"{field}={value}" for field, value in given.items()]
+    assert from_hydra(name, *overrides) == load(name, **given)
 
 
 def test_command_line_overrides() -> None:
@@ -66,7 +78,10 @@ def test_dots_reach_into_parts() -> None:
 
 
 def test_repr_is_the_definition() -> None:
-    parts = {**vars(interventions.patterns), **vars(interventions.masses)}
+    modules = ("patterns", "masses", "heads", "probes", "calibrations")
+    parts: dict[str, object] = {}
+    for module in modules:
+        parts |= vars(getattr(interventions, module))
     for name in available():
         intervention = load(name)
         assert eval(repr(intervention), {"Intervention": Intervention, **parts}) == intervention
@@ -93,6 +108,12 @@ def test_the_untouched_control() -> None:
         ("uniform", {"keys": []}, "list of roles"),
         ("uniform", {"keys": ["padding"]}, "keys must be one of"),
         ("uniform", {"phase": "prefil"}, "did you mean 'prefill'"),
+        ("uniform", {"rows": ["last", -1]}, "positions from 0 on"),
+        ("uniform", {"value_gain": -1.0}, "value_gain must be 0 or above"),
+        ("spin", {"heads.share": 1.5}, r"share of top heads must be in \[0, 1\]"),
+        ("sap_llava", {"heads.low": 0.7}, "0 <= low <= high <= 1"),
+        ("var_sinks", {"mass.fraction": 0.0}, r"must lie in \(0, 1\]"),
+        ("vaf", {"pattern.factors": {"picture": 2.0}}, "a scaled role must be one of"),
         ("uniform", {"mix": 1.5}, r"mix must be in \[0, 1\]"),
         ("uniform", {"mix_domain": "logit"}, "mix_domain must be one of score, weight"),
         ("gaussian", {"scope": "entries"}, "did you mean 'entry'"),

@@ -7,7 +7,6 @@ import pytest
 import scipy.stats
 import torch
 
-from interventions.noise import Address
 from interventions.patterns import (
     CentreGaussian,
     Dirichlet,
@@ -16,6 +15,7 @@ from interventions.patterns import (
     Pattern,
     Picture,
 )
+from tests.interventions.views import view_of
 
 BATCH, HEADS, ROWS, KEYS = 3, 4, 5, 700
 BLOCK = torch.zeros(BATCH, 1, ROWS, KEYS, dtype=torch.bool)
@@ -31,16 +31,10 @@ def learned() -> torch.Tensor:
 
 
 def draw(pattern: Pattern, seed: int = 0, layer: int = 0, scope: str = "entry") -> torch.Tensor:
-    address = Address(
-        seed=seed,
-        scope=scope,
-        layer=layer,
-        sample=torch.tensor([5, 6, 7]),
-        head=torch.arange(HEADS),
-        row=torch.arange(ROWS).expand(BATCH, ROWS),
-        key=torch.arange(KEYS).expand(BATCH, KEYS),
+    view = view_of(
+        learned(), torch.ones(1).bool(), BLOCK[0, 0, 0], layer=layer, seed=seed, scope=scope
     )
-    return pattern.scores(learned(), BLOCK, address, None)[..., 50:650]
+    return pattern.scores(view).expand(BATCH, HEADS, ROWS, KEYS)[..., 50:650]
 
 
 def test_gaussian_has_the_moments_of_every_row_and_is_normal() -> None:

@@ -63,11 +63,11 @@ def test_merged_grid_undoes_the_order_of_the_processor() -> None:
 def test_samples_take_their_pictures_in_order() -> None:
     pictures = [Picture(height=1, width=n, patches=torch.zeros(n, 1, 1)) for n in (2, 3, 4)]
     pattern = CentreGaussian(width=0.5)
-    weights = fixed_weights(pattern, (5, 0, 4), pictures, "llava")
+    weights = fixed_weights(pattern, (5, 0, 4), pictures, None, "llava")
     assert [len(vector) for vector in weights] == [5, 0, 4]
     np.testing.assert_array_equal(weights[0][2:], pattern.weights(pictures[1]).numpy())
     with pytest.raises(InterventionError, match="has 4 image tokens but its pictures have 5"):
-        fixed_weights(pattern, (4,), pictures, "llava")
+        fixed_weights(pattern, (4,), pictures, None, "llava")
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])

@@ -10,6 +10,7 @@ from interventions.selectors import (
     select_heads,
     select_layers,
     select_rows,
+    select_tokens,
     token_positions,
     token_roles,
 )
@@ -49,10 +50,12 @@ def test_positions_count_real_tokens_only() -> None:
 
 def test_phase_is_a_property_of_rows() -> None:
     codes = torch.tensor([[ROLES.index(name) for name in ("question", "last", "generated")]])
-    names = ("last", "generated")
-    chosen = {phase: select_rows(codes, names, phase)[0].tolist() for phase in ("prefill", "both")}
+    names, places = ("last", "generated"), torch.arange(3)[None]
+    chosen = {
+        phase: select_rows(codes, places, names, phase)[0].tolist() for phase in ("prefill", "both")
+    }
     assert chosen == {"prefill": [False, True, False], "both": [False, True, True]}
-    assert select_rows(codes, names, "decode")[0].tolist() == [False, False, True]
+    assert select_rows(codes, places, names, "decode")[0].tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,11 @@ def test_phase_is_a_property_of_rows() -> None:
         ("late", 7, (4, 5, 6)),
         ("2-4", 7, (2, 3, 4)),
         ((5, 0, 5), 7, (0, 5)),
+        ("2-", 5, (2, 3, 4)),
+        ("9-14/32", 32, (9, 10, 11, 12, 13, 14)),
+        ("9-14/32", 64, tuple(range(18, 30))),
+        ("9-14/32", 3, (0, 1)),
+        ("2-/32", 16, tuple(range(1, 16))),
     ],
 )
 def test_layers(wanted: str, count: int, expected: tuple[int, ...]) -> None:
@@ -79,10 +87,21 @@ def test_thirds_partition_the_layers(count: int) -> None:
         assert sum(thirds, ()) == tuple(range(count))
 
 
-@pytest.mark.parametrize("wanted", [(-1,), (7,), "5-9", (), "4-2"])
+@pytest.mark.parametrize("wanted", [(-1,), (7,), "5-9", (), "4-2", "7-"])
 def test_layers_that_do_not_exist(wanted: str) -> None:
     with pytest.raises(ValueError, match="The model has 7 layers"):
         select_layers(wanted, 7)
+
+
+def test_a_range_beyond_its_own_depth() -> None:
+    with pytest.raises(ValueError, match="beyond a model of 32 layers"):
+        select_layers("30-35/32", 24)
+
+
+def test_tokens_by_role_and_position() -> None:
+    codes = torch.tensor([[ROLES.index(name) for name in ("padding", "system", "image", "last")]])
+    places = torch.tensor([[0, 0, 1, 2]])
+    assert select_tokens(codes, places, ["last", 0])[0].tolist() == [False, True, False, True]
 
 
 def test_heads() -> None:

@@ -1,0 +1,153 @@
+"""How the proposed scores of a block are brought to the scale of the learned ones.
+
+Statistics are taken over the block, per (sample, layer, head, row), unless a class says otherwise.
+
+Axes: B batch, H heads, G key-value heads, R rows, K keys, D width of a head.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from interventions.blocks import expand_groups, log_mass
+from interventions.errors import InterventionError
+from interventions.view import View
+
+BISECTIONS = 50  # halvings of the logarithm of a temperature, from [e^-20, e^20]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration(ABC):
+    """Base of all calibrations."""
+
+    needs_whole_prompt = False  # whether the prompt may not come in chunks
+
+    @abstractmethod
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        """Calibrated scores; entries outside the block are ignored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchMean(Calibration):
+    """a <- a - mean(a) + mean(s)."""
+
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        return proposed - moments(proposed, view.block)[0] + moments(view.scores, view.block)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchMeanStd(Calibration):
+    """a <- (a - mean(a)) / std(a) * std(s) + mean(s), exactly; constant scores only get the mean."""
+
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        mean, deviation = moments(proposed, view.block)
+        target_mean, target = moments(view.scores, view.block)
+        ratio = torch.where(deviation > 0, target / deviation, 0.0)
+        return (proposed - mean) * ratio + target_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchMass(Calibration):
+    """a <- a + l_b(s) - l_b(a): the softmax over the row then keeps the block's mass."""
+
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        return proposed + (view.learned_log_mass - log_mass(proposed, view.block))[..., None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchEntropy(Calibration):
+    """a <- t a, with the t > 0 that gives softmax(t a) the entropy of the learned pattern.
+
+    Where no t reaches it (equal scores, or ties at the top) the nearest in [e^-20, e^20] is taken.
+    """
+
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        block = view.block
+        target = pattern_entropy(view.scores, block)
+        low = torch.full_like(target, -20.0)
+        high = -low
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            above = pattern_entropy(middle.exp()[..., None] * proposed, block) > target
+            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        return ((low + high) / 2).exp()[..., None] * proposed
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfMeanMagnitude(Calibration):
+    """a <- a * n |mean S| / 2, with n keys in the block.
+
+    S are the scores of all heads, all rows and all keys of one call of the published code, future
+    keys included: for a prompt row all prompt tokens against all prompt tokens, for a generated row
+    its own row alone. Their mean over a call is scaling * mean(q) . mean(k), head by head.
+
+    Source: the LLaVA and LLaVA-OneVision models of https://github.com/Lrbomchz/vlms_lost_in_attn
+    """
+
+    needs_whole_prompt = True
+
+    def apply(
+        self, proposed: Float[Tensor, "batch head row key"], view: View
+    ) -> Float[Tensor, "batch head row key"]:
+        if view.call.softcap is not None:
+            raise InterventionError(
+                "The half-mean magnitude is defined on uncapped scores; this model caps them."
+            )
+        count = view.block.sum(dim=-1, keepdim=True)
+        return proposed * count * _mean_score(view).abs()[:, None, :, None] / 2.0
+
+
+def _mean_score(view: View) -> Float[Tensor, "batch row"]:
+    """Mean over heads, rows and keys of the scores of the call that a row belongs to."""
+    call, rows = view.call, view.rows
+    scaling = 1.0 / math.sqrt(call.query.shape[-1]) if call.scaling is None else call.scaling
+    length = rows.prompt_lengths[:, None]
+    keys = call.key.shape[2]
+    position = rows.key_position[:, -keys:]
+    real = ~rows.keys_with(("padding",))[:, -keys:]
+    prompt = (real & (position < length)).float()
+    key = expand_groups(call.key, view.heads).float()
+    generated = rows.position >= length  # batch row
+    seen = real[:, None, :] & (position[:, None, :] <= rows.position[:, :, None])
+    span = torch.where(generated[..., None], seen, prompt[:, None, :] > 0).float()
+    mean_key = torch.einsum("bhkd,brk->bhrd", key, span / span.sum(dim=-1, keepdim=True))
+    mean_query = view.query.float()
+    if not generated.all():
+        own = prompt[:, -call.query.shape[2] :]
+        whole = torch.einsum("bhqd,bq->bhd", call.query.float(), own) / length[..., None]
+        mean_query = torch.where(generated[:, None, :, None], mean_query, whole[:, :, None, :])
+    return scaling * (mean_query * mean_key).sum(dim=-1).mean(dim=1)
+
+
+def moments(
+    scores: Float[Tensor, "batch head row key"], block: Bool[Tensor, "batch head|1 row key"]
+) -> tuple[Float[Tensor, "batch head row 1"], Float[Tensor, "batch head row 1"]]:
+    """Mean and population standard deviation over the block; 0 where it is empty."""
+    count = block.sum(dim=-1, keepdim=True).clamp_min(1)
+    mean = torch.where(block, scores, 0.0).sum(dim=-1, keepdim=True) / count
+    spread = torch.where(block, scores - mean, 0.0).square().sum(dim=-1, keepdim=True) / count
+    return mean, spread.sqrt()
+
+
+def pattern_entropy(
+    scores: Float[Tensor, "batch head row key"], block: Bool[Tensor, "batch head|1 row key"]
+) -> Float[Tensor, "batch head row"]:
+    """Entropy of the softmax over the block, in nats; 0 where it is empty."""
+    logs = torch.log_softmax(scores.masked_fill(~block, -torch.inf), dim=-1)
+    return -torch.where(block & logs.isfinite(), logs.exp() * logs, 0.0).sum(dim=-1)

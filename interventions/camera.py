@@ -1,0 +1,149 @@
+"""What the vision encoder sees: its pictures and, if wanted, the attention of its last layer.
+
+Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge units of one call.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.vision_utils import get_vision_window_index
+
+from interventions.blocks import attention_scores
+from interventions.errors import InterventionError
+from interventions.patterns import Picture, Prior
+from interventions.pictures import GRIDS, named_arguments
+
+WATCHED = {"sdpa": "solvent_watched_sdpa", "eager": "solvent_watched_eager"}
+CAMERA = "_solvent_camera"  # attribute of the encoder's last attention module while watched
+QUERIES = 256  # of one slice of an attention map
+
+
+class Camera:
+    """Watches the vision encoder of a model of a known grid until it is closed."""
+
+    def __init__(self, model: PreTrainedModel, prior: Prior) -> None:
+        self.model = model
+        self.pictures: list[Picture] = []  # of the coming prompt, in order
+        self._received: list[Float[Tensor, "picture unit"]] = []
+        self._units: list[int] = []
+        self._undo: list[Callable[[], None]] = []
+        encoder = model.get_encoder(modality="image")
+        hook = encoder.register_forward_hook(self._see, with_kwargs=True)
+        self._undo.append(hook.remove)
+        if prior.needs_attention:
+            self._watch(encoder)
+
+    def close(self) -> None:
+        """Undo everything but the choice of the attention function, which the session restores."""
+        while self._undo:
+            self._undo.pop()()
+
+    def take(self) -> list[Picture]:
+        """Return and forget the pictures."""
+        taken, self.pictures = self.pictures, []
+        return taken
+
+    def _watch(self, encoder: nn.Module) -> None:
+        modules = [m for m in encoder.modules() if type(m).__name__.endswith("Attention")]
+        name = encoder.config._attn_implementation
+        if name not in WATCHED or not modules:
+            raise InterventionError(
+                f"The vision encoder of {type(self.model).__name__} runs on {name!r}; to see its "
+                f"attention load it with attn_implementation set to one of {', '.join(WATCHED)}."
+            )
+        self.model.set_attn_implementation({"vision_config": WATCHED[name]})
+        setattr(modules[-1], CAMERA, self)
+        self._undo.append(partial(delattr, modules[-1], CAMERA))
+
+    def _see(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        """Forward hook of the encoder: the pictures it was called with."""
+        config = self.model.config
+        arguments = named_arguments(module, args, kwargs)
+        pictures = GRIDS[config.model_type](config, arguments)
+        received, self._received = self._received, []
+        if received:
+            parts = _by_picture(config, arguments, received, [len(p.patches) for p in pictures])
+            pictures = [
+                replace(picture, attention=part)
+                for picture, part in zip(pictures, parts, strict=True)
+            ]
+        self.pictures += pictures
+
+    def record(self, weights: Float[Tensor, "picture query key"]) -> None:
+        """Book one call of the last layer: mean over heads of its weights."""
+        side = getattr(self.model.config.vision_config, "spatial_merge_size", 1)
+        classes = weights.shape[-1] - _patches(self.model.config, weights.shape[-1])
+        weights = weights[:, classes:, classes:]
+        pictures, count, unit = len(weights), weights.shape[-1] // side**2, side**2
+        units = weights.reshape(pictures, count, unit, count, unit).amax(dim=(2, 4))
+        self._received.append(units.sum(dim=1))
+
+
+def _patches(config: Any, tokens: int) -> int:
+    """How many of an encoder's tokens are patches; CLIP has one class token in front."""
+    return tokens - (1 if config.vision_config.model_type.startswith("clip") else 0)
+
+
+def _by_picture(
+    config: Any,
+    arguments: Mapping[str, Any],
+    received: list[Float[Tensor, "picture unit"]],
+    counts: list[int],
+) -> list[Float[Tensor, " unit"]]:
+    """Mean over a picture's queries of what its units received, in the order of its tokens."""
+    total = torch.cat([part.flatten() for part in received])
+    grid = arguments.get("grid_thw")
+    if grid is not None and hasattr(config.vision_config, "window_size"):
+        vision = config.vision_config
+        order, _ = get_vision_window_index(
+            grid,
+            spatial_merge_size=vision.spatial_merge_size,
+            window_size=vision.window_size,
+            patch_size=vision.patch_size,
+        )
+        total = total[order.to(total.device).argsort()]
+    return [part / len(part) for part in total.split(counts)]
+
+
+def _attend(
+    module: nn.Module, query: Tensor, key: Tensor, *args: Any, backend: str, **kwargs: Any
+) -> tuple[Tensor, Tensor | None]:
+    """The encoder's own attention function; the last layer's map is shown to the camera."""
+    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    attention = own if backend == "eager" else ALL_ATTENTION_FUNCTIONS[backend]
+    camera: Camera | None = module.__dict__.get(CAMERA)
+    if camera is not None:
+        with torch.no_grad():
+            camera.record(_map(query, key, kwargs.get("scaling")))
+    return attention(module, query, key, *args, **kwargs)
+
+
+def _map(
+    query: Float[Tensor, "picture head query width"],
+    key: Float[Tensor, "picture head key width"],
+    scaling: float | None,
+) -> Float[Tensor, "picture query key"]:
+    """Mean over heads of the attention weights."""
+    parts = [
+        attention_scores(part, key, scaling, None).softmax(dim=-1).mean(dim=1)
+        for part in query.split(QUERIES, dim=2)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+for _plain, _watched in WATCHED.items():
+    AttentionInterface.register(_watched, partial(_attend, backend=_plain))
+    AttentionMaskInterface.register(_watched, ALL_MASK_ATTENTION_FUNCTIONS[_plain])

@@ -1,0 +1,65 @@
+"""Tensors that an intervention reads from a safetensors file.
+
+Axes: D donors, L layers, H heads, N image tokens; B batch, K keys.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors import safe_open
+from torch import Tensor
+
+from interventions.errors import InterventionError
+from interventions.view import View
+
+
+def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
+    """A float32 tensor of a safetensors file; `InterventionError` when it is not there."""
+    path = Path(file)
+    if file == "???" or "${" in file:
+        raise InterventionError(
+            "This intervention reads a file; name it, as in "
+            "load(name, **{'pattern.file': 'my.safetensors'}) or intervention.pattern.file=..."
+        )
+    if not path.is_file():
+        raise InterventionError(
+            f"There is no file {file}, which this intervention reads; make it with "
+            "`python -m evaluation.calibrate` and the same settings."
+        )
+    return _read(str(path.resolve()), path.stat().st_mtime_ns, name, device)
+
+
+@lru_cache(maxsize=8)
+def _read(path: str, changed: int, name: str, device: torch.device) -> Tensor:
+    with safe_open(path, framework="pt") as file:
+        if name not in file.keys():  # noqa: SIM118 - not a mapping
+            raise InterventionError(
+                f"{path} holds {', '.join(file.keys())}, but {name!r} is needed."
+            )
+        tensor = file.get_tensor(name).float().to(device)
+    if not tensor.isfinite().all() or (name == "pattern" and (tensor < 0).any()):
+        raise InterventionError(f"{name!r} in {path} must be finite and not negative.")
+    return tensor
+
+
+def stored_at(
+    tensor: Float[Tensor, "donor layer head token"], file: str, view: View
+) -> Float[Tensor, "batch head|1 1 key"]:
+    """The entries of a stored tensor for the keys at hand; meaningless outside the image."""
+    donors, layers, heads, tokens = tensor.shape
+    counts = view.rows.image_counts
+    wrong = counts[(counts != tokens) & (counts > 0)]
+    if len(wrong) or heads not in (1, view.heads) or layers not in (1, view.rows.layers):
+        raise InterventionError(
+            f"{file} holds {tokens} image tokens, {heads} heads and {layers} layers, but the sample "
+            f"has {wrong.tolist() or 'as many'} image tokens and the model {view.heads} heads and "
+            f"{view.rows.layers} layers; calibrate on the same model and image size."
+        )
+    layer = tensor[:, view.layer if layers > 1 else 0]  # donor, head, token
+    chosen = layer[view.rows.sample % donors]  # batch, head, token
+    index = view.image_index.expand(-1, chosen.shape[1], -1, -1)
+    return chosen[:, :, None, :].expand(len(index), -1, -1, -1).gather(-1, index)
