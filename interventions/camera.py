@@ -20,9 +20,10 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.vision_utils import get_vision_window_index
 
 from interventions.blocks import attention_scores
+from interventions.decoders import named_arguments
 from interventions.errors import InterventionError
 from interventions.patterns import Picture, Prior
-from interventions.pictures import GRIDS, named_arguments
+from interventions.pictures import GRIDS
 
 WATCHED = {"sdpa": "solvent_watched_sdpa", "eager": "solvent_watched_eager"}
 CAMERA = "_solvent_camera"  # attribute of the encoder's last attention module while watched

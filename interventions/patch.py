@@ -1,4 +1,4 @@
-"""`with intervene(model, intervention) as log:` - the only file that knows transformers' internals.
+"""`with intervene(model, intervention) as log:` - hooks that come and go.
 
 Two names are registered with transformers' attention and mask registries, one per backend a model
 may be running on. Each keeps the mask function of that backend and calls that backend first, so
@@ -12,10 +12,8 @@ of the padded batch, cached ones included).
 
 from __future__ import annotations
 
-import inspect
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,14 +21,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions import execution, fused
 from interventions.camera import Camera
+from interventions.decoders import (
+    BACKENDS,
+    SESSION,
+    allowed_keys,
+    check_call,
+    configurations,
+    decoder_attention,
+    image_token,
+    named_arguments,
+    own_attention,
+    real_tokens,
+)
 from interventions.errors import InterventionError
 from interventions.execution import Sums
 from interventions.heads import HeadRule
@@ -43,17 +52,7 @@ from interventions.selectors import check_choice, select_heads, select_layers
 from interventions.sequences import Expectation, Sequences, Tracker, begin
 from interventions.view import Call, Rows
 
-BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
-SESSION = "_solvent_session"  # attribute of an attention module while a context is open
-ATTENDING_LAYERS = ("full_attention", "sliding_attention", "chunked_attention")
-UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
-
-
-def _backend(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """The attention function that the unpatched module would have called."""
-    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    return own if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
 
 
 def _attend(
@@ -67,14 +66,15 @@ def _attend(
     **arguments: Any,
 ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
     """What transformers calls: the backend, then the edits of the open context, if there is one."""
-    output, weights = _backend(backend, module)(
+    output, weights = own_attention(backend, module)(
         module, query, key, value, attention_mask, **arguments
     )
     session: Session | None = module.__dict__.get(SESSION)
     if session is None or session.looking:  # another model of this configuration; a plain pass
         return output, weights
     started = time.perf_counter()
-    _check_call(arguments, key, session.forward)
+    columns = None if session.forward is None else session.forward.sequences.ids.shape[1]
+    check_call(arguments, key.shape[2], columns)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
     causal = arguments.get("is_causal")
     call = Call(
@@ -84,7 +84,7 @@ def _attend(
         value=value,
         allowed=session.forward.once(
             (attention_mask, shape, causal, query.device),
-            lambda: _allowed(module, backend, shape, attention_mask, causal).to(query.device),
+            lambda: allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
         ),
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
@@ -97,32 +97,6 @@ def _attend(
 for _plain, _ours in BACKENDS.items():
     AttentionInterface.register(_ours, partial(_attend, backend=_plain))
     AttentionMaskInterface.register(_ours, ALL_MASK_ATTENTION_FUNCTIONS[_plain])
-
-
-def _allowed(
-    module: nn.Module,
-    backend: str,
-    shape: tuple[int, int, int, int],
-    mask: Tensor | None,
-    causal: bool | None,
-) -> Bool[Tensor, "batch 1 query key"]:
-    """Which keys the backend lets every row see, also where it received no mask."""
-    _, _, rows, keys = shape
-    if mask is None:
-        causal = getattr(module, "is_causal", True) if causal is None else causal
-        everything = torch.ones(rows, keys, dtype=torch.bool)
-        # Without a mask, scaled-dot-product attention is causal from the upper left corner.
-        unmasked_causal = causal and rows > 1 and backend == "sdpa"
-        return (everything.tril() if unmasked_causal else everything).expand(shape)
-    if mask.ndim != 4 or mask.shape[1] != 1:
-        raise InterventionError(
-            "Attention masks must have shape (batch, 1, query, key), got "
-            f"{tuple(mask.shape)}; masks of one head each are not supported."
-        )
-    mask = mask[..., :keys]
-    if mask.dtype != torch.bool:
-        mask = mask > torch.finfo(mask.dtype).min / 2
-    return mask.expand(shape)
 
 
 @dataclass
@@ -149,7 +123,7 @@ class Session:
 
     def __init__(self, model: PreTrainedModel, intervention: Intervention, execute: Any) -> None:
         self.model, self.intervention, self.execute = model, intervention, execute
-        self.modules, self.image_token_id = _decoder_attention(model), _image_token_id(model)
+        self.modules, self.image_token_id = decoder_attention(model), image_token(model)
         self.numbers = {id(module): layer for layer, module in enumerate(self.modules)}
         self.decoder_config = model.get_decoder().config
         self.layers = select_layers(intervention.layers, len(self.modules))
@@ -168,7 +142,7 @@ class Session:
     def enter(self) -> None:
         """Put everything in place; `leave` undoes as much of it as was reached."""
         model = self.model
-        for config in _configs(model):
+        for config in configurations(model):
             value = config._attn_implementation_internal
             self._restore.append(partial(setattr, config, "_attn_implementation_internal", value))
         name = BACKENDS[self.decoder_config._attn_implementation]
@@ -241,7 +215,7 @@ class Session:
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Pre-hook of the model: who are the rows of this forward."""
-        arguments = _named(module, args, kwargs)
+        arguments = named_arguments(module, args, kwargs)
         ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
         if ids is None:
             raise InterventionError(
@@ -249,7 +223,7 @@ class Session:
                 "not with inputs_embeds."
             )
         past = 0 if cache is None else int(cache.get_seq_length())
-        real = _real_tokens(arguments.get("attention_mask"), past + ids.shape[1])
+        real = real_tokens(arguments.get("attention_mask"), past + ids.shape[1])
         if past:
             sequences, at_prompt = self.tracker.continued(cache, past, ids, real)
             self.forward = Forward(sequences, self.generation or Expectation(), at_prompt)
@@ -415,90 +389,3 @@ def intervene(
     finally:
         session.leave()
     session.check_edited()
-
-
-def _decoder_attention(model: PreTrainedModel) -> list[nn.Module]:
-    """The self-attention module of every decoder layer, or one sentence why there is none."""
-    decoder = model.get_decoder()
-    config, name = decoder.config, type(model).__name__
-    if config is model.config or "text_config" not in model.config.sub_configs:
-        raise InterventionError(f"{name} has no text decoder inside a vision-language model.")
-    kinds = set(getattr(config, "layer_types", None) or ATTENDING_LAYERS)
-    if not kinds <= set(ATTENDING_LAYERS):
-        odd = ", ".join(sorted(kinds - set(ATTENDING_LAYERS)))
-        raise InterventionError(f"{name} has decoder layers without an attention matrix ({odd}).")
-    if any(SESSION in module.__dict__ for module in decoder.modules()):
-        raise InterventionError(f"This {name} already has an intervention; leave its block first.")
-    if config._attn_implementation not in BACKENDS:
-        raise InterventionError(
-            f"The decoder of {name} runs on {config._attn_implementation!r}; "
-            f"load it with attn_implementation set to one of {', '.join(BACKENDS)}."
-        )
-    modules = [getattr(layer, "self_attn", None) for layer in getattr(decoder, "layers", ())]
-    if not modules or any(module is None for module in modules):
-        raise InterventionError(
-            f"{name} has decoder layers without self-attention over the token sequence "
-            "(cross-attention to the image is not supported)."
-        )
-    if config._attn_implementation == "eager" and _backend("eager", modules[0]) is None:
-        raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
-    return modules
-
-
-def _image_token_id(model: PreTrainedModel) -> int:
-    for attribute in ("image_token_id", "image_token_index"):
-        value = getattr(model.config, attribute, None)
-        if value is not None:
-            return int(value)
-    raise InterventionError(f"The configuration of {type(model).__name__} names no image token.")
-
-
-def _configs(model: PreTrainedModel) -> list[Any]:
-    """Every distinct configuration object whose attention implementation may be changed."""
-    found: dict[int, Any] = {}
-    waiting = [m.config for m in model.modules() if isinstance(m, PreTrainedModel)]
-    while waiting:
-        config = waiting.pop()
-        if id(config) not in found:
-            found[id(config)] = config
-            children = (getattr(config, key, None) for key in config.sub_configs)
-            waiting += [child for child in children if child is not None]
-    return list(found.values())
-
-
-def _named(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a forward by name."""
-    return dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | {**kwargs}
-
-
-def _real_tokens(mask: Any, total: int) -> Bool[Tensor, "batch token"] | None:
-    """Columns that hold a token rather than padding; None means all of them."""
-    if mask is None:
-        return None
-    if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.shape[1] < total:
-        shape = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-        raise InterventionError(
-            f"Padding is read from an attention mask of shape (batch, {total}), cached tokens "
-            f"included; got {shape} (static caches are not supported)."
-        )
-    return mask[:, :total] > 0
-
-
-def _check_call(
-    arguments: Mapping[str, Any],
-    key: Float[Tensor, "batch group key width"],
-    forward: Forward | None,
-) -> None:
-    """Refuse what the reference execution would silently get wrong."""
-    if forward is None:
-        raise InterventionError(
-            "The decoder ran outside the model that was given to `intervene`, so its rows have no "
-            "roles; call that model itself."
-        )
-    given = [name for name in UNSUPPORTED if arguments.get(name) is not None]
-    if given:
-        raise InterventionError(f"Attention with {', '.join(given)} is not supported.")
-    if arguments.get("dropout"):
-        raise InterventionError("Attention dropout is on; call model.eval() first.")
-    if key.shape[2] > forward.sequences.ids.shape[1]:
-        raise InterventionError("Caches longer than the sequence (static) are not supported.")

@@ -7,7 +7,6 @@ Axes: N pictures, P patches (one per visual token), C channels, Y and X pixels.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from interventions.errors import InterventionError
 from interventions.patterns import Box, Picture, Prior
@@ -96,13 +95,6 @@ def fixed_weights(
             )
         samples.append(weights)
     return tuple(samples)
-
-
-def named_arguments(
-    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Arguments of a forward by name."""
-    return dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | {**kwargs}
 
 
 def _gray(pixels: Float[Tensor, " *axes"], channel: int) -> Float[Tensor, " *axes"]:

@@ -1,0 +1,148 @@
+"""What transformers' text decoders look like inside: attention modules, image token, masks.
+
+Everything is read from the model itself (modules, configurations, the calls they make), so that a
+new family needs no entry anywhere.
+
+Axes: B batch, Q queries (rows) of this call, K keys, T tokens (columns of the padded batch).
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from interventions.errors import InterventionError
+
+BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
+SESSION = "_solvent_session"  # attribute of an attention module while a context is open
+ATTENDING_LAYERS = ("full_attention", "sliding_attention", "chunked_attention")
+UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
+
+
+def own_attention(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """The attention function that the unpatched module would have called."""
+    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    return own if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
+
+
+def decoder_attention(model: PreTrainedModel) -> list[nn.Module]:
+    """The self-attention module of every decoder layer, or one sentence why there is none."""
+    decoder = model.get_decoder()
+    config, name = decoder.config, type(model).__name__
+    if config is model.config or "text_config" not in model.config.sub_configs:
+        raise InterventionError(f"{name} has no text decoder inside a vision-language model.")
+    kinds = set(getattr(config, "layer_types", None) or ATTENDING_LAYERS)
+    if not kinds <= set(ATTENDING_LAYERS):
+        odd = ", ".join(sorted(kinds - set(ATTENDING_LAYERS)))
+        raise InterventionError(f"{name} has decoder layers without an attention matrix ({odd}).")
+    if any(SESSION in module.__dict__ for module in decoder.modules()):
+        raise InterventionError(f"This {name} already has an intervention; leave its block first.")
+    if config._attn_implementation not in BACKENDS:
+        raise InterventionError(
+            f"The decoder of {name} runs on {config._attn_implementation!r}; "
+            f"load it with attn_implementation set to one of {', '.join(BACKENDS)}."
+        )
+    modules = [getattr(layer, "self_attn", None) for layer in getattr(decoder, "layers", ())]
+    if not modules or any(module is None for module in modules):
+        raise InterventionError(
+            f"{name} has decoder layers without self-attention over the token sequence "
+            "(cross-attention to the image is not supported)."
+        )
+    if config._attn_implementation == "eager" and own_attention("eager", modules[0]) is None:
+        raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
+    return modules
+
+
+def image_token(model: PreTrainedModel) -> int:
+    """Id of the tokens in whose place image features stand."""
+    for attribute in ("image_token_id", "image_token_index"):
+        value = getattr(model.config, attribute, None)
+        if value is not None:
+            return int(value)
+    raise InterventionError(f"The configuration of {type(model).__name__} names no image token.")
+
+
+def configurations(model: PreTrainedModel) -> list[Any]:
+    """Every distinct configuration object whose attention implementation may be changed."""
+    found: dict[int, Any] = {}
+    waiting = [m.config for m in model.modules() if isinstance(m, PreTrainedModel)]
+    while waiting:
+        config = waiting.pop()
+        if id(config) not in found:
+            found[id(config)] = config
+            children = (getattr(config, key, None) for key in config.sub_configs)
+            waiting += [child for child in children if child is not None]
+    return list(found.values())
+
+
+def named_arguments(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of a forward by name."""
+    return dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | {**kwargs}
+
+
+def real_tokens(mask: Any, total: int) -> Bool[Tensor, "batch token"] | None:
+    """Columns that hold a token rather than padding; None means all of them."""
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.shape[1] < total:
+        shape = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise InterventionError(
+            f"Padding is read from an attention mask of shape (batch, {total}), cached tokens "
+            f"included; got {shape} (static caches are not supported)."
+        )
+    return mask[:, :total] > 0
+
+
+def check_call(arguments: Mapping[str, Any], keys: int, columns: int | None) -> None:
+    """Refuse what the reference execution would silently get wrong.
+
+    `columns` is the length of the sequences of the running forward, None outside of one.
+    """
+    if columns is None:
+        raise InterventionError(
+            "The decoder ran outside the model that was given to `intervene`, so its rows have no "
+            "roles; call that model itself."
+        )
+    given = [name for name in UNSUPPORTED if arguments.get(name) is not None]
+    if given:
+        raise InterventionError(f"Attention with {', '.join(given)} is not supported.")
+    if arguments.get("dropout"):
+        raise InterventionError("Attention dropout is on; call model.eval() first.")
+    if keys > columns:
+        raise InterventionError("Caches longer than the sequence (static) are not supported.")
+
+
+def allowed_keys(
+    module: nn.Module,
+    backend: str,
+    shape: tuple[int, int, int, int],
+    mask: Tensor | None,
+    causal: bool | None,
+) -> Bool[Tensor, "batch 1 query key"]:
+    """Which keys the backend lets every row see, also where it received no mask."""
+    _, _, rows, keys = shape
+    if mask is None:
+        causal = getattr(module, "is_causal", True) if causal is None else causal
+        everything = torch.ones(rows, keys, dtype=torch.bool)
+        # Without a mask, scaled-dot-product attention is causal from the upper left corner.
+        unmasked_causal = causal and rows > 1 and backend == "sdpa"
+        return (everything.tril() if unmasked_causal else everything).expand(shape)
+    if mask.ndim != 4 or mask.shape[1] != 1:
+        raise InterventionError(
+            "Attention masks must have shape (batch, 1, query, key), got "
+            f"{tuple(mask.shape)}; masks of one head each are not supported."
+        )
+    mask = mask[..., :keys]
+    if mask.dtype != torch.bool:
+        mask = mask > torch.finfo(mask.dtype).min / 2
+    return mask.expand(shape)
