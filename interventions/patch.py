@@ -29,6 +29,15 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions.execution import Call, Outcome, Rows, execute, overwritten, resolve_rows
+from interventions.generation import (
+    Turn,
+    check_cache,
+    check_generate,
+    check_heads,
+    refuse_paged,
+    stop_tokens,
+    whole_model,
+)
 from interventions.intervention import Intervention
 from interventions.measurement import AttentionLog, Record
 from interventions.pictures import GRIDS, fixed_weights
@@ -47,6 +56,7 @@ def _backend(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor
     return own if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
 
 
+@torch.compiler.disable  # who the rows are changes from call to call: nothing to compile in
 def _attend(
     module: nn.Module,
     query: Float[Tensor, "batch head query width"],
@@ -65,6 +75,7 @@ def _attend(
     if session is None:  # another model that shares the configuration object
         return output, weights
     _check_call(arguments, key, session.forward)
+    check_heads(module, query.shape[1], session.decoder_config.num_attention_heads)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
     causal = arguments.get("is_causal")
     call = Call(
@@ -136,7 +147,7 @@ class Session:
         self.forward: Forward | None = None
         self.generation: Expectation | None = None
         self.pictures: list[Any] = []
-        self.tracker = Tracker()
+        self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []
 
     def enter(self) -> None:
@@ -155,19 +166,14 @@ class Session:
         for module in self.modules:
             setattr(module, SESSION, self)
             self._restore.append(partial(delattr, module, SESSION))
-        self._hook(model.register_forward_pre_hook(self._begin, with_kwargs=True))
-        self._hook(model.register_forward_hook(self._end, always_call=True))
+        begin, end = torch.compiler.disable(self._begin), torch.compiler.disable(self._end)
+        self._hook(model.register_forward_pre_hook(self.turn.guarded(begin), with_kwargs=True))
+        self._hook(model.register_forward_hook(end, always_call=True))
         if self.intervention.pattern.needs_picture and model.config.model_type in GRIDS:
             encoder = model.get_encoder(modality="image")
             self._hook(encoder.register_forward_pre_hook(self._see, with_kwargs=True))
-        own = model.__dict__.get("generate")
-        undo = (
-            partial(delattr, model, "generate")
-            if own is None
-            else partial(setattr, model, "generate", own)
-        )
-        self._restore.append(undo)
-        model.generate = partial(self._generate, model.generate)
+        self._put("generate", partial(self._generate, model.generate))
+        self._put("init_continuous_batching", refuse_paged)
 
     def leave(self) -> None:
         """Restore the model, last change first."""
@@ -188,19 +194,33 @@ class Session:
     def _hook(self, handle: Any) -> None:
         self._restore.append(handle.remove)
 
+    def _put(self, name: str, method: Callable[..., Any]) -> None:
+        """Replace a method of this model, not of its class."""
+        own = self.model.__dict__.get(name)
+        undo = partial(delattr, self.model, name)
+        self._restore.append(undo if own is None else partial(setattr, self.model, name, own))
+        setattr(self.model, name, method)
+
     def _generate(self, generate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """`model.generate`, with the whole prompt known before its first chunk runs."""
+        check_generate(self.model, kwargs, edits=not self.intervention.is_identity)
+        with self.turn.generate():
+            self.generation, self.pictures = self._announced(args, kwargs), []
+            try:
+                return generate(*args, **kwargs)
+            finally:
+                self.generation = None
+
+    def _announced(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expectation:
+        """What the arguments of `generate` say about the prompt."""
         expectation = self._expected()
+        expectation.stops = stop_tokens(self.model, kwargs)
         ids = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
         if ids is not None:
             mask = kwargs.get("attention_mask")
             expectation.ids = ids
             expectation.real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask > 0
-        self.generation, self.pictures = expectation, []
-        try:
-            return generate(*args, **kwargs)
-        finally:
-            self.generation = None
+        return expectation
 
     def _expected(self) -> Expectation:
         expectation, self.log.expected = self.log.expected, None
@@ -215,6 +235,7 @@ class Session:
         """Pre-hook of the model: who are the rows of this forward."""
         arguments = _named(module, args, kwargs)
         ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+        check_cache(cache)
         if ids is None:
             raise InterventionError(
                 "Image tokens are found by their ids: call the model with input_ids, "
@@ -237,8 +258,11 @@ class Session:
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of the model: check that every layer was reached, book what was measured."""
+        if self.forward is None or not self.turn.mine():  # refused, or another thread's
+            return
         forward, self.forward = self.forward, None
-        if output is None or forward is None:  # an exception is on its way
+        self.turn.give()
+        if output is None:  # an exception is on its way
             return
         missing = [layer for layer in range(len(self.modules)) if layer not in forward.outcomes]
         if missing:
@@ -317,7 +341,7 @@ def intervene(model: PreTrainedModel, intervention: Intervention) -> Iterator[At
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
     """
-    session = Session(model, intervention)
+    session = Session(whole_model(model), intervention)
     try:
         session.enter()
         yield session.log
