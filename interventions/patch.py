@@ -42,6 +42,15 @@ from interventions.decoders import (
 )
 from interventions.errors import InterventionError
 from interventions.execution import Sums
+from interventions.generation import (
+    Turn,
+    check_cache,
+    check_generate,
+    check_heads,
+    refuse_paged,
+    stop_tokens,
+    whole_model,
+)
 from interventions.heads import HeadRule
 from interventions.intervention import Intervention
 from interventions.measurement import SUMS, AttentionLog, Record
@@ -55,6 +64,7 @@ from interventions.view import Call, Rows
 EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
 
 
+@torch.compiler.disable  # who the rows are changes from call to call: nothing to compile in
 def _attend(
     module: nn.Module,
     query: Float[Tensor, "batch head query width"],
@@ -75,6 +85,7 @@ def _attend(
     started = time.perf_counter()
     columns = None if session.forward is None else session.forward.sequences.ids.shape[1]
     check_call(arguments, key.shape[2], columns)
+    check_heads(module, query.shape[1], session.decoder_config.num_attention_heads)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
     causal = arguments.get("is_causal")
     call = Call(
@@ -89,7 +100,8 @@ def _attend(
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
     )
-    result = session.attend(call, output, weights)
+    with torch.autocast(query.device.type, enabled=False):  # all arithmetic of ours is float32
+        result = session.attend(call, output, weights)
     session.log.seconds += time.perf_counter() - started
     return result
 
@@ -136,7 +148,7 @@ class Session:
         self.looking = False  # whether a plain pass is running, that nobody edits or measures
         self.generation: Expectation | None = None
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
-        self.tracker = Tracker()
+        self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []
 
     def enter(self) -> None:
@@ -155,8 +167,9 @@ class Session:
         for module in self.modules:
             setattr(module, SESSION, self)
             self._restore.append(partial(delattr, module, SESSION))
-        self._hook(model.register_forward_pre_hook(self._begin, with_kwargs=True))
-        self._hook(model.register_forward_hook(self._end, always_call=True))
+        begin, end = torch.compiler.disable(self._begin), torch.compiler.disable(self._end)
+        self._hook(model.register_forward_pre_hook(self.turn.guarded(begin), with_kwargs=True))
+        self._hook(model.register_forward_hook(end, always_call=True))
         if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
             for layer in self.layers:
                 observe = partial(self._observe_hidden, layer)
@@ -165,14 +178,8 @@ class Session:
         if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
             self.camera = Camera(model, self.intervention.pattern.pictured)
             self._restore.append(self.camera.close)
-        own = model.__dict__.get("generate")
-        undo = (
-            partial(delattr, model, "generate")
-            if own is None
-            else partial(setattr, model, "generate", own)
-        )
-        self._restore.append(undo)
-        model.generate = partial(self._generate, model.generate)
+        self._put("generate", partial(self._generate, model.generate))
+        self._put("init_continuous_batching", refuse_paged)
 
     def leave(self) -> None:
         """Restore the model, last change first."""
@@ -193,21 +200,35 @@ class Session:
     def _hook(self, handle: Any) -> None:
         self._restore.append(handle.remove)
 
+    def _put(self, name: str, method: Callable[..., Any]) -> None:
+        """Replace a method of this model, not of its class."""
+        own = self.model.__dict__.get(name)
+        undo = partial(delattr, self.model, name)
+        self._restore.append(undo if own is None else partial(setattr, self.model, name, own))
+        setattr(self.model, name, method)
+
     def _generate(self, generate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """`model.generate`, with the whole prompt known before its first chunk runs."""
+        check_generate(self.model, kwargs, edits=not self.intervention.is_identity)
+        with self.turn.generate():
+            self.generation = self._announced(args, kwargs)
+            if self.camera is not None:
+                self.camera.pictures.clear()
+            try:
+                return generate(*args, **kwargs)
+            finally:
+                self.generation = None
+
+    def _announced(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expectation:
+        """What the arguments of `generate` say about the prompt."""
         expectation = self._expected()
+        expectation.stops = stop_tokens(self.model, kwargs)
         ids = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
         if ids is not None:
             mask = kwargs.get("attention_mask")
             expectation.ids = ids
             expectation.real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask > 0
-        self.generation = expectation
-        if self.camera is not None:
-            self.camera.pictures.clear()
-        try:
-            return generate(*args, **kwargs)
-        finally:
-            self.generation = None
+        return expectation
 
     def _expected(self) -> Expectation:
         expectation, self.log.expected = self.log.expected, None
@@ -217,6 +238,7 @@ class Session:
         """Pre-hook of the model: who are the rows of this forward."""
         arguments = named_arguments(module, args, kwargs)
         ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+        check_cache(cache)
         if ids is None:
             raise InterventionError(
                 "Image tokens are found by their ids: call the model with input_ids, "
@@ -270,8 +292,11 @@ class Session:
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of the model: check that every layer was reached, book what was measured."""
+        if self.forward is None or not self.turn.mine():  # refused, or another thread's
+            return
         forward, self.forward = self.forward, None
-        if output is None or forward is None:  # an exception is on its way
+        self.turn.give()
+        if output is None:  # an exception is on its way
             return
         missing = [layer for layer in range(len(self.modules)) if layer not in forward.sums]
         if missing:
@@ -382,7 +407,7 @@ def intervene(
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
     """
     check_choice(execution, tuple(EXECUTIONS), "execution")
-    session = Session(model, intervention, EXECUTIONS[execution])
+    session = Session(whole_model(model), intervention, EXECUTIONS[execution])
     try:
         session.enter()
         yield session.log

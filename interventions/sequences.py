@@ -20,7 +20,7 @@ from torch import Tensor
 
 from interventions.errors import InterventionError
 from interventions.noise import hash_text
-from interventions.selectors import token_positions, token_roles
+from interventions.selectors import ROLES, has_role, token_positions, token_roles
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Expectation:
     ids: Int[Tensor, "batch token"] | None = None  # the whole prompt, when it is known
     real: Bool[Tensor, "batch token"] | None = None
     records: list[Any] = field(default_factory=list)  # filled at the first forward of the prompt
+    stops: tuple[int, ...] = ()  # ids after which a generated answer is over
     measured: int = 0  # columns that earlier forwards of the same prompt already measured
 
 
@@ -49,11 +50,16 @@ class Sequences:
     priors: tuple[Float[np.ndarray, " token"], ...] | None
     image_counts: tuple[int, ...]  # image tokens of the whole prompt
     expansion: int  # rows per sample (beams, returned sequences)
+    stops: tuple[int, ...]  # ids after which a generated answer is over
     measured: int  # columns whose rows were measured before
     memory: dict[str, Tensor]  # what layers and forwards leave for later ones, batch axis first
 
     def roles(self, image_token_id: int) -> Int[Tensor, "batch token"]:
-        return token_roles(self.ids, self.real, self.prompt_lengths, image_token_id)
+        """Index into `ROLES`; what `generate` appends to an answer that is over is padding."""
+        roles = token_roles(self.ids, self.real, self.prompt_lengths, image_token_id)
+        ends = torch.isin(self.ids, torch.tensor(self.stops, device=self.ids.device))
+        over = (ends & has_role(roles, ("generated",))).cumsum(dim=1) > 0
+        return roles.masked_fill(over, ROLES.index("padding"))
 
     def positions(self) -> Int[Tensor, "batch token"]:
         return token_positions(self.real)
@@ -180,6 +186,7 @@ def begin(
         priors=None if expectation.priors is None else _repeat(expectation.priors, factor),
         image_counts=_repeat(tuple(counts), factor),
         expansion=factor,
+        stops=expectation.stops,
         measured=expectation.measured,
         memory={},
     )
@@ -203,8 +210,13 @@ def _prompt(
     if expectation.ids is not None and expectation.ids.shape[1] > 0:
         columns = expectation.ids.shape[1]
         seen = min(columns, ids.shape[1])
-        whole_real = torch.cat([whole_real[:, :seen], expectation.real[:, seen:]], dim=1)
-        whole_ids = expectation.ids
+        if not torch.equal(whole_ids[:, :seen], expectation.ids[:, :seen].to(ids.device)):
+            raise InterventionError(
+                "Expected generate to run the model on its own prompt, but other tokens came; call "
+                "the model on other prompts before or after generate, not during it."
+            )
+        whole_real = torch.cat([whole_real[:, :seen], expectation.real[:, seen:].to(real)], dim=1)
+        whole_ids = expectation.ids.to(ids.device)
     lengths = whole_real.sum(dim=1)
     if expectation.prompt_lengths is not None:
         lengths = torch.tensor(expectation.prompt_lengths, device=ids.device)
