@@ -3,7 +3,8 @@
 Everything is read from the model itself (modules, configurations, the calls they make), so that a
 new family needs no entry anywhere.
 
-Axes: B batch, Q queries (rows) of this call, K keys, T tokens (columns of the padded batch).
+Axes: B batch, H heads, Q queries (rows) of this call, K keys, T tokens (columns of the padded
+batch).
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions.errors import InterventionError
+from interventions.view import Call
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open
@@ -146,3 +149,40 @@ def allowed_keys(
     if mask.dtype != torch.bool:
         mask = mask > torch.finfo(mask.dtype).min / 2
     return mask.expand(shape)
+
+
+def leading_rows(
+    attention: Callable[..., tuple[Tensor, Tensor | None]],
+    module: nn.Module,
+    call: Call,
+    mask: Tensor | None,
+    count: int,
+    arguments: Mapping[str, Any],
+) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
+    """What the backend gives for the first `count` rows; the others are left empty.
+
+    Without a mask only causal attention from the upper left corner can be cut short.
+    """
+    query, key, value = call.query, call.key, call.value
+    rows, causal = query.shape[2], arguments.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    if count == rows or (count > 0 and mask is None and not causal):
+        return attention(module, query, key, value, mask, **arguments)
+    output = query.new_empty(len(query), rows, query.shape[1], value.shape[-1])
+    if count > 0:
+        keys = key.shape[2] if mask is not None else count
+        output[:, :count], _ = attention(
+            module,
+            query[:, :, :count],
+            key[:, :, :keys],
+            value[:, :, :keys],
+            None if mask is None else mask[:, :, :count],
+            **arguments,
+        )
+    return output, None
+
+
+def full_precision(device_type: str) -> AbstractContextManager[Any]:
+    """Arithmetic as written, also where the caller casts automatically."""
+    casts = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    return torch.autocast(device_type, enabled=False) if casts else nullcontext()

@@ -71,6 +71,21 @@ def execute(
     )
 
 
+def rows_needed(
+    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule | None
+) -> int:
+    """How many rows of the call the model's own backend must compute, counted from the first.
+
+    The others are certain to be replaced, in every sample and head.
+    """
+    count = call.query.shape[2]
+    if heads is None or isinstance(heads, HeadRule) or len(heads) < call.query.shape[1]:
+        return count
+    if not (rows.edits and _splits(intervention) and intervention.pattern.proper):
+        return count
+    return count - rows.sight(call.allowed).tail
+
+
 def _execute_chunk(
     call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule | None
 ) -> Outcome:

@@ -2,8 +2,8 @@
 
 Two names are registered with transformers' attention and mask registries, one per backend a model
 may be running on. Each keeps the mask function of that backend and calls that backend first, so
-whatever is not edited is what the unpatched model computes, bit for bit; the edited rows and heads
-are then overwritten by `interventions.execution`.
+untouched layers and heads are what the unpatched model computes, bit for bit; the edited rows and
+heads are then overwritten. Rows that are certain to be replaced are never computed.
 See https://huggingface.co/docs/transformers/en/attention_interface
 
 Axes: B batch, H heads, G key-value heads, Q queries (rows) of this call, K keys, T tokens (columns
@@ -35,7 +35,9 @@ from interventions.decoders import (
     check_call,
     configurations,
     decoder_attention,
+    full_precision,
     image_token,
+    leading_rows,
     named_arguments,
     own_attention,
     real_tokens,
@@ -76,12 +78,10 @@ def _attend(
     **arguments: Any,
 ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
     """What transformers calls: the backend, then the edits of the open context, if there is one."""
-    output, weights = own_attention(backend, module)(
-        module, query, key, value, attention_mask, **arguments
-    )
+    attention = own_attention(backend, module)
     session: Session | None = module.__dict__.get(SESSION)
     if session is None or session.looking:  # another model of this configuration; a plain pass
-        return output, weights
+        return attention(module, query, key, value, attention_mask, **arguments)
     started = time.perf_counter()
     columns = None if session.forward is None else session.forward.sequences.ids.shape[1]
     check_call(arguments, key.shape[2], columns)
@@ -100,9 +100,13 @@ def _attend(
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
     )
-    with torch.autocast(query.device.type, enabled=False):  # all arithmetic of ours is float32
+    needed = session.rows_needed(call) if backend == "sdpa" else query.shape[2]
+    before_backend = time.perf_counter()
+    output, weights = leading_rows(attention, module, call, attention_mask, needed, arguments)
+    after_backend = time.perf_counter()
+    with full_precision(query.device.type):
         result = session.attend(call, output, weights)
-    session.log.seconds += time.perf_counter() - started
+    session.log.seconds += time.perf_counter() - after_backend + before_backend - started
     return result
 
 
@@ -257,7 +261,11 @@ class Session:
             sequences = begin(ids, real, expectation, self.image_token_id, self._record)
             self.forward = Forward(sequences, expectation, None)
         if self.intervention.pattern.needs_confidence:
-            self._remember_confidence(arguments)
+            try:
+                self._remember_confidence(arguments)
+            except BaseException:
+                self.forward = None  # it never began
+                raise
 
     def _record(self, uid: str) -> Record:
         return Record(uid, np.zeros((len(SUMS), len(self.modules))))
@@ -331,24 +339,12 @@ class Session:
         self, call: Call, output: Tensor, weights: Tensor | None
     ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
         """Execute one call, and put what was edited in the place of what the backend gave."""
-        forward = self.forward
-        if forward.rows is None:
-            self._with_priors(forward)
-            roles = forward.sequences.roles(self.image_token_id)
-            forward.rows = resolve_rows(
-                forward.sequences,
-                call.query.shape[2],
-                self.intervention,
-                roles,
-                len(self.modules),
-            )
-        rows = forward.rows.to(call.query.device)
+        rows = self._rows(call)
         if call.layer == self.watched:
             watch(self.intervention.probe, call, rows)
-        editing = call.layer in self.layers and not self.intervention.is_identity
         execute = execution.execute if weights is not None else self.execute
-        outcome = execute(call, rows, self.intervention, self.heads if editing else None)
-        forward.sums[call.layer] = outcome.sums
+        outcome = execute(call, rows, self.intervention, self._edited_heads(call))
+        self.forward.sums[call.layer] = outcome.sums
         if outcome.touched is None:
             return output, weights
         edited = outcome.output.transpose(1, 2)
@@ -356,6 +352,29 @@ class Session:
         if weights is not None:
             weights = overwritten(weights, 2, rows.index, outcome.touched, outcome.weights)
         return output, weights
+
+    def rows_needed(self, call: Call) -> int:
+        """How many rows of the call the backend must compute, counted from the first."""
+        if self.execute is not fused.execute:
+            return call.query.shape[2]
+        heads = self._edited_heads(call)
+        return fused.rows_needed(call, self._rows(call), self.intervention, heads)
+
+    def _edited_heads(self, call: Call) -> Any:
+        """Heads, or the rule for them, in a layer that is edited; None in others."""
+        edited = call.layer in self.layers and not self.intervention.is_identity
+        return self.heads if edited else None
+
+    def _rows(self, call: Call) -> Rows:
+        """Who the rows are, found out in the first layer of a forward."""
+        forward = self.forward
+        if forward.rows is None:
+            self._with_priors(forward)
+            roles, count = forward.sequences.roles(self.image_token_id), call.query.shape[2]
+            forward.rows = resolve_rows(
+                forward.sequences, count, self.intervention, roles, len(self.modules)
+            )
+        return forward.rows.to(call.query.device)
 
     def _with_priors(self, forward: Forward) -> None:
         """A fixed pattern's weights for every row, from the pictures unless they were given."""

@@ -45,6 +45,7 @@ class Sight:
 
     shared: bool  # all edited rows of a sample may see the same keys of it
     full: bool  # all rows of all samples may see all of it
+    tail: int  # rows at the end of the call that are edited, and see it and more, in every sample
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,9 +119,14 @@ class Rows:
             block = chosen & allowed.index_select(2, self.index)[:, 0]
             edited = self.edited[..., None]
             union = (block & edited).any(dim=1, keepdim=True)
+            rest = allowed.index_select(2, self.index)[:, 0] & ~chosen
+            certain = (self.edited & block.any(dim=-1) & rest.any(dim=-1)).all(dim=0)
+            count = len(self.index)
+            places = torch.arange(allowed.shape[2] - count, allowed.shape[2], device=chosen.device)
             self._cache["sight", id(allowed)] = Sight(
                 shared=bool(((block == union) | ~edited).all()),
                 full=bool(block[..., self.split(allowed.shape[-1])[0]].all()),
+                tail=int((certain & (self.index == places)).flip(0).cumprod(dim=0).sum()),
             )
         return self._cache["sight", id(allowed)]
 

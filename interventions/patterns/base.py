@@ -26,6 +26,7 @@ class Pattern(ABC):
     """Base of all patterns."""
 
     reads_scores: ClassVar[bool] = True  # whether proposals depend on the learned scores
+    proper: ClassVar[bool] = True  # whether some key of every block gets a weight above zero
     needs_confidence: ClassVar[bool] = False  # whether an unedited pass must come first
 
     @property
@@ -61,6 +62,7 @@ class OneHot(Pattern):
     """All weight on one key of the block, counted from its start: 0 is the first-token sink."""
 
     reads_scores: ClassVar[bool] = False
+    proper: ClassVar[bool] = False
     key: int  # 0 or above; rows whose block is shorter are left alone
 
     def __post_init__(self) -> None:

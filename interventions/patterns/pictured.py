@@ -36,6 +36,7 @@ class Prior(Pattern):
     """Base of fixed patterns: p_j comes from the picture."""
 
     reads_scores: ClassVar[bool] = False
+    proper: ClassVar[bool] = False
 
     @property
     def pictured(self) -> Prior:

@@ -6,6 +6,7 @@ Axes: B batch, H heads, R rows, K keys.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,6 +43,8 @@ class Inverted(Pattern):
     CausalMM calls it reversed (https://github.com/The-Martyr/CausalMM). A block whose weights are
     all equal has no inverse and is left alone.
     """
+
+    proper: ClassVar[bool] = False
 
     def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
         inside = torch.where(view.block, view.weights, -torch.inf)

@@ -26,6 +26,7 @@ class Stored(Pattern):
     """
 
     reads_scores: ClassVar[bool] = False
+    proper: ClassVar[bool] = False
     file: str
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 1 key"]:
