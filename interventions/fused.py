@@ -36,6 +36,7 @@ from interventions.intervention import Intervention
 from interventions.masses import Transfer
 from interventions.patterns import Learned
 from interventions.reference import proposed_scores
+from interventions.unmeasured import WholeRow, edit_linear, edit_mean, is_linear, is_mean
 from interventions.view import Call, Rows, View
 
 CHUNK = 1 << 21  # scores of one chunk: 8 MiB in float32
@@ -52,23 +53,42 @@ def execute(
     batch, count, _, _ = call.query.shape
     if len(rows.index) == 0:
         return Outcome(sums=no_sums(batch, call.query.device))
-    step = max(1, CHUNK // (batch * count * call.key.shape[2]))
     edits = heads is not None and rows.edits
-    rows = rows if edits else rows.about_image()
-    if not edits or _splits(intervention):
-        rows.sight(call.allowed)  # of all rows; the chunks find it there
-    parts = [
-        _execute_chunk(call, rows.part(start, start + step), intervention, heads if edits else None)
-        for start in range(0, len(rows.index), step)
-    ]
+    rows, chosen = (rows, heads) if edits else (rows.about_image(), None)
+    rows.sight(call.allowed)  # of all rows; the parts find it there
+    step = max(1, CHUNK // (batch * count * call.key.shape[2]))
+    bare = edits and (is_linear(intervention) or is_mean(intervention)) and not call.softcap
+    unmeasured, measured, order = rows.halves() if bare else (None, rows, None)
+    outcomes = [_execute_chunk(call, part, intervention, chosen) for part in _parts(measured, step)]
+    if unmeasured is not None:
+        parts = _parts(unmeasured, step * count)
+        outcomes += [_execute_bare(call, part, intervention, heads) for part in parts]
+    return joined(outcomes, order)
+
+
+def joined(parts: Sequence[Outcome], order: Tensor | None = None) -> Outcome:
+    """One outcome for rows that were executed apart."""
     sums = reduce(add, (part.sums for part in parts))
     if parts[0].touched is None:
         return Outcome(sums=sums)
-    return Outcome(
-        sums=sums,
-        touched=torch.cat([part.touched for part in parts], dim=2),
-        output=torch.cat([part.output for part in parts], dim=2),
-    )
+    touched = torch.cat([part.touched for part in parts], dim=2)
+    output = torch.cat([part.output for part in parts], dim=2)
+    if order is not None:
+        touched, output = touched[:, :, order], output[:, :, order]
+    return Outcome(sums=sums, touched=touched, output=output)
+
+
+def _parts(rows: Rows, step: int) -> list[Rows]:
+    return [rows.part(start, start + step) for start in range(0, len(rows.index), step)]
+
+
+def _execute_bare(
+    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule
+) -> Outcome:
+    if is_mean(intervention):
+        return edit_mean(WholeRow(call=call, rows=rows), intervention, heads)
+    view = View(call=call, rows=rows, probe=intervention.probe)
+    return edit_linear(view, intervention, heads)
 
 
 def rows_needed(
@@ -81,9 +101,11 @@ def rows_needed(
     count = call.query.shape[2]
     if heads is None or isinstance(heads, HeadRule) or len(heads) < call.query.shape[1]:
         return count
-    if not (rows.edits and _splits(intervention) and intervention.pattern.proper):
+    known = _splits(intervention) or is_linear(intervention) or is_mean(intervention)
+    if not (rows.edits and known and intervention.pattern.proper) or intervention.probe is not None:
         return count
-    return count - rows.sight(call.allowed).tail
+    sight = rows.sight(call.allowed)
+    return count - (sight.inner_tail if intervention.mass.needs_rest else sight.tail)
 
 
 def _execute_chunk(

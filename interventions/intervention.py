@@ -81,6 +81,11 @@ class Intervention:
         return self.mass.leaks or self.value_gain != 1.0 or self.head_gain != 1.0
 
     @property
+    def token_probe(self) -> bool:
+        """Whether the block is a set of tokens, the same for every head."""
+        return self.probe is None or not self.probe.by_head
+
+    @property
     def needs_whole_prompt(self) -> bool:
         """Whether the prompt may not come in chunks."""
         parts = (self.calibration, self.probe)

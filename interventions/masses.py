@@ -30,6 +30,7 @@ class Mass(ABC):
     """Base of all masses."""
 
     leaks: ClassVar[bool] = False  # whether rows then sum to something other than one
+    needs_rest: ClassVar[bool] = False  # whether a row must see keys outside the block
 
     @abstractmethod
     def log_mass(
@@ -94,6 +95,8 @@ class Leak(Mass):
     share to anybody; compare with a pure norm control (head_gain) before reading such results.
     """
 
+    needs_rest: ClassVar[bool] = True
+
     leaks: ClassVar[bool] = True
     factor: float  # c, 0 or above; 1 changes nothing
 
@@ -133,6 +136,8 @@ class Drop(Mass):
     Source: Geva et al. 2023, https://arxiv.org/abs/2304.14767
     """
 
+    needs_rest: ClassVar[bool] = True
+
     def log_mass(
         self, view: View, proposed: Float[Tensor, "batch head row"]
     ) -> Float[Tensor, "batch head row"]:
@@ -142,6 +147,8 @@ class Drop(Mass):
 @dataclass(frozen=True, kw_only=True)
 class Constant(Mass):
     """The block receives the same share of every row: l'_b = l_rest + log(share / (1 - share))."""
+
+    needs_rest: ClassVar[bool] = True
 
     share: float  # above 0 and below 1
 
@@ -164,6 +171,8 @@ class Fitted(Mass):
 
     The file holds `mass_logit` of shape (layer, head), as `python -m evaluation.calibrate` writes.
     """
+
+    needs_rest: ClassVar[bool] = True
 
     file: str
 

@@ -23,6 +23,7 @@ class Probe(ABC):
 
     needs_hidden: ClassVar[bool] = False  # whether it reads what enters every edited layer
     needs_whole_prompt: ClassVar[bool] = False  # whether the prompt may not come in chunks
+    by_head: ClassVar[bool] = False  # whether heads and rows have blocks of their own
     watches: ClassVar[str | None] = None  # field that names a layer whose attention it looks at
 
     @abstractmethod
@@ -37,6 +38,7 @@ class Heavy(Probe):
     Per head and row: such keys are sinks of that row.
     """
 
+    by_head: ClassVar[bool] = True
     factor: float  # above 0
 
     def keys(self, view: View) -> Bool[Tensor, "batch head row key"]:

@@ -45,7 +45,9 @@ class Sight:
 
     shared: bool  # all edited rows of a sample may see the same keys of it
     full: bool  # all rows of all samples may see all of it
-    tail: int  # rows at the end of the call that are edited, and see it and more, in every sample
+    tail: int  # rows at the end of the call that are edited, and see some of it, in every sample
+    inner_tail: int  # and see other keys too
+    causal: bool  # a row sees what the last row sees, up to itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,15 +122,46 @@ class Rows:
             edited = self.edited[..., None]
             union = (block & edited).any(dim=1, keepdim=True)
             rest = allowed.index_select(2, self.index)[:, 0] & ~chosen
-            certain = (self.edited & block.any(dim=-1) & rest.any(dim=-1)).all(dim=0)
-            count = len(self.index)
-            places = torch.arange(allowed.shape[2] - count, allowed.shape[2], device=chosen.device)
+            certain = self.edited & block.any(dim=-1)
             self._cache["sight", id(allowed)] = Sight(
                 shared=bool(((block == union) | ~edited).all()),
                 full=bool(block[..., self.split(allowed.shape[-1])[0]].all()),
-                tail=int((certain & (self.index == places)).flip(0).cumprod(dim=0).sum()),
+                tail=self._tail(certain, allowed.shape[2]),
+                inner_tail=self._tail(certain & rest.any(dim=-1), allowed.shape[2]),
+                causal=_is_causal(allowed),
             )
         return self._cache["sight", id(allowed)]
+
+    def _tail(self, holds: Bool[Tensor, "batch row"], count: int) -> int:
+        """Of a call of `count` rows, those at its end for which something holds everywhere."""
+        places = torch.arange(count - len(self.index), count, device=self.index.device)
+        return int((holds.all(dim=0) & (self.index == places)).flip(0).cumprod(dim=0).sum())
+
+    def halves(self) -> tuple[Rows | None, Rows, Int[Tensor, " row"] | None]:
+        """Rows measured in no sample (None: there are none), the others, and the way back.
+
+        The last puts rows that are listed measured first into their own order.
+        """
+        if "halves" not in self._cache:
+            seen = self.measured.any(dim=0)
+            some, none = seen.nonzero()[:, 0], (~seen).nonzero()[:, 0]
+            halves = (None, self, None)
+            if len(none):
+                order = torch.cat([some, none]).argsort()
+                halves = (self._choose(none), self._choose(some), order)
+            self._cache["halves"] = halves
+        return self._cache["halves"]
+
+    def _choose(self, index: Int[Tensor, " place"]) -> Rows:
+        span = as_slice(self.index[index])
+        return replace(
+            self,
+            index=self.index[index],
+            span=span if isinstance(span, slice) else None,
+            edited=self.edited[:, index],
+            measured=self.measured[:, index],
+            position=self.position[:, index],
+        )
 
     def about_image(self) -> Rows:
         """The same rows with the image tokens as the block."""
@@ -274,3 +307,10 @@ def as_slice(index: Int[Tensor, " column"]) -> Columns:
         return slice(0, 0)
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1) if last - first + 1 == len(index) else index
+
+
+def _is_causal(allowed: Bool[Tensor, "batch 1 query key"]) -> bool:
+    """Whether every row sees what the last one sees, up to its own column."""
+    rows, keys = allowed.shape[2:]
+    past = torch.ones(rows, keys, dtype=torch.bool, device=allowed.device).tril(keys - rows)
+    return bool((allowed == (allowed[:, :, -1:] & past)).all())

@@ -29,9 +29,15 @@ class Pattern(ABC):
     proper: ClassVar[bool] = True  # whether some key of every block gets a weight above zero
     needs_confidence: ClassVar[bool] = False  # whether an unedited pass must come first
 
+    scales_keys: ClassVar[bool] = False  # whether a_j = c_j s_j, see `key_factor`
+
     @property
     def pictured(self) -> Pattern | None:
         """The part that is computed from pictures (a `Prior`), if there is one."""
+        return None
+
+    def key_factor(self, view: View) -> Float[Tensor, "batch|1 1 1 key|1"] | None:
+        """c_j of a pattern that multiplies learned scores; None means 1."""
         return None
 
     @abstractmethod

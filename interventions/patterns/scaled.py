@@ -30,6 +30,7 @@ class Scale(Pattern):
     VAF (https://github.com/ustc-hyin/ClearSight) with another for the text before it.
     """
 
+    scales_keys: ClassVar[bool] = True
     factors: Mapping[str, float]  # role of the key to c; 1 where a role is not named
 
     def __post_init__(self) -> None:
@@ -40,11 +41,14 @@ class Scale(Pattern):
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.factors.items())))
 
-    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
-        factor = torch.ones(1, device=view.scores.device)
+    def key_factor(self, view: View) -> Float[Tensor, "batch 1 1 key"]:
+        factor = torch.ones(1, device=view.call.query.device)
         for name, value in self.factors.items():
             factor = torch.where(view.with_role([name]), value, factor)
-        return factor * view.scores
+        return factor
+
+    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
+        return self.key_factor(view) * view.scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +78,18 @@ class AdaptiveScale(Pattern):
     """
 
     needs_confidence: ClassVar[bool] = True
+    scales_keys: ClassVar[bool] = True
     threshold: float  # of confidence, in [0, 1]
     unsure: float  # c below the threshold
     sure: float  # c from the threshold on
 
-    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
+    def key_factor(self, view: View) -> Float[Tensor, "batch 1 1 1"]:
         confidence = view.rows.recall("confidence").mul(100).round().div(100)
         factor = torch.where(confidence < self.threshold, self.unsure, self.sure)
-        return factor[:, None, None, None] * view.scores
+        return factor[:, None, None, None]
+
+    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
+        return self.key_factor(view) * view.scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +101,19 @@ class CautiousScale(Pattern):
     """
 
     needs_confidence: ClassVar[bool] = True
+    scales_keys: ClassVar[bool] = True
     threshold: float  # of confidence, in [0, 1]
     lowest: float  # f of a sure model
     highest: float  # f of a model without any confidence
 
-    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
+    def key_factor(self, view: View) -> Float[Tensor, "batch 1 1 1"]:
         confidence = view.rows.recall("confidence")
         confidence = torch.where(confidence < self.threshold, confidence, 1.0)
         factor = confidence * self.lowest + (1.0 - confidence) * self.highest
-        return factor.clamp_min(1.0)[:, None, None, None] * view.scores
+        return factor.clamp_min(1.0)[:, None, None, None]
+
+    def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
+        return self.key_factor(view) * view.scores
 
 
 @dataclass(frozen=True, kw_only=True)
