@@ -80,6 +80,10 @@ def _explain(error: BaseException) -> str:
         return f"There is no setting {key!r}; `python evaluate.py --help` lists them all."
     if match := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return f"There is no setting {match['key']!r}; `python evaluate.py --help` lists them all."
+    if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
+        return (
+            f"The setting {match['key']!r} has no value of its own: give it, as {match['key']}=..."
+        )
     return " ".join(text.split())
 
 
