@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from evaluation.commandline import Command
 
 CONFIGS = str(Path(__file__).resolve().parent.parent / "conf")
-command = Command()
+command = Command("No file was written; the same command begins again.")
 
 
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+RESUMES = "What was computed is kept; the same command goes on."
 
 
 EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, OmegaConfBaseException)
@@ -26,8 +27,9 @@ EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, Omeg
 class Command:
     """One call of a command: its jobs (several in a sweep) and the exit code that they lead to."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_interruption: str = RESUMES) -> None:
         self.code = 0
+        self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
     @contextmanager
@@ -48,7 +50,7 @@ class Command:
         try:
             main()
         except KeyboardInterrupt:
-            sys.stderr.write("Interrupted. What was computed is kept; the same command goes on.\n")
+            sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
         except (HydraException, OmegaConfBaseException) as error:
             self._report(error)

@@ -145,19 +145,21 @@ def _definition(name: str) -> dict[str, Any]:
 
 
 def calibration_command(config: DictConfig) -> str | None:
-    """What makes the file that the intervention reads; None where no recipe is known."""
+    """What makes the file that the intervention reads; None where no recipe is known.
+
+    The run's own overrides, without those that make no difference, and without an experiment, which
+    may be a sweep of its own: what it says of the samples is said explicitly.
+    """
     if config.get("calibration") is None:
         return None
-    overrides = [
-        f"{group}={config[group].name}" for group in ("intervention", "model", "benchmark")
-    ]
-    if HydraConfig.initialized():
-        overrides = [
-            override
-            for override in HydraConfig.get().overrides.task
-            if not override.startswith(("condition=", "tracking", "study=", "experiment="))
-        ]
-    return shlex.join(["python", "-m", "evaluation.calibrate", *overrides])
+    groups = ("intervention", "model", "benchmark")
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    left_out = ("condition=", "tracking", "study=", "experiment=")
+    overrides = [each for each in given if not each.startswith(left_out)]
+    named = {each.partition("=")[0] for each in overrides}
+    said = {group: config[group].name for group in groups} | {"limit": config.limit}
+    missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
+    return shlex.join(["python", "-m", "evaluation.calibrate", *missing, *overrides])
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

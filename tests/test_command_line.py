@@ -69,7 +69,7 @@ def last_sentence(errors: str) -> str:
         (["intervention=fixed_file"], "'intervention.pattern.file' has no value"),
         (
             ["intervention=donor", "limit=9"],
-            "make it with `python -m evaluation.calibrate intervention=donor limit=9",
+            "make it with `python -m evaluation.calibrate model=tiny benchmark=shapes interv",
         ),
     ],
 )  # fmt: skip
