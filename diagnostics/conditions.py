@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from PIL import Image
 
-from evaluation.types import LazyImage, Sample
+from evaluation.types import Box, LazyImage, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +107,11 @@ class _PaintedOver:
     @property
     def identity(self) -> str:
         return f"blank {self.colour} over {self.original.identity}"
+
+    @property
+    def regions(self) -> tuple[Box, ...]:
+        """Where what matters would be: the same pattern as on the original, without its content."""
+        return getattr(self.original, "regions", ())
 
     def load(self) -> Image.Image:
         return Image.new("RGB", self.original.load().size, self.colour)

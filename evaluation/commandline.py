@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+RESUMES = "What was computed is kept; the same command goes on."
 
 
 EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, OmegaConfBaseException)
@@ -26,8 +27,9 @@ EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, Omeg
 class Command:
     """One call of a command: its jobs (several in a sweep) and the exit code that they lead to."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_interruption: str = RESUMES) -> None:
         self.code = 0
+        self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
     @contextmanager
@@ -48,7 +50,7 @@ class Command:
         try:
             main()
         except KeyboardInterrupt:
-            sys.stderr.write("Interrupted. What was computed is kept; the same command goes on.\n")
+            sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
         except (HydraException, OmegaConfBaseException) as error:
             self._report(error)
@@ -80,6 +82,10 @@ def _explain(error: BaseException) -> str:
         return f"There is no setting {key!r}; `python evaluate.py --help` lists them all."
     if match := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return f"There is no setting {match['key']!r}; `python evaluate.py --help` lists them all."
+    if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
+        return (
+            f"The setting {match['key']!r} has no value of its own: give it, as {match['key']}=..."
+        )
     return " ".join(text.split())
 
 

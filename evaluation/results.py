@@ -4,7 +4,8 @@
         config.yaml         the composed configuration
         provenance.json     versions, hardware, commit, checkpoint
         part.jsonl          predictions while running: appended batch by batch
-        seconds.jsonl       what each batch took: a clock has no place among predictions
+        seconds.jsonl       what each batch took, and of that its attention: a clock has no place
+                            among predictions
         predictions.jsonl   all predictions in the benchmark's order, written once, at the end
         metrics.json        written last and atomically: its existence means that the cell is
         finished
@@ -22,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.types import CandidateScore, Prediction, VisualMass
+from evaluation.types import CandidateScore, Prediction, VisualEntropy, VisualMass
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
 LOCATION_KEYS = frozenset({"root"})  # where data lies does not change what they are
@@ -76,10 +77,9 @@ def decode(line: str) -> Prediction:
     row = json.loads(line)
     if row["scores"] is not None:
         row["scores"] = tuple(CandidateScore(**score) for score in row["scores"])
-    if row["visual_mass"] is not None:
-        row["visual_mass"] = VisualMass(
-            **{when: tuple(masses) for when, masses in row["visual_mass"].items()}
-        )
+    for name, kind in (("visual_mass", VisualMass), ("visual_entropy", VisualEntropy)):
+        if row.get(name) is not None:  # files written before entropy was measured lack it
+            row[name] = kind(**{when: tuple(values) for when, values in row[name].items()})
     return Prediction(**row)
 
 
@@ -120,10 +120,13 @@ class CellFolder:
         """Predictions of earlier, interrupted runs, by uid."""
         return {row.uid: row for row in _read(self.path / "part.jsonl")}
 
-    def append(self, predictions: Iterable[Prediction], seconds: float) -> None:
+    def append(
+        self, predictions: Iterable[Prediction], seconds: float, attention_seconds: float
+    ) -> None:
         """Add one batch; it survives a kill as soon as this returns."""
+        times = [round(seconds, 4), round(attention_seconds, 4)]
         _append(self.path / "part.jsonl", [encode(prediction) for prediction in predictions])
-        _append(self.path / "seconds.jsonl", [json.dumps(round(seconds, 4))])
+        _append(self.path / "seconds.jsonl", [json.dumps(times)])
 
     def merge(self, uids: Sequence[str]) -> list[Prediction]:
         """Write `predictions.jsonl` in the given order. Raises when a uid is missing."""
@@ -142,10 +145,14 @@ class CellFolder:
         """The merged predictions of a finished cell."""
         return list(_read(self.path / "predictions.jsonl"))
 
-    def seconds(self) -> float:
-        """Time spent on batches, over all runs of the cell."""
+    def seconds(self) -> tuple[float, float]:
+        """Time spent on batches, and of that on attention, over all runs of the cell."""
         path = self.path / "seconds.jsonl"
-        return sum(map(float, path.read_text().split())) if path.exists() else 0.0
+        lines = path.read_text().splitlines() if path.exists() else []
+        times = [
+            value if isinstance(value, list) else [value, 0.0] for value in map(json.loads, lines)
+        ]
+        return sum(whole for whole, _ in times), sum(attention for _, attention in times)
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declare the cell done and drop what only an unfinished one needs."""

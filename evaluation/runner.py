@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,7 +23,16 @@ from rich.progress import (
 )
 
 from evaluation.results import CellFolder
-from evaluation.types import VLM, Batch, Benchmark, Prediction, Prompt, Sample, VisualMass
+from evaluation.types import (
+    VLM,
+    Batch,
+    Benchmark,
+    Prediction,
+    Prompt,
+    Sample,
+    VisualEntropy,
+    VisualMass,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +62,18 @@ def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
         if any(sample.uid not in done for sample in batch)
     ]
     if batches:
-        with _progress() as progress, cell.model.intervene(cell.intervention) as log:
+        with progress_bar() as progress, cell.model.intervene(cell.intervention) as log:
             task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
             for batch in batches:
-                started = time.monotonic()
+                started, attending = time.monotonic(), log.seconds
                 predictions = predict(cell, batch, log)
                 check_edited(cell, predictions)
                 missing = [row for row in predictions if row.uid not in done]
-                folder.append(missing, time.monotonic() - started)
+                seconds = time.monotonic() - started, log.seconds - attending
+                folder.append(missing, *seconds)
                 progress.advance(task, len(missing))
     predictions = folder.merge([sample.uid for sample in cell.samples])
-    return summarise(cell, predictions, folder.seconds())
+    return summarise(cell, predictions, *folder.seconds())
 
 
 def check_edited(cell: Cell, predictions: Sequence[Prediction]) -> None:
@@ -93,8 +104,8 @@ def form_batches(
 
 def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]:
     """Answers of one batch; a sample whose image cannot be read becomes a recorded error."""
-    prompts, errors = _prompts(cell.benchmark, samples)
-    batch, refused = _encode(cell.model, prompts)
+    readable, errors = prompts(cell.benchmark, samples)
+    batch, refused = _encode(cell.model, readable)
     errors |= refused
     shown = [sample for sample in samples if sample.uid not in errors]
     predictions = [
@@ -113,18 +124,24 @@ def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]
     return predictions
 
 
-def _prompts(
-    benchmark: Benchmark, samples: Sequence[Sample]
-) -> tuple[list[Prompt], dict[str, str]]:
-    prompts, errors = [], {}
+def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Prompt], dict[str, str]]:
+    """What the model is given, without the samples whose images cannot be read, and why not."""
+    readable, errors = [], {}
     for sample in samples:
         try:
             images = tuple(image.load() for image in sample.images)
         except OSError as error:
             errors[sample.uid] = str(error)
             continue
-        prompts.append(Prompt(uid=sample.uid, images=images, text=benchmark.prompt(sample)))
-    return prompts, errors
+        readable.append(
+            Prompt(
+                uid=sample.uid,
+                images=images,
+                text=benchmark.prompt(sample),
+                regions=tuple(getattr(image, "regions", ()) for image in sample.images),
+            )
+        )
+    return readable, errors
 
 
 def _encode(model: VLM, prompts: Sequence[Prompt]) -> tuple[Batch | None, dict[str, str]]:
@@ -161,17 +178,28 @@ def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int
         credit=cell.benchmark.credit(reading, sample),
         visual_mass=_mass(measured, index),
         cells_edited=int(measured.cells_edited[index]),
+        cells_by_phase={
+            "prefill": int(measured.cells_edited_prefill[index]),
+            "decode": int(measured.cells_edited_decode[index]),
+        },
+        visual_entropy=_entropy(measured, index),
         groups=dict(sample.groups),
         tags=dict(sample.tags),
     )
 
 
 def _mass(measured: Any, index: int) -> VisualMass | None:
-    before = measured.layer_mass_before[index].tolist()
-    after = measured.layer_mass_after[index].tolist()
-    if any(mass != mass for mass in before):  # NaN: no row saw an image
+    before, after = measured.layer_mass_before[index], measured.layer_mass_after[index]
+    if np.isnan(before).any():  # no row saw an image
         return None
-    return VisualMass(before=tuple(before), after=tuple(after))
+    return VisualMass(before=tuple(before.tolist()), after=tuple(after.tolist()))
+
+
+def _entropy(measured: Any, index: int) -> VisualEntropy | None:
+    before, after = measured.layer_entropy_before[index], measured.layer_entropy_after[index]
+    if np.isnan(before).any():
+        return None
+    return VisualEntropy(before=tuple(before.tolist()), after=tuple(after.tolist()))
 
 
 def _failed(cell: Cell, sample: Sample, error: str) -> Prediction:
@@ -186,13 +214,16 @@ def _failed(cell: Cell, sample: Sample, error: str) -> Prediction:
         credit=0.0,
         visual_mass=None,
         cells_edited=0,
+        cells_by_phase={"prefill": 0, "decode": 0},
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         error=error,
     )
 
 
-def summarise(cell: Cell, predictions: Sequence[Prediction], seconds: float) -> dict[str, Any]:
+def summarise(
+    cell: Cell, predictions: Sequence[Prediction], seconds: float, attention_seconds: float
+) -> dict[str, Any]:
     """The content of `metrics.json`: a pure function of the predictions, apart from the time."""
     scores = cell.benchmark.score(predictions)
     return {
@@ -201,23 +232,24 @@ def summarise(cell: Cell, predictions: Sequence[Prediction], seconds: float) -> 
         "chance": cell.benchmark.chance,
         "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
         "errors": sum(row.status == "error" for row in predictions),
-        "visual_mass": mean_visual_mass(predictions),
+        "visual_mass": by_layer([row.visual_mass for row in predictions]),
+        "visual_entropy_nats": by_layer([row.visual_entropy for row in predictions]),
         "cells_edited": sum(row.cells_edited for row in predictions),
+        "cells_by_phase": cells_by_phase(predictions),
         "seconds": round(seconds, 2),
+        "attention_seconds": round(attention_seconds, 2),  # measuring and editing, of these
     }
 
 
-def mean_visual_mass(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Mean over samples of the visual mass, per layer and over layers; None where no sample shows
-    an image.
-    """
-    masses = [row.visual_mass for row in predictions if row.visual_mass is not None]
-    if not masses:
+def by_layer(measured: Sequence[VisualMass | VisualEntropy | None]) -> dict[str, Any]:
+    """Mean over samples, per layer and over layers; None where no sample shows an image."""
+    known = [values for values in measured if values is not None]
+    if not known:
         return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
     layers = {
         when: [
-            sum(layer) / len(masses)
-            for layer in zip(*(getattr(m, when) for m in masses), strict=True)
+            sum(layer) / len(known)
+            for layer in zip(*(getattr(m, when) for m in known), strict=True)
         ]
         for when in ("before", "after")
     }
@@ -225,7 +257,16 @@ def mean_visual_mass(predictions: Sequence[Prediction]) -> dict[str, Any]:
     return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
 
 
-def _progress() -> Progress:
+def cells_by_phase(predictions: Sequence[Prediction]) -> dict[str, int] | None:
+    """Cells edited in prompt rows and in generated rows; None where some predictions lack them."""
+    counts = [row.cells_by_phase for row in predictions]
+    if any(count is None for count in counts):
+        return None
+    return {phase: sum(count[phase] for count in counts) for phase in ("prefill", "decode")}
+
+
+def progress_bar() -> Progress:
+    """How far, how long, and how much longer."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

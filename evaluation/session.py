@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +11,17 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
+from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from evaluation.inputs import (
+    by_content,
+    check_disjoint,
+    check_inputs,
+    input_files,
+    record,
+    warn_of_other_weights,
+)
 from evaluation.provenance import ROOT, provenance
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
@@ -31,6 +40,8 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     log.setLevel(logging.INFO)
     screen = console()
     intervention = instantiate(config.intervention, _convert_="all")
+    files = input_files(config.intervention)
+    check_inputs(intervention.name, files, calibration_command(config))
     condition = instantiate(config.condition, _convert_="all")
     folder = cell_folder(config, intervention)
     labels = _labels(config, intervention, condition)
@@ -38,11 +49,13 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         screen.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
         show_line(screen, folder.metrics())
         return folder.metrics()
-    benchmark, samples = _benchmark(_yaml(config.benchmark))
+    benchmark, samples = load_benchmark(config.benchmark)
+    check_disjoint(files, samples)
+    warn_of_other_weights(files, digest_weights(ROOT / config.model.checkpoint))
     shown = condition.views(samples)
-    model = _model(_yaml(config.model))
+    model = load_model(config.model)
     tracking = instantiate(config.tracking, _convert_="all")
-    facts = provenance(model.provenance())
+    facts = provenance(model.provenance()) | {"files": record(files)}
     folder.open(_yaml(config), facts)
     cell = Cell(
         model=model,
@@ -79,9 +92,10 @@ def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
     """Where a cell lives: equal definitions have equal folders.
 
     Where nothing is edited, layers make no difference; where a local checkpoint was trained again,
-    its weights do, though its path is the same.
+    its weights do, though its path is the same. Files count by what is in them, too.
     """
-    what = intervention.name if intervention.is_identity else repr(intervention)
+    what = by_content(repr(intervention), input_files(config.intervention))
+    what = intervention.name if intervention.is_identity else what
     identity = fingerprint({**_setting(config), "intervention": what, "seed": config.seed})
     place = Path(config.output) / config.study / config.model.name / config.benchmark.name
     return CellFolder(place / f"{intervention.name}-{identity[:12]}")
@@ -110,15 +124,42 @@ def _labels(config: DictConfig, intervention: Any, condition: Condition) -> dict
 
 
 def _variant(intervention: DictConfig) -> str:
-    """Fields that differ from the intervention's own file, beside layers and seed."""
-    file = ROOT / "conf" / "intervention" / f"{intervention.name}.yaml"
-    stock = _flat(OmegaConf.to_container(OmegaConf.load(file))) if file.exists() else {}
-    fields = _flat(OmegaConf.to_container(intervention, resolve=True))
-    return ", ".join(
+    """Fields that differ from the intervention's own definition, beside layers and seed; files by
+    the first digits of their digest.
+    """
+    files = {file.field: f"file={file.digest[:8]}" for file in input_files(intervention)}
+    stock = _flat(_definition(intervention.name))
+    fields = _flat(OmegaConf.to_container(intervention))
+    changed = [
         f"{name}={value}"
         for name, value in fields.items()
-        if name not in ("layers", "seed") and stock.get(name) != value
-    )
+        if name not in ("layers", "seed", *files) and stock.get(name) != value
+    ]
+    return ", ".join([*dict.fromkeys(files.values()), *changed])
+
+
+def _definition(name: str) -> dict[str, Any]:
+    """The stock definition of an intervention; empty where the name is the user's own."""
+    known = name in get_method("interventions.available")()
+    return get_method("interventions.intervention.definition")(name) if known else {}
+
+
+def calibration_command(config: DictConfig) -> str | None:
+    """What makes the file that the intervention reads; None where no recipe is known.
+
+    The run's own overrides, without those that make no difference, and without an experiment, which
+    may be a sweep of its own: what it says of the samples is said explicitly.
+    """
+    if config.get("calibration") is None:
+        return None
+    groups = ("intervention", "model", "benchmark")
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    left_out = ("condition=", "tracking", "study=", "experiment=")
+    overrides = [each for each in given if not each.startswith(left_out)]
+    named = {each.partition("=")[0] for each in overrides}
+    said = {group: config[group].name for group in groups} | {"limit": config.limit}
+    missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
+    return shlex.join(["python", "-m", "evaluation.calibrate", *missing, *overrides])
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -134,15 +175,24 @@ def _yaml(config: DictConfig) -> str:
     return OmegaConf.to_yaml(config, resolve=True)
 
 
+def load_model(config: DictConfig) -> VLM:
+    """The model of a configuration; that of the last cell is kept, so a sweep loads it once."""
+    return _model(_yaml(config))
+
+
+def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
+    """The benchmark of a configuration with its samples; the last two are kept."""
+    return _benchmark(_yaml(config))
+
+
 @lru_cache(maxsize=1)
 def _model(yaml: str) -> VLM:
-    """The model of the last cell is kept: a sweep over interventions and seeds loads it once."""
     config = OmegaConf.create(yaml)
     log.info("loading %s", config.name)
     return instantiate(config, _convert_="all")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # the samples that are evaluated, and those of a calibration
 def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
     benchmark = instantiate(OmegaConf.create(yaml), _convert_="all")
     return benchmark, benchmark.samples()

@@ -13,7 +13,8 @@ from evaluation.types import Prediction, Sample
 
 log = logging.getLogger("solvent")
 COLUMNS = ["uid", "image", "question", "options", "gold", "answer", "status", "credit",
-           "visual_mass_before", "visual_mass_after"]  # fmt: skip
+           "visual_mass_before", "visual_mass_after", "visual_entropy_nats_before",
+           "visual_entropy_nats_after"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def _evenly(total: int, wanted: int) -> list[int]:
 
 
 def _row(wandb: Any, prediction: Prediction, sample: Sample) -> list[Any]:
-    mass = prediction.visual_mass
+    measured = (prediction.visual_mass, prediction.visual_entropy)
     readable = sample.images and prediction.status != "error"
     return [
         prediction.uid,
@@ -127,6 +128,9 @@ def _row(wandb: Any, prediction: Prediction, sample: Sample) -> list[Any]:
         None if prediction.parsed is None else sample.options[prediction.parsed],
         prediction.status,
         prediction.credit,
-        sum(mass.before) / len(mass.before) if mass else None,
-        sum(mass.after) / len(mass.after) if mass else None,
+        *(_mean(getattr(layers, when, ())) for layers in measured for when in ("before", "after")),
     ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -15,9 +15,17 @@ Status = Literal["ok", "ambiguous", "none", "error"]
 sample.
 """
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, as shares of a picture's width and height."""
+
 
 class LazyImage(Protocol):
-    """An image that is decoded only when somebody looks at it."""
+    """An image that is decoded only when somebody looks at it.
+
+    It may also have `regions`, the boxes that matter for its question. They belong to the picture,
+    so that a condition that shows another picture shows its boxes, and one that moves or cuts what
+    is in it, in an image of its own, has none.
+    """
 
     @property
     def identity(self) -> str:
@@ -65,6 +73,7 @@ class Prompt:
     uid: str
     images: tuple[Image.Image, ...]
     text: str
+    regions: tuple[tuple[Box, ...], ...] = ()  # boxes of every image that matter, if known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +89,14 @@ class VisualMass:
     """Share of attention that rows after the image give to it, per decoder layer, in [0, 1]."""
 
     before: tuple[float, ...]  # under the learned scores
+    after: tuple[float, ...]  # under the intervention
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualEntropy:
+    """Entropy of the pattern over image tokens in these rows, per decoder layer, in nats."""
+
+    before: tuple[float, ...]  # of the learned pattern
     after: tuple[float, ...]  # under the intervention
 
 
@@ -102,6 +119,8 @@ class Prediction:
     groups: Mapping[str, str]
     tags: Mapping[str, str]
     error: str | None = None  # one sentence, with status "error"
+    visual_entropy: VisualEntropy | None = None  # None where no row saw an image, or in old files
+    cells_by_phase: Mapping[str, int] | None = None  # prefill, decode; None in old files
 
 
 class Batch(Protocol):
@@ -126,6 +145,9 @@ class VLM(Protocol):
 
     def intervene(self, intervention: Any) -> AbstractContextManager[Any]:
         """Apply an intervention for the length of a `with` block; yields its log."""
+
+    def capture(self, rows: int) -> AbstractContextManager[Any]:
+        """See where the last prompt rows look for the length of a `with` block."""
 
     def provenance(self) -> dict[str, Any]:
         """Checkpoint, revision, dtype, device and processor settings, for the run's record."""

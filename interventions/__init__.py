@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from interventions.capture import capture
 from interventions.intervention import Intervention, available, load
 from interventions.measurement import AttentionLog, Measurement
 from interventions.patch import intervene
@@ -25,6 +26,7 @@ __all__ = [
     "InterventionError",
     "Measurement",
     "available",
+    "capture",
     "intervene",
     "load",
 ]

@@ -150,6 +150,7 @@ class Session:
         self.log = AttentionLog(layers=len(self.modules))
         self.forward: Forward | None = None
         self.looking = False  # whether a plain pass is running, that nobody edits or measures
+        self.observe: Callable[[Call, Rows], None] | None = None  # is shown every call
         self.generation: Expectation | None = None
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
@@ -342,6 +343,8 @@ class Session:
         rows = self._rows(call)
         if call.layer == self.watched:
             watch(self.intervention.probe, call, rows)
+        if self.observe is not None:
+            self.observe(call, rows)
         execute = execution.execute if weights is not None else self.execute
         outcome = execute(call, rows, self.intervention, self._edited_heads(call))
         self.forward.sums[call.layer] = outcome.sums
@@ -412,7 +415,10 @@ def overwritten(original: Tensor, axis: int, index: Tensor, where: Tensor, new: 
 
 @contextmanager
 def intervene(
-    model: PreTrainedModel, intervention: Intervention, execution: str = "fused"
+    model: PreTrainedModel,
+    intervention: Intervention,
+    execution: str = "fused",
+    observe: Callable[[Call, Rows], None] | None = None,
 ) -> Iterator[AttentionLog]:
     """Apply an intervention to a model's text decoder for the length of a `with` block.
 
@@ -421,12 +427,14 @@ def intervene(
     The model is restored on leaving, also after an exception.
 
     `execution` is "fused" or "reference": the definition, slower and larger, with the same numbers.
+    `observe` is shown every attention call before it is edited, see `interventions.capture`.
 
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
     """
     check_choice(execution, tuple(EXECUTIONS), "execution")
     session = Session(whole_model(model), intervention, EXECUTIONS[execution])
+    session.observe = observe
     try:
         session.enter()
         yield session.log

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from evaluation.types import Box
 from models.unembedding import float32_logits, log_probabilities
 
 
@@ -28,6 +29,7 @@ class EncodedBatch:
     token_ids: tuple[tuple[int, ...], ...]  # tokens of `texts`
     prompt_tokens: tuple[int, ...]  # tokens per prompt, image tokens included
     image_tokens: tuple[int, ...]  # image tokens per prompt
+    regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
 
 
 class Prefill:
@@ -62,12 +64,15 @@ class Prefill:
         self.last = hidden[:, -1]
         return hidden
 
+    def logits(self) -> Float[Tensor, "batch vocabulary"]:
+        """Of the token after what was read last, float32."""
+        return float32_logits(self._model.get_output_embeddings(), self.last)
+
     def next_tokens(self) -> Int[Tensor, " batch"]:
         """The likeliest token after what was read last."""
-        logits = float32_logits(self._model.get_output_embeddings(), self.last)
-        return logits.argmax(dim=-1).to(self._mask.device)
+        return self.logits().argmax(dim=-1).to(self._mask.device)
 
-    def score(self, answers: Sequence[Sequence[int]]) -> list[float]:
+    def score(self, answers: Sequence[Sequence[int]]) -> Float[Tensor, " batch"]:
         """Summed log-probability of one answer per row; 0 for an empty one.
 
         Leaves everything as it was. An answer's last token is predicted, but need not be read.
@@ -88,7 +93,7 @@ class Prefill:
         unembedding = self._model.get_output_embeddings()
         scores = log_probabilities(unembedding, hidden.flatten(0, 1), flat).view(targets.shape)
         inside = (column < lengths[:, None]).to(scores.device)
-        return torch.where(inside, scores, 0.0).sum(dim=1).tolist()
+        return torch.where(inside, scores, 0.0).sum(dim=1)
 
     def _forward(self, arguments: Mapping[str, Any]) -> Float[Tensor, "batch kept hidden"]:
         """What the unembedding reads, from a call of the whole model: every hook on it is met."""

@@ -10,18 +10,18 @@ with vlm.intervene(intervention) as log:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from evaluation.types import CandidateScore, Prompt
-from interventions import intervene
+from interventions import capture, intervene
 from models.chat import Chat
 from models.check import check
 from models.checkpoint import (
@@ -97,6 +97,7 @@ class VLM:
             token_ids=token_ids,
             prompt_tokens=tuple(mask.sum(dim=1).tolist()),
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
+            regions=tuple(prompt.regions for prompt in prompts),
         )
 
     @torch.inference_mode()
@@ -108,19 +109,35 @@ class VLM:
         score = sum_j ln P(token_j | prompt, tokens before j), in float32, not normalised. The
         prompts are read once; the k-th candidates of all prompts then continue them together.
         """
-        answers = [
-            [self.chat.answer_tokens(text, ids, answer) for answer in texts]
-            for text, ids, texts in zip(batch.texts, batch.token_ids, candidates, strict=True)
-        ]
+        answers = self._answer_tokens(batch, candidates)
         prompts = self._prefill(batch)
         scores: list[list[CandidateScore]] = [[] for _ in answers]
         for column in zip_longest(*answers, fillvalue=[]):
-            sums = prompts.score(column)
+            sums = prompts.score(column).tolist()
             for row, tokens in enumerate(column):
                 if tokens:
                     score = CandidateScore(log_probability=sums[row], tokens=len(tokens))
                     scores[row].append(score)
         return scores
+
+    def answers(
+        self, batch: EncodedBatch, candidates: Sequence[Sequence[str]]
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Float[Tensor, "batch candidate"]]:
+        """Log-probabilities of the next token, and of every candidate answer as `rank` scores it.
+
+        -inf where a prompt has fewer candidates than others. Differentiable in whatever parameters
+        an intervention has.
+        """
+        answers = self._answer_tokens(batch, candidates)
+        prompts = self._prefill(batch)
+        following = prompts.logits().log_softmax(dim=-1)
+        columns = list(zip_longest(*answers, fillvalue=[]))
+        scores = following.new_full((len(answers), len(columns)), -torch.inf)
+        for place, column in enumerate(columns):
+            present = torch.tensor([bool(tokens) for tokens in column], device=scores.device)
+            found = prompts.score(column).to(scores.device)
+            scores[:, place] = torch.where(present, found, -torch.inf)
+        return following, scores
 
     @torch.inference_mode()
     def generate(self, batch: EncodedBatch, max_new_tokens: int) -> list[str]:
@@ -143,15 +160,23 @@ class VLM:
             prompts.extend(tokens[:, None], running[:, None])
         return self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
-    @contextmanager
-    def intervene(self, intervention: Any) -> Iterator[Any]:
+    def intervene(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
         """Apply an intervention to everything inside the `with` block; yields its log."""
+        return self._named(intervene(self.model, intervention, execution))
+
+    def capture(self, rows: int) -> AbstractContextManager[Any]:
+        """See where the last prompt rows look inside the `with` block, and change nothing."""
+        return self._named(capture(self.model, rows))
+
+    @contextmanager
+    def _named(self, context: AbstractContextManager[Any]) -> Iterator[Any]:
+        """A context that is told whose prompts come."""
         if self._log is not None:
             raise ModelError(
                 f"Expected one intervention at a time on {self.name!r}, but another is active; "
                 "leave its `with` block first, or compose the two into one intervention."
             )
-        with intervene(self.model, intervention) as log:
+        with context as log:
             self._log = log
             try:
                 yield log
@@ -221,10 +246,19 @@ class VLM:
         stops = stops if isinstance(stops, list) else [stops]
         return sorted({self.chat.terminator, *(token for token in stops if token is not None)})
 
+    def _answer_tokens(
+        self, batch: EncodedBatch, candidates: Sequence[Sequence[str]]
+    ) -> list[list[list[int]]]:
+        return [
+            [self.chat.answer_tokens(text, ids, answer) for answer in texts]
+            for text, ids, texts in zip(batch.texts, batch.token_ids, candidates, strict=True)
+        ]
+
     def _prefill(self, batch: EncodedBatch) -> Prefill:
-        """Read the prompts, telling an active intervention whose they are."""
+        """Read the prompts, telling an active intervention whose they are, and what matters."""
         if self._log is not None:
-            self._log.expect(samples=list(batch.uids))
+            known = any(boxes for row in batch.regions for boxes in row)
+            self._log.expect(samples=list(batch.uids), regions=batch.regions if known else None)
         return Prefill(self.model, batch)
 
 
@@ -260,7 +294,7 @@ def load(
         name=name,
         family=family,
         source=source,
-        model=load_weights(source, dtype, device, attention),
+        model=load_weights(source, dtype, device, attention).requires_grad_(False),
         processor=processor,
         image_backend=image_backend,
     )

@@ -17,6 +17,7 @@ from PIL import Image
 
 import compare
 import evaluate
+import evaluation.calibrate
 import models.vlm
 from evaluation import session
 from evaluation.commandline import Command
@@ -65,6 +66,11 @@ def last_sentence(errors: str) -> str:
         (["benchmark=nlvr", "benchmark.source.root=nowhere"], "SOLVENT_DATA"),
         (["model.checkpoint=nowhere/at_all/there"], "nowhere/at_all/there"),
         (["intervention=uniform", "condition=text", "limit=9"], "edited"),
+        (["intervention=fixed_file"], "'intervention.pattern.file' has no value"),
+        (
+            ["intervention=donor", "limit=9"],
+            "make it with `python -m evaluation.calibrate model=tiny benchmark=shapes interv",
+        ),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(run: Run, arguments: list[str], sentence: str) -> None:
@@ -72,6 +78,22 @@ def test_bad_input_gets_one_sentence(run: Run, arguments: list[str], sentence: s
     assert code == 2
     assert sentence in last_sentence(errors)
     assert "Traceback" not in errors
+
+
+def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:
+    code, _, errors = run("intervention=uniform", command=evaluation.calibrate)
+    assert code == 2
+    assert "those that do are caac_vtc, donor, fixed_mean, learned_prior" in last_sentence(errors)
+
+
+def test_key_regions_work_also_on_swapped_and_blank_pictures(run: Run) -> None:
+    code, output, errors = run(
+        "-m", "intervention=fixed_region", "condition=real,swap,blank", "limit=18"
+    )
+    assert code == 0, errors
+    assert output.count("18/18") == 3
+    code, _, errors = run("intervention=fixed_region", "condition=text", "limit=9")
+    assert code == 2
 
 
 def test_help_lists_the_groups_and_their_choices(run: Run) -> None:
@@ -84,7 +106,8 @@ def test_help_lists_the_groups_and_their_choices(run: Run) -> None:
         check=True,
     )
     assert time.monotonic() - started < 5, "help must not import torch"
-    for group in ("model", "benchmark", "intervention", "condition", "tracking", "experiment"):
+    for group in ("model", "benchmark", "intervention", "condition", "tracking", "experiment",
+                  "calibration"):  # fmt: skip
         choices = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
         line = next(row for row in done.stdout.splitlines() if row.startswith(f"{group}:"))
         assert choices <= set(line.replace(",", " ").split()), group
@@ -103,7 +126,8 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
     assert {"chance", "unparsed", "errors", "cells_edited", "seconds"} <= metrics.keys()
     assert metrics["cells_edited"] > 0
     assert len((folder / "predictions.jsonl").read_text().splitlines()) == 18
-    for label in ("score [95 % interval]", "visual mass, before → after", "cells edited"):
+    for label in ("score [95 % interval]", "visual mass, before → after",
+                  "visual entropy, before → after", "nats", "cells edited", "prefill"):  # fmt: skip
         assert label in output
     code, output, _ = run("intervention=uniform", "intervention.layers=middle", "limit=18")
     assert code == 0

@@ -14,7 +14,8 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from benchmarks.shapes.world import GRID, Scene
+from benchmarks.shapes.world import GRID, Object, Scene
+from evaluation.types import Box
 
 CELL = 16  # pixels
 SIDE = GRID * CELL  # pixels
@@ -116,12 +117,19 @@ def _clip(coverage: np.ndarray, top: int, left: int) -> tuple[np.ndarray, int, i
     return coverage[: SIDE - top, : SIDE - left], top, left
 
 
+def cell_of(thing: Object) -> Box:
+    """The cell of the grid that an object never leaves."""
+    left, top = thing.column / GRID, thing.row / GRID
+    return (left, top, left + 1 / GRID, top + 1 / GRID)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DrawnImage:
     """A picture that exists only as its scene and the seed of its tones, until it is loaded."""
 
     scene: Scene
     seed: str
+    regions: tuple[Box, ...] = ()  # what matters for the question that was asked about the picture
 
     @property
     def identity(self) -> str:

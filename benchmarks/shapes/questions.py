@@ -34,6 +34,7 @@ class Question:
     text: str
     options: tuple[str, ...]
     answer: str
+    about: tuple[Object, ...]  # what one must see to answer; none where it is not in the scene
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,6 +87,7 @@ def existence(rng: Random, scene: Scene) -> Question:
         text=text.format(_article(phrase)),
         options=YES_NO,
         answer=answer,
+        about=tuple(each for each in scene if phrase in (each.shape, each.phrase)),
         tags={"asked": how},
     )
 
@@ -101,6 +103,7 @@ def colour(rng: Random, scene: Scene) -> Question | None:
         text=text.format(thing.shape),
         options=COLOURS,
         answer=thing.colour,
+        about=(thing,),
         tags={"typical": YES_NO[not typical]},
     )
 
@@ -117,6 +120,7 @@ def count(rng: Random, scene: Scene) -> Question | None:
         text=f"How many {PLURAL[shape]} are in the image?",
         options=NUMBERS,
         answer=str(shapes.count(shape)),
+        about=tuple(thing for thing in scene if thing.shape == shape),
     )
 
 
@@ -132,6 +136,7 @@ def where(rng: Random, scene: Scene) -> Question | None:
         text=f"Is the {thing.shape} in the {options[0]} or the {options[1]} half?",
         options=options,
         answer=options[far],
+        about=(thing,),
         tags={"axis": axis},
     )
 
@@ -158,6 +163,7 @@ def relation(rng: Random, scene: Scene) -> Question | None:
         text=stems[axis].format(first.shape, second.shape),
         options=options,
         answer=options[gaps[axis] > 0],
+        about=(first, second),
         tags={"axis": axis},
     )
 
@@ -171,6 +177,7 @@ def size(rng: Random, scene: Scene) -> Question | None:
         text=f"Is the {thing.shape} small or large?",
         options=SIZES,
         answer=thing.size,
+        about=(thing,),
     )
 
 
@@ -189,6 +196,7 @@ def comparison(rng: Random, scene: Scene) -> Question | None:
         text=f"Which is {word}, the {options[0]} or the {options[1]}?",
         options=options,
         answer=pair[wanted].shape,
+        about=tuple(pair.values()),
     )
 
 
@@ -216,6 +224,7 @@ def caption(rng: Random, scene: Scene, truthful: float = 0.5) -> Question | None
         text=f"The caption says: the {thing.shape} is {said}. Is the caption correct?",
         options=YES_NO,
         answer=YES_NO[not true],
+        about=(thing,),
     )
 
 
@@ -232,6 +241,7 @@ def override(rng: Random, scene: Scene, truthful: float = 0.0) -> Question | Non
         ),
         options=COLOURS,
         answer=thing.colour,
+        about=(thing,),
         tags={"caption": "true" if true else "false"},
     )
 

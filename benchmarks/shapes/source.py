@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from random import Random
 
-from benchmarks.shapes.drawing import DrawnImage
+from benchmarks.shapes.drawing import DrawnImage, cell_of
 from benchmarks.shapes.questions import ASKERS, Question
 from benchmarks.shapes.world import Law, Scene, draw_scene
-from evaluation.types import Sample
+from evaluation.types import Box, Sample
+
+EVERYWHERE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Shapes:
         scene, question = self._draw(uid, kind, index)
         return Sample(
             uid=uid,
-            images=(DrawnImage(scene=scene, seed=uid),),
+            images=(DrawnImage(scene=scene, seed=uid, regions=_regions(question)),),
             text=question.text,
             options=question.options,
             gold=question.options.index(question.answer),
@@ -61,3 +63,8 @@ class Shapes:
             if self.law == "prior" or question.answer == wanted:
                 return scene, question
         raise AssertionError("unreachable: count() never ends")
+
+
+def _regions(question: Question) -> tuple[Box, ...]:
+    """Cells of the objects that the question is about; everywhere, where something is absent."""
+    return tuple(map(cell_of, question.about)) or (EVERYWHERE,)

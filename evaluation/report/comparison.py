@@ -128,6 +128,10 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
         record |= {
             f"visual_mass_{when}": metrics["visual_mass"][when] for when in ("before", "after")
         }
+        entropies = metrics.get("visual_entropy_nats", {})  # old cells lack it
+        record |= {
+            f"visual_entropy_nats_{when}": entropies.get(when) for when in ("before", "after")
+        }
         if row.difference:
             record |= {f"difference_{key}": value for key, value in asdict(row.difference).items()}
         records.append(record)

@@ -29,6 +29,23 @@ def mass(metrics: Mapping[str, Any]) -> str:
     return f"{values['before']:.3f} → {values['after']:.3f}"
 
 
+def entropy(metrics: Mapping[str, Any]) -> str:
+    """`2.31 → 4.16 nats`"""
+    values = metrics.get("visual_entropy_nats")  # cells of before it was measured lack it
+    if values is None:
+        return "not measured"
+    if values["before"] is None:
+        return "no image"
+    return f"{values['before']:.2f} → {values['after']:.2f} nats"
+
+
+def cells(metrics: Mapping[str, Any]) -> str:
+    """`1,200 (1,000 prefill + 200 decode)`"""
+    phases = metrics.get("cells_by_phase")
+    split = " + ".join(f"{count:,} {phase}" for phase, count in phases.items()) if phases else ""
+    return f"{metrics['cells_edited']:,}" + (f" ({split})" if split else "")
+
+
 def share(value: float) -> str:
     """`93.2 %`"""
     return f"{100 * value:.1f} %"
@@ -48,7 +65,8 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         ("unparsed answers", f"{metrics['unparsed']:,}"),
         ("failed samples", f"{metrics['errors']:,}"),
         ("visual mass, before → after", mass(metrics)),
-        ("cells edited", f"{metrics['cells_edited']:,}"),
+        ("visual entropy, before → after", entropy(metrics)),
+        ("cells edited", cells(metrics)),
         ("seconds", f"{metrics['seconds']:.1f}"),
     ):
         table.add_row(name, value)

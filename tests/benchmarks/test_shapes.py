@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from benchmarks.shapes.drawing import CELL, RGB, draw
+from benchmarks.shapes.drawing import CELL, RGB, DrawnImage, cell_of, draw
 from benchmarks.shapes.questions import KINDS
 from benchmarks.shapes.source import Shapes
 from benchmarks.shapes.world import COLOURS, HABITS, SHAPES, Object, draw_scene
@@ -134,3 +134,30 @@ def test_unknown_kinds_and_laws_are_refused() -> None:
         shapes(kinds=("taste",))
     with pytest.raises(ValueError, match="balanced or prior, not 'fair'"):
         shapes("fair")
+
+
+def test_regions_are_the_cells_of_what_is_asked_about() -> None:
+    for sample in Shapes(law="balanced", kinds=KINDS, questions=12, seed=5)():
+        (image,) = sample.images
+        kind, cells = sample.tags["kind"], set(image.regions)
+        drawn = {cell_of(thing): thing for thing in image.scene}
+        if kind == "existence" and sample.options[sample.gold] == "no":
+            assert cells == {(0.0, 0.0, 1.0, 1.0)}
+            continue
+        shapes = [drawn[cell].shape for cell in cells]
+        assert all(shape in sample.text for shape in shapes), sample.text
+        if kind == "count":
+            assert len(cells) == int(sample.options[sample.gold])
+        elif kind != "existence":
+            assert len(cells) == (2 if kind in ("relation", "comparison") else 1)
+
+
+def test_an_object_never_leaves_its_cell() -> None:
+    thing = Object(shape="star", colour="red", size="large", row=1, column=2)
+    pixels = np.asarray(DrawnImage(scene=(thing,), seed="a").load(), dtype=int)
+    left, top, right, bottom = (round(64 * side) for side in cell_of(thing))
+    assert (left, top, right, bottom) == (32, 16, 48, 32)
+    outside = np.ones((64, 64), dtype=bool)
+    outside[top:bottom, left:right] = False
+    assert (pixels[outside] == pixels[0, 0]).all()
+    assert (pixels[~outside] != pixels[0, 0]).any()

@@ -58,7 +58,7 @@ class ScriptedModel:
 
     @contextmanager
     def intervene(self, intervention: Any) -> Iterator[Any]:
-        yield SimpleNamespace(take=self.measure)
+        yield SimpleNamespace(take=self.measure, seconds=0.0)
 
     def measure(self) -> Any:
         uids = self.batches[-1][::-1]  # a model may process its batch in another order
@@ -67,7 +67,11 @@ class ScriptedModel:
             uids=uids,
             layer_mass_before=masses,
             layer_mass_after=masses / 2,
+            layer_entropy_before=masses * 3,
+            layer_entropy_after=masses * 4,
             cells_edited=np.array([int(uid) * self.edits for uid in uids]),
+            cells_edited_prefill=np.array([int(uid) * self.edits - 1 for uid in uids]),
+            cells_edited_decode=np.ones(len(uids), dtype=int),
         )
 
 
@@ -138,10 +142,16 @@ def test_answers_masses_and_counts_belong_to_their_samples(tmp_path: Path) -> No
         assert row.parsed == len(sample.text) % 2
         assert row.cells_edited == int(sample.uid)
         assert row.visual_mass.before == (float(sample.uid), 0.5)
+        assert row.visual_entropy.before == (3 * float(sample.uid), 1.5)
+        assert row.visual_entropy.after == (4 * float(sample.uid), 2.0)
+        assert row.cells_by_phase == {"prefill": int(sample.uid) - 1, "decode": 1}
     assert metrics["score"]["value"] == np.mean([len(r.text) % 2 == r.gold for r in rows])
     assert metrics["visual_mass"]["before_by_layer"] == [4.5, 0.5]
     assert metrics["visual_mass"]["after"] == pytest.approx(1.25)
+    assert metrics["visual_entropy_nats"]["after_by_layer"] == [18.0, 2.0]
+    assert metrics["visual_entropy_nats"]["before"] == pytest.approx(7.5)
     assert metrics["cells_edited"] == sum(range(10))
+    assert metrics["cells_by_phase"] == {"prefill": sum(range(10)) - 10, "decode": 10}
 
 
 def test_a_broken_image_is_recorded_and_costs_nobody_else(tmp_path: Path) -> None:
