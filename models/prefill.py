@@ -96,7 +96,10 @@ class Prefill:
         return torch.where(inside, scores, 0.0).sum(dim=1)
 
     def _forward(self, arguments: Mapping[str, Any]) -> Float[Tensor, "batch kept hidden"]:
-        """What the unembedding reads, from a call of the whole model: every hook on it is met."""
+        """What the unembedding reads, from a call of the whole model: every hook on it is met.
+
+        An intervention may look at the prompt before it edits; what it reads last counts.
+        """
         seen: list[Tensor] = []
         unembedding = self._model.get_output_embeddings()
         handle = unembedding.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -104,4 +107,4 @@ class Prefill:
             self._model(**arguments, past_key_values=self._cache, use_cache=True)
         finally:
             handle.remove()
-        return seen[0]
+        return seen[-1]

@@ -23,12 +23,12 @@ from interventions.pictures import GRIDS
 
 Inputs = dict[str, torch.Tensor]
 LAYERS, HEADS = 3, 4  # of the random models
-STORED = {  # name of the file's tensor and its shape: donor, layer, head
-    "fixed_file": ("pattern", (1, 1, 1)),
-    "fixed_mean": ("pattern", (1, LAYERS, HEADS)),
-    "donor": ("pattern", (5, LAYERS, HEADS)),
-    "learned_prior": ("pattern", (1, LAYERS, HEADS)),
-    "caac_vtc": ("scale", (1, LAYERS, HEADS)),
+STORED = {  # name of the file's tensor, donors, and whether layers and heads differ
+    "fixed_file": ("pattern", 1, False),
+    "fixed_mean": ("pattern", 1, True),
+    "donor": ("pattern", 5, True),
+    "learned_prior": ("pattern", 1, True),
+    "caac_vtc": ("scale", 1, True),
 }
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "pai": {"layers": "1-"},
@@ -45,15 +45,20 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "spin": {"heads.share": 0.5},
 }
 EDITS = [name for name in available() if not load(name).is_identity]
+LEAKY = tuple(name for name in EDITS if load(name).leaks)
 DECODING = ("attnreal",)  # edits generated rows only
 WHOLE_PROMPT = tuple(
     name for name in EDITS if load(name).needs_whole_prompt or load(name).pattern.needs_confidence
 )
 
 
-def prepared(name: str, tokens: int = 4, **overrides: Any) -> Intervention:
-    """The intervention of a file, applicable to the random models; `tokens` per image."""
-    return load(name, **{**SETTINGS.get(name, {}), **_files(name, tokens), **overrides})
+def prepared(
+    name: str, tokens: int = 4, layers: int = LAYERS, heads: int = HEADS, **overrides: Any
+) -> Intervention:
+    """The intervention of a file, applicable to a model; `tokens` of an image."""
+    return load(
+        name, **{**SETTINGS.get(name, {}), **_files(name, tokens, layers, heads), **overrides}
+    )
 
 
 def describe(
@@ -108,14 +113,15 @@ def prompt_part(name: str, inputs: Inputs) -> list[int] | None:
 
 
 @cache
-def _files(name: str, count: int) -> dict[str, str]:
+def _files(name: str, tokens: int, layers: int, heads: int) -> dict[str, str]:
     if name not in STORED:
         return {}
-    tensor, shape = STORED[name]
+    tensor, donors, differ = STORED[name]
+    shape = (donors, layers, heads, tokens) if differ else (donors, 1, 1, tokens)
     generator = torch.Generator().manual_seed(len(name))
-    tensors = {tensor: torch.rand(*shape, count, generator=generator) + 0.1}
+    tensors = {tensor: torch.rand(*shape, generator=generator) + 0.1}
     if name == "learned_prior":
-        tensors["mass_logit"] = torch.randn(LAYERS, HEADS, generator=generator)
+        tensors["mass_logit"] = torch.randn(layers, heads, generator=generator)
     path = str(Path(mkdtemp(prefix="solvent-")) / f"{name}.safetensors")
     save_file(tensors, path)
     fields = ["pattern.file"] + (["mass.file"] if name == "learned_prior" else [])

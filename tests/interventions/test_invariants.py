@@ -27,6 +27,7 @@ from interventions.selectors import select_layers
 from tests.interventions.conftest import _model
 from tests.interventions.methods import (
     EDITS,
+    LEAKY,
     WHOLE_PROMPT,
     Inputs,
     describe,
@@ -39,7 +40,6 @@ from tests.random_models import random_inputs, random_model, single_row
 
 LENGTHS = (9, 6)
 UIDS = ("first", "second")
-LEAKY = tuple(name for name in EDITS if load(name).leaks)
 
 
 @pytest.fixture(params=["llava", "qwen2_5_vl"])
