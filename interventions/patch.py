@@ -34,8 +34,7 @@ from interventions.decoders import (
     allowed_keys,
     check_call,
     configurations,
-    decoder_attention,
-    image_token,
+    find_decoder,
     named_arguments,
     own_attention,
     real_tokens,
@@ -48,7 +47,7 @@ from interventions.measurement import SUMS, AttentionLog, Record
 from interventions.observation import mark_tokens, prompt_confidence, watch, watched_layer
 from interventions.pictures import GRIDS, fixed_weights
 from interventions.resolution import resolve_rows
-from interventions.selectors import check_choice, select_heads, select_layers
+from interventions.selectors import check_choice, select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
 from interventions.view import Call, Rows
 
@@ -123,15 +122,14 @@ class Session:
 
     def __init__(self, model: PreTrainedModel, intervention: Intervention, execute: Any) -> None:
         self.model, self.intervention, self.execute = model, intervention, execute
-        self.modules, self.image_token_id = decoder_attention(model), image_token(model)
-        self.numbers = {id(module): layer for layer, module in enumerate(self.modules)}
-        self.decoder_config = model.get_decoder().config
-        self.layers = select_layers(intervention.layers, len(self.modules))
+        self.decoder = decoder = find_decoder(model)
+        self.numbers = {id(module): layer for layer, module in decoder.attention.items()}
+        self.layers = decoder.select(intervention.layers)
         self.heads = intervention.heads
         if not isinstance(self.heads, HeadRule):
-            self.heads = select_heads(self.heads, self.decoder_config.num_attention_heads)
+            self.heads = select_heads(self.heads, decoder.config.num_attention_heads)
         self.watched = watched_layer(intervention, self.layers)
-        self.log = AttentionLog(layers=len(self.modules))
+        self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
         self.looking = False  # whether a plain pass is running, that nobody edits or measures
         self.generation: Expectation | None = None
@@ -145,14 +143,14 @@ class Session:
         for config in configurations(model):
             value = config._attn_implementation_internal
             self._restore.append(partial(setattr, config, "_attn_implementation_internal", value))
-        name = BACKENDS[self.decoder_config._attn_implementation]
-        model.set_attn_implementation({"text_config": name})
-        if self.decoder_config._attn_implementation != name:
+        name = BACKENDS[self.decoder.config._attn_implementation]
+        self.decoder.module.set_attn_implementation({"": name})
+        if self.decoder.config._attn_implementation != name:
             raise InterventionError(
                 f"{type(model).__name__} does not let its attention function be replaced; "
                 "it does not use transformers' attention interface."
             )
-        for module in self.modules:
+        for module in self.decoder.attention.values():
             setattr(module, SESSION, self)
             self._restore.append(partial(delattr, module, SESSION))
         self._hook(model.register_forward_pre_hook(self._begin, with_kwargs=True))
@@ -160,7 +158,7 @@ class Session:
         if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
             for layer in self.layers:
                 observe = partial(self._observe_hidden, layer)
-                block = model.get_decoder().layers[layer]
+                block = self.decoder.blocks[layer]
                 self._hook(block.register_forward_pre_hook(observe, with_kwargs=True))
         if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
             self.camera = Camera(model, self.intervention.pattern.pictured)
@@ -232,13 +230,13 @@ class Session:
             if self.camera is not None and not self.generation:
                 self.camera.pictures.clear()
             real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
-            sequences = begin(ids, real, expectation, self.image_token_id, self._record)
+            sequences = begin(ids, real, expectation, self.decoder.image_token_id, self._record)
             self.forward = Forward(sequences, expectation, None)
         if self.intervention.pattern.needs_confidence:
             self._remember_confidence(arguments)
 
     def _record(self, uid: str) -> Record:
-        return Record(uid, np.zeros((len(SUMS), len(self.modules))))
+        return Record(uid, np.zeros((len(SUMS), len(self.decoder.blocks))))
 
     def _remember_confidence(self, arguments: dict[str, Any]) -> None:
         """Run the prompt unedited first, and keep the model's confidence in its first answer."""
@@ -273,7 +271,7 @@ class Session:
         forward, self.forward = self.forward, None
         if output is None or forward is None:  # an exception is on its way
             return
-        missing = [layer for layer in range(len(self.modules)) if layer not in forward.sums]
+        missing = [layer for layer in self.decoder.attention if layer not in forward.sums]
         if missing:
             raise InterventionError(
                 f"The attention of decoder layers {missing} did not pass through the attention "
@@ -287,9 +285,9 @@ class Session:
 
     def _book(self, forward: Forward) -> None:
         """Move the sums of one forward to the samples' records, once all scores are known sound."""
-        layers = [forward.sums[layer] for layer in range(len(self.modules))]
+        layers = [forward.sums[layer] for layer in self.decoder.attention]
         records = forward.sequences.records
-        for layer, sums in enumerate(layers):
+        for layer, sums in zip(self.decoder.attention, layers, strict=True):
             if sums.broken.any():
                 names = [records[row].uid for row in sums.broken.nonzero()[:, 0].tolist()]
                 raise InterventionError(
@@ -298,7 +296,8 @@ class Session:
         means = [
             torch.stack([getattr(sums, name).cpu() for sums in layers], dim=1) for name in SUMS
         ]
-        values = torch.stack(means, dim=1).double().numpy()  # batch, sum, layer
+        values = np.full((len(records), len(SUMS), len(self.decoder.blocks)), np.nan)
+        values[:, :, list(self.decoder.attention)] = torch.stack(means, dim=1).double().numpy()
         cells = [
             torch.stack([sums.cells_prefill.cpu(), sums.cells_decode.cpu()], dim=1)
             for sums in layers
@@ -315,13 +314,13 @@ class Session:
         forward = self.forward
         if forward.rows is None:
             self._with_priors(forward)
-            roles = forward.sequences.roles(self.image_token_id)
+            roles = forward.sequences.roles(self.decoder.image_token_id)
             forward.rows = resolve_rows(
                 forward.sequences,
                 call.query.shape[2],
                 self.intervention,
                 roles,
-                len(self.modules),
+                len(self.decoder.blocks),
             )
         rows = forward.rows.to(call.query.device)
         if call.layer == self.watched:
