@@ -1,0 +1,333 @@
+"""The seven checks. Each is independent of the others and raises `CheckFailed` with one sentence.
+
+What is right is found without our code: by changing pixels, by watching the model's own eager
+attention, by editing its weights from the definition in words.
+
+Axes: B batch, T tokens, Q rows, K keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from interventions import intervene, load
+from interventions.decoders import BACKENDS, SESSION, configurations, image_token
+from interventions.selectors import ROLES, token_roles
+from models.conformance.inputs import Inputs, Prompt, extended, make_inputs, repainted
+from models.conformance.native import attending, uniform_by_hand, watched, wrapped
+from models.conformance.sizes import FIRST_TEXT_ID
+
+TOLERANCE = 5e-4  # of the spread of the logits, float32
+PAIR = (9, 6)  # text tokens of the two rows of a batch
+
+
+class CheckFailed(AssertionError):
+    """A check found something wrong; the message says what."""
+
+
+@dataclass(eq=False)
+class Subject:
+    """A model under examination, and what was noticed about it on the way."""
+
+    family: str
+    model: PreTrainedModel
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def inputs(self, **prompt: Any) -> Inputs:
+        return make_inputs(self.model, self.family, Prompt(**prompt))
+
+    def batch(self, padding: str) -> Inputs:
+        """Two rows of different length with one image each."""
+        return self.inputs(lengths=PAIR, images=(1, 1), padding=padding)
+
+    def logits(self, inputs: Inputs) -> Float[Tensor, "batch token vocabulary"]:
+        with torch.no_grad():
+            return self.model(**inputs).logits
+
+    def attending(self) -> list[nn.Module]:
+        """The decoder's attention modules, found by reading text without an image."""
+        return attending(self.model, self.inputs(images=(0,)))
+
+
+def reaches_decoder(subject: Subject) -> None:
+    """The hook is on the self-attention of every attending decoder layer, and on nothing else."""
+    model, inputs = subject.model, subject.inputs()
+    expected = {id(module) for module in subject.attending()}
+    embeddings = decoder_embeddings(model, inputs)
+    with recorded() as calls, intervene(model, load("uniform")) as log:
+        edited = decoder_embeddings(model, inputs)
+        reached = {id(module) for module, _ in calls if SESSION in module.__dict__}
+    names = {id(module): name for name, module in model.named_modules()}
+    if reached != expected:
+        missing = sorted(names[key] for key in expected - reached)
+        extra = sorted(names[key] for key in reached - expected)
+        raise CheckFailed(f"The hook misses the attention of {missing} and wrongly edits {extra}.")
+    if not torch.equal(embeddings, edited):
+        raise CheckFailed("The image features change under an edit of the decoder.")
+    if not log.cells_edited:
+        raise CheckFailed("The hook edited nothing.")
+    plain = subject.logits(inputs)
+    for layer in sorted(module_layers(model)):
+        with intervene(model, load("uniform", layers=[layer])):
+            if torch.equal(plain, subject.logits(inputs)):
+                raise CheckFailed(f"Editing decoder layer {layer} alone changes no logit.")
+
+
+def finds_image_tokens(subject: Subject) -> None:
+    """Exactly the columns that change with the pixels have the role `image`."""
+    cases: dict[str, dict[str, Any]] = {
+        "one image": {"lengths": PAIR, "images": (1, 1), "padding": "left"},
+        "one image, padded right": {"lengths": PAIR, "images": (1, 1), "padding": "right"},
+        "several images": {"lengths": PAIR, "images": (2, 2)},
+        "split tiles": {"split": True},
+        "no image": {"images": (0,)},
+    }
+    accepted = []
+    for name, prompt in cases.items():
+        try:
+            inputs = subject.inputs(**prompt)
+            changed = visual_columns(subject.model, inputs)
+        except (ValueError, RuntimeError, IndexError, KeyError, TypeError):
+            if name.startswith("one image"):
+                raise
+            continue  # the model itself refuses such a prompt
+        accepted.append(name)
+        real = inputs["attention_mask"].bool()
+        roles = token_roles(
+            inputs["input_ids"], real, real.sum(dim=1), image_token(subject.model)
+        )
+        marked = roles == ROLES.index("image")
+        if not torch.equal(marked, changed):
+            raise CheckFailed(
+                f"With {name}, columns {marked.nonzero().tolist()[:6]} have the role image but "
+                f"columns {changed.nonzero().tolist()[:6]} change with the pixels."
+            )
+    subject.notes["prompts"] = accepted
+
+
+def learned_is_vanilla(subject: Subject) -> None:
+    """`learned` gives the logits of the untouched model, bit for bit, on every backend."""
+    backends = []
+    for backend in BACKENDS:
+        try:
+            subject.model.set_attn_implementation(backend)
+        except (ValueError, ImportError):
+            continue  # the model does not run on it
+        for padding in ("left", "right"):
+            inputs = subject.batch(padding)
+            plain = subject.logits(inputs)
+            with intervene(subject.model, load("learned")):
+                same(subject.logits(inputs), plain, f"Under `learned` on {backend}")
+        backends.append(backend)
+    subject.model.set_attn_implementation("eager")
+    subject.notes["backends"] = backends
+
+
+def uniform_is_right(subject: Subject) -> None:
+    """`uniform` gives what editing the model's own eager weights by the definition gives."""
+    model, modules = subject.model, subject.attending()
+    for padding in ("left", "right"):
+        inputs = subject.batch(padding)
+        image = visual_columns(model, inputs)
+        real = inputs["attention_mask"].bool()
+        rows = real & ~image & (image.cumsum(dim=1) > 0)
+        with wrapped(model, uniform_by_hand(modules, image, rows)):
+            expected = subject.logits(inputs)
+        plain = subject.logits(inputs)
+        if difference(plain[rows], expected[rows]) < 10 * TOLERANCE:
+            raise CheckFailed("The edit by hand changes too little to judge by.")
+        for backend in subject.notes.get("backends", ["eager"]):
+            model.set_attn_implementation(backend)
+            with intervene(model, load("uniform")):
+                ours = subject.logits(inputs)
+            model.set_attn_implementation("eager")
+            close(ours[real], expected[real], f"`uniform` on {backend}, padded {padding},")
+
+
+def respects_masks(subject: Subject) -> None:
+    """Edited weights are exactly 0 wherever the family's own mask forbids, and on padding."""
+    kinds: set[str] = set()
+    for padding in ("left", "right"):
+        inputs = subject.batch(padding)
+        real = inputs["attention_mask"].bool()
+        decoder = {id(module) for module in subject.attending()}
+        with watched(subject.model) as native:
+            subject.logits(inputs)
+        masks = {id(call.module): call.allowed for call in native if id(call.module) in decoder}
+        with recorded() as calls, intervene(subject.model, load("uniform")):
+            subject.logits(inputs)
+        edited = {id(module): weights for module, weights in calls}
+        for key, allowed in masks.items():
+            kinds |= mask_kinds(allowed[:, 0], real)
+            forbidden = (~allowed | ~real[:, None, None, :]) & real[:, None, :, None]
+            leak = (edited[key] * forbidden).abs().max().item()
+            if leak > 0:
+                raise CheckFailed(
+                    f"An edited row gives {leak:.2g} of its attention to a key that its mask "
+                    f"forbids (padded {padding})."
+                )
+    subject.notes["masks"] = sorted(kinds)
+
+
+def cache_is_equivalent(subject: Subject) -> None:
+    """Prefill and cached decoding give what one forward over the whole text gives."""
+    answer = torch.arange(FIRST_TEXT_ID + 3, FIRST_TEXT_ID + 6)[None]
+    inputs = subject.inputs()
+    length = inputs["input_ids"].shape[1]
+    whole = extended(subject.model, subject.family, inputs, answer)
+
+    def both(name: str) -> tuple[Tensor, Tensor]:
+        with intervene(subject.model, load(name)) as log, torch.no_grad():
+            log.expect(["sample"], [length])
+            together = subject.model(**whole).logits[:, length - 1 :]
+            output = subject.model(**inputs, use_cache=True)
+            steps = [output.logits[:, -1:]]
+            for count in range(1, answer.shape[1] + 1):
+                output = subject.model(
+                    input_ids=answer[:, count - 1 : count],
+                    attention_mask=whole["attention_mask"][:, : length + count],
+                    past_key_values=output.past_key_values,
+                    use_cache=True,
+                )
+                steps.append(output.logits)
+        return torch.cat(steps, dim=1), together
+
+    close(*both("learned"), "Without any edit, cached decoding")
+    close(*both("uniform"), "Under `uniform`, cached decoding")
+
+
+def is_restored(subject: Subject) -> None:
+    """Leaving the context, also by an exception, restores the model bit for bit."""
+    model, inputs = subject.model, subject.batch("left")
+    plain, before = subject.logits(inputs), state(model)
+    with intervene(model, load("uniform")):
+        subject.logits(inputs)
+    try:
+        with intervene(model, load("uniform")):
+            raise InterruptedError
+    except InterruptedError:
+        pass
+    if state(model) != before:
+        raise CheckFailed("Leaving the context leaves something behind on the model.")
+    same(subject.logits(inputs), plain, "After leaving the context")
+
+
+CHECKS: Mapping[str, Callable[[Subject], None]] = {
+    "reach": reaches_decoder,
+    "tokens": finds_image_tokens,
+    "learned": learned_is_vanilla,
+    "uniform": uniform_is_right,
+    "mask": respects_masks,
+    "cache": cache_is_equivalent,
+    "restore": is_restored,
+}
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[nn.Module, Tensor | None]]]:
+    """Every call of our own eager attention function: the module, and the weights it gave."""
+    calls: list[tuple[nn.Module, Tensor | None]] = []
+    name = BACKENDS["eager"]
+    ours = ALL_ATTENTION_FUNCTIONS[name]
+
+    def recorder(module: nn.Module, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+        output, weights = ours(module, *args, **kwargs)
+        calls.append((module, weights))
+        return output, weights
+
+    AttentionInterface.register(name, recorder)
+    try:
+        yield calls
+    finally:
+        AttentionInterface.register(name, ours)
+
+
+@torch.no_grad()
+def decoder_embeddings(
+    model: PreTrainedModel, inputs: Inputs
+) -> Float[Tensor, "batch token width"]:
+    """What the text decoder receives."""
+    caught: list[Tensor] = []
+
+    def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught.append(kwargs["inputs_embeds"])
+
+    handle = model.get_decoder().register_forward_pre_hook(catch, with_kwargs=True)
+    try:
+        model(**inputs)
+    finally:
+        handle.remove()
+    return caught[0]
+
+
+@torch.no_grad()
+def visual_columns(model: PreTrainedModel, inputs: Inputs) -> Bool[Tensor, "batch token"]:
+    """Columns whose embedding changes with the pixels (and the learned ends of image lines)."""
+    before = decoder_embeddings(model, inputs)
+    newlines = [p for name, p in model.named_parameters() if "newline" in name]
+    for parameter in newlines:
+        parameter += 1.0
+    after = decoder_embeddings(model, repainted(inputs))
+    for parameter in newlines:
+        parameter -= 1.0
+    return (before != after).any(dim=-1)
+
+
+def module_layers(model: PreTrainedModel) -> set[int]:
+    """Numbers of the decoder layers whose attention our hook edits."""
+    with intervene(model, load("uniform")):
+        sessions = [module.__dict__[SESSION] for module in model.modules() if SESSION in vars(module)]
+    return set(sessions[0].decoder.attention)
+
+
+def mask_kinds(
+    allowed: Bool[Tensor, "batch query key"], real: Bool[Tensor, "batch token"]
+) -> set[str]:
+    """What a mask does beyond hiding padding."""
+    rows = torch.arange(real.shape[1])
+    causal = (rows[None, :] <= rows[:, None]) & real[:, None, :] & real[:, :, None]
+    allowed = allowed & real[:, :, None]
+    kinds = {"causal"}
+    if (allowed & ~causal).any():
+        kinds.add("bidirectional")
+    if (causal & ~allowed).any():
+        kinds.add("windowed")
+    return kinds
+
+
+def state(model: PreTrainedModel) -> list[Any]:
+    """What a patch could leave behind: implementations, attributes, hooks."""
+    implementations = [config._attn_implementation_internal for config in configurations(model)]
+    attributes = [
+        sorted(key for key in vars(module) if "hook" not in key) for module in model.modules()
+    ]
+    hooks = [len(module._forward_pre_hooks) for module in model.modules()]
+    return [implementations, attributes, hooks]
+
+
+def difference(ours: Tensor, expected: Tensor) -> float:
+    """Largest difference, in units of the spread of what is expected."""
+    return ((ours - expected).abs().max() / expected.std()).item()
+
+
+def close(ours: Tensor, expected: Tensor, what: str) -> None:
+    found = difference(ours, expected)
+    if not found < TOLERANCE:
+        raise CheckFailed(
+            f"{what} differs from what is expected by {found:.2g} of the logits' spread."
+        )
+
+
+def same(ours: Tensor, expected: Tensor, what: str) -> None:
+    if not torch.equal(ours.nan_to_num(), expected.nan_to_num()):
+        found = difference(ours.nan_to_num(), expected.nan_to_num())
+        raise CheckFailed(f"{what} the logits differ by {found:.2g} of their spread, not bitwise.")

@@ -1,0 +1,190 @@
+"""Inputs of a tiny model, without any processor: token ids with image tokens, pixels, grids.
+
+Axes: B batch, T tokens, N images, P patches.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from models.conformance.sizes import FIRST_TEXT_ID, VOCABULARY
+
+Inputs = dict[str, Any]
+Pixels = Callable[[Any, int, torch.Generator], Inputs]
+
+SIDE = 16  # pixels per side of an image or tile
+GRID = (1, 4, 8)  # time, height and width of an image in patches, where images are given as patches
+PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A batch to be made: one entry per row."""
+
+    lengths: tuple[int, ...] = (9,)  # text tokens
+    images: tuple[int, ...] = (1,)
+    padding: str = "left"
+    split: bool = False  # whether a text token stands between the tiles of an image
+
+
+def make_inputs(model: PreTrainedModel, family: str, prompt: Prompt, seed: int = 0) -> Inputs:
+    """Keyword arguments of the model's forward."""
+    draw = torch.Generator().manual_seed(seed)
+    text = [torch.randint(FIRST_TEXT_ID, VOCABULARY, (n,), generator=draw) for n in prompt.lengths]
+    pixels = make_pixels(model, family, prompt.images, draw)
+    rows = []
+    for words, count in zip(text, prompt.images, strict=True):
+        image = image_tokens(model, family, pixels, sum(prompt.images)) if count else []
+        if prompt.split:
+            half = len(image) // 2
+            image = [*image[:half], int(words[-1]), *image[half:]]
+        rows.append([*words[:2].tolist(), *image * count, *words[2:].tolist()])
+    inputs = padded(rows, prompt.padding) | pixels
+    return inputs | token_types(model, family, inputs["input_ids"])
+
+
+def padded(rows: Sequence[Sequence[int]], side: str) -> Inputs:
+    """Ids and mask of a batch."""
+    longest = max(map(len, rows))
+    ids, mask = [], []
+    for row in rows:
+        pad = longest - len(row)
+        before, after = (pad, 0) if side == "left" else (0, pad)
+        ids.append([0] * before + list(row) + [0] * after)
+        mask.append([0] * before + [1] * len(row) + [0] * after)
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+
+
+def token_types(model: PreTrainedModel, family: str, ids: Tensor) -> Inputs:
+    """What a processor says about the kind of every token, where the model asks for it."""
+    accepted = inspect.signature(model.forward).parameters
+    image = (ids == image_id(model)).long()
+    types: Inputs = {}
+    if "mm_token_type_ids" in accepted:
+        types["mm_token_type_ids"] = image
+    if "token_type_ids" in accepted:  # PaliGemma: 0 is the prefix, here everything
+        types["token_type_ids"] = torch.zeros_like(ids) if family == "paligemma" else image
+    return types
+
+
+def image_id(model: PreTrainedModel) -> int:
+    """The token in whose place the model itself puts image features."""
+    config = model.config
+    for name in ("image_token_id", "image_token_index", "image_patch_id"):
+        if getattr(config, name, None) is not None:
+            return getattr(config, name)
+    raise ValueError(f"{type(config).__name__} names no image token.")
+
+
+def repainted(inputs: Inputs, seed: int = 1) -> Inputs:
+    """The same prompt about other pictures."""
+    draw = torch.Generator().manual_seed(seed)
+    names = [name for name in inputs if name.endswith(("pixel_values", "pixel_values_images"))]
+    other = {
+        name: torch.randn(inputs[name].shape, generator=draw) * (inputs[name] != 0)
+        for name in names
+    }
+    return {**inputs, **other}
+
+
+def extended(model: PreTrainedModel, family: str, inputs: Inputs, ids: Tensor) -> Inputs:
+    """The prompt with text behind it; `ids` has shape (B, new)."""
+    longer = dict(inputs)
+    for name in PER_TOKEN:
+        if name not in inputs:
+            continue
+        suffix = 1 if name == "attention_mask" else 0
+        if name == "token_type_ids" and family == "paligemma":
+            suffix = 1
+        tail = ids if name == "input_ids" else torch.full_like(ids, suffix)
+        longer[name] = torch.cat([inputs[name], tail.to(inputs[name].dtype)], dim=1)
+    return longer
+
+
+def make_pixels(
+    model: PreTrainedModel, family: str, images: Sequence[int], draw: torch.Generator
+) -> Inputs:
+    """Pixel arguments of all images of a batch; none for a batch of text."""
+    if not sum(images):
+        return {}
+    accepted = inspect.signature(model.forward).parameters
+    if family in PIXELS:
+        return PIXELS[family](model, images, draw)
+    if "image_grid_thw" in accepted:
+        return grid_pixels(model, images, draw)
+    return tile_pixels(model, images, draw)
+
+
+def tile_pixels(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """One square tile per image, (N, 3, S, S)."""
+    return {"pixel_values": torch.randn(sum(images), 3, SIDE, SIDE, generator=draw)}
+
+
+def tiles_per_row(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Tiles by row, (B, N, 3, S, S)."""
+    shape = (len(images), max(images), 3, SIDE, SIDE)
+    return {"pixel_values": torch.randn(shape, generator=draw)}
+
+
+def sized_tiles(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Tiles with the size of the picture that each is."""
+    sizes = torch.full((sum(images), 2), SIDE)
+    return {**tile_pixels(model, images, draw), "image_sizes": sizes}
+
+
+def any_resolution(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """A thumbnail and one tile per image, (N, 2, 3, S, S)."""
+    total = sum(images)
+    return {
+        "pixel_values": torch.randn(total, 2, 3, SIDE, SIDE, generator=draw),
+        "image_sizes": torch.full((total, 2), SIDE),
+    }
+
+
+def counted_any_resolution(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """The same, with the number of images of every row that has some."""
+    counts = torch.tensor([count for count in images if count])
+    return {**any_resolution(model, images, draw), "batch_num_images": counts}
+
+
+def grid_pixels(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Flattened patches of all images, (P, channels x time x height x width), and their grids."""
+    vision = model.config.vision_config
+    time = getattr(vision, "temporal_patch_size", None) or 1
+    width = 3 * time * vision.patch_size**2
+    total, patches = sum(images), GRID[0] * GRID[1] * GRID[2]
+    return {
+        "pixel_values": torch.randn(total * patches, width, generator=draw),
+        "image_grid_thw": torch.tensor([GRID] * total),
+    }
+
+
+PIXELS: Mapping[str, Any] = {
+    "llava_next": any_resolution,
+    "llava_next_video": any_resolution,
+    "llava_onevision": counted_any_resolution,
+    "idefics2": tiles_per_row,
+    "idefics3": tiles_per_row,
+    "smolvlm": tiles_per_row,
+    "mistral3": sized_tiles,
+    "lighton_ocr": sized_tiles,
+}
+
+
+@torch.no_grad()
+def image_tokens(model: PreTrainedModel, family: str, pixels: Inputs, images: int) -> list[int]:
+    """Ids of the tokens of one image: as many as the model makes features of it."""
+    features = model.get_image_features(**pixels)
+    features = getattr(features, "pooler_output", features)
+    if isinstance(features, (list, tuple)):
+        rows = sum(part.shape[:-1].numel() for part in features)
+    else:
+        rows = features.shape[:-1].numel()
+    return [image_id(model)] * (rows // images)
