@@ -55,7 +55,23 @@ def shrunken(config: Mapping[str, Any], tokens: dict[str, int], tower: bool) -> 
             small[key] = shortened(value, sizes["num_hidden_layers"])
         else:
             small[key] = value
+    if layers and config.get("per_layer_config"):
+        small["per_layer_config"] = layered(config, small, sizes)
     return balanced(small, config)
+
+
+def layered(
+    config: Mapping[str, Any], small: Mapping[str, Any], sizes: Mapping[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """What single layers override, for the first layers of the same kind, made small."""
+    kinds = config.get("layer_types") or []
+    overrides = {int(layer): value for layer, value in config["per_layer_config"].items()}
+    of_kind = {kinds[layer]: value for layer, value in overrides.items() if kinds}
+    return {
+        layer: {key: sizes.get(key, value) for key, value in of_kind[kind].items()}
+        for layer, kind in enumerate(small.get("layer_types") or [])
+        if kind in of_kind
+    }
 
 
 def balanced(small: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

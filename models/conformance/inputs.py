@@ -45,7 +45,8 @@ def make_inputs(model: PreTrainedModel, family: str, prompt: Prompt, seed: int =
         if prompt.split:
             half = len(image) // 2
             image = [*image[:half], int(words[-1]), *image[half:]]
-        rows.append([*words[:2].tolist(), *image * count, *words[2:].tolist()])
+        between = [int(words[-1]), *image] * (count - 1)  # text keeps images apart
+        rows.append([*words[:2].tolist(), *image, *between, *words[2:].tolist()])
     inputs = padded(rows, prompt.padding) | pixels
     return inputs | token_types(model, family, inputs["input_ids"])
 
@@ -124,7 +125,9 @@ def make_pixels(
 
 def tile_pixels(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
     """One square tile per image, (N, 3, S, S)."""
-    return {"pixel_values": torch.randn(sum(images), 3, SIDE, SIDE, generator=draw)}
+    side = getattr(getattr(model.config, "vision_config", None), "image_size", None)
+    side = side if isinstance(side, int) else SIDE
+    return {"pixel_values": torch.randn(sum(images), 3, side, side, generator=draw)}
 
 
 def tiles_per_row(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
@@ -157,31 +160,85 @@ def counted_any_resolution(model: Any, images: Sequence[int], draw: torch.Genera
 def grid_pixels(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
     """Flattened patches of all images, (P, channels x time x height x width), and their grids."""
     vision = model.config.vision_config
-    time = getattr(vision, "temporal_patch_size", None) or 1
-    width = 3 * time * vision.patch_size**2
-    total, patches = sum(images), GRID[0] * GRID[1] * GRID[2]
+    times = (getattr(vision, name, None) for name in ("temporal_patch_size", "patch_temporal"))
+    time = next((value for value in times if value is not None), 1)
+    shape = (sum(images) * GRID[1] * GRID[2], 3 * time * vision.patch_size**2)
     return {
-        "pixel_values": torch.randn(total * patches, width, generator=draw),
-        "image_grid_thw": torch.tensor([GRID] * total),
+        "pixel_values": torch.randn(shape, generator=draw),
+        "image_grid_thw": torch.tensor([GRID] * sum(images)),
+    }
+
+
+def square_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """The same patches as small images, (P, 3, p, p)."""
+    flat, side = grid_pixels(model, images, draw), model.config.vision_config.patch_size
+    return {**flat, "pixel_values": flat["pixel_values"].reshape(-1, 3, side, side)}
+
+
+def merged_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches, their grids, and how many patches per side become one token."""
+    merges = torch.full((sum(images),), 2)
+    return {**grid_pixels(model, images, draw), "image_merge_sizes": merges}
+
+
+def shaped_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches by image, (N, P, 3 x p x p), with height and width in patches."""
+    total, patches = sum(images), GRID[1] * GRID[2]
+    width = 3 * model.config.vision_config.patch_size**2
+    return {
+        "pixel_values": torch.randn(total, patches, width, generator=draw),
+        "spatial_shapes": torch.tensor([GRID[1:]] * total),
+        "pixel_attention_mask": torch.ones(total, patches, dtype=torch.long),
+    }
+
+
+def placed_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches by image, (N, P, 3 x p x p), with the column and row of each."""
+    shaped = shaped_patches(model, images, draw)
+    places = torch.cartesian_prod(torch.arange(GRID[1]), torch.arange(GRID[2])).flip(-1)
+    return {
+        "pixel_values": shaped["pixel_values"],
+        "image_position_ids": places.expand(sum(images), -1, -1),
+    }
+
+
+def gridded_by_height(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches, (P, 3 x p x p), with height and width in patches."""
+    flat = grid_pixels(model, images, draw)
+    return {
+        "pixel_values": flat["pixel_values"],
+        "image_grid_hw": flat["image_grid_thw"][:, 1:],
     }
 
 
 PIXELS: Mapping[str, Any] = {
+    "deepseek_vl": tiles_per_row,
+    "gemma4": placed_patches,
+    "gemma4_unified": placed_patches,
+    "granite4_vision": any_resolution,
+    "idefics2": tiles_per_row,
+    "idefics3": tiles_per_row,
+    "inkling2": grid_pixels,
+    "kimi_k25": square_patches,
+    "lfm2_vl": shaped_patches,
+    "lighton_ocr": sized_tiles,
     "llava_next": any_resolution,
     "llava_next_video": any_resolution,
     "llava_onevision": counted_any_resolution,
-    "idefics2": tiles_per_row,
-    "idefics3": tiles_per_row,
-    "smolvlm": tiles_per_row,
     "mistral3": sized_tiles,
-    "lighton_ocr": sized_tiles,
+    "mistral_large4": sized_tiles,
+    "nemotron_h_omni": gridded_by_height,
+    "paddleocr_vl": square_patches,
+    "smolvlm": tiles_per_row,
+    "video_llama_3": merged_patches,
 }
 
 
 @torch.no_grad()
 def image_tokens(model: PreTrainedModel, family: str, pixels: Inputs, images: int) -> list[int]:
     """Ids of the tokens of one image: as many as the model makes features of it."""
-    features = model.get_image_features(**pixels)
+    owner = model if hasattr(model, "get_image_features") else model.model
+    features = owner.get_image_features(**pixels)
     features = getattr(features, "pooler_output", features)
     if isinstance(features, (list, tuple)):
         rows = sum(part.shape[:-1].numel() for part in features)

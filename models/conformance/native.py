@@ -31,6 +31,7 @@ class Seen:
 
     module: nn.Module
     mask: Tensor | None
+    key: Float[Tensor, "batch group key width"]
     value: Float[Tensor, "batch group key width"]
     weights: Float[Tensor, "batch head query key"]
     extras: frozenset[str]  # further arguments that were not None
@@ -70,7 +71,8 @@ def watched(model: nn.Module) -> Iterator[list[Seen]]:
         output, weights = original(module, *args, **rest)
         named = dict(zip(("query", "key", "value", "attention_mask"), args, strict=False)) | rest
         extras = frozenset(key for key, value in rest.items() if value is not None)
-        calls.append(Seen(module, named["attention_mask"], named["value"], weights, extras))
+        mask, key, value = (named[name] for name in ("attention_mask", "key", "value"))
+        calls.append(Seen(module, mask, key, value, weights, extras))
         return output, weights
 
     with wrapped(model, around):
@@ -109,7 +111,7 @@ def uniform_by_hand(
         output, weights = original(module, query, key, value, attention_mask, **rest)
         if id(module) not in edited_modules:
             return output, weights
-        call = Seen(module, attention_mask, value, weights, frozenset())
+        call = Seen(module, attention_mask, key, value, weights, frozenset())
         block = image[:, None, None, :] & rows[:, None, :, None] & call.allowed
         count = block.sum(dim=-1, keepdim=True).clamp_min(1)
         mean = (weights * block).sum(dim=-1, keepdim=True) / count

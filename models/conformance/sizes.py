@@ -41,7 +41,7 @@ COMMON: Mapping[str, Any] = {
     "qk_head_dim": 24,
     "v_head_dim": 12,  # differs from the width of queries and keys
     "projection_hidden_size": 32,
-    "projection_dim": 32,
+    "projection_dim": WIDTH,
     "projection_intermediate_size": 32,
     "projector_hidden_size": 32,
     "alignment_intermediate_size": 32,
@@ -97,4 +97,69 @@ TOWER: Mapping[str, Any] = {
     "encoder_ffn_dim": 32,
 }
 
-FAMILIES: Mapping[str, Mapping[str, Any]] = {}
+PINPOINTS = [[16, 16], [16, 32], [32, 16], [32, 32]]
+VISION_START = {"vision_start_token_id": 90, "vision_end_token_id": 91}
+
+
+def rotated(*sections: int) -> Mapping[str, Any]:
+    """Rotary frequencies given to time, height and width."""
+    return {"text_config": {"rope_parameters": {"mrope_section": list(sections)}}}
+
+
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "aria": {"projector_patch_to_query_dict": {16: 4}},
+    "chameleon": {"vocabulary_map": {"<image>": 60, "IMGIMGAAZ": 61}},
+    "cohere_compass": {
+        "text_config": {
+            "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}
+        }
+    },
+    "ernie4_5_vl_moe": {
+        "text_config": {
+            "moe_intermediate_size": [24, 12],
+            "rope_parameters": {"mrope_section": [3, 3, 2]},
+        }
+    },
+    "gemma3": {"mm_tokens_per_image": 4},
+    "shieldgemma2": {"mm_tokens_per_image": 4},
+    "glm46v": rotated(4, 2, 2),
+    "glm4v": rotated(4, 2, 2),
+    "glm4v_moe": rotated(2, 1, 1),
+    "glm_ocr": rotated(4, 2, 2),
+    "glmga": rotated(4, 2, 2),
+    "got_ocr2": {"vision_config": {"image_size": 32}},
+    "hunyuan_vl": {"text_config": {"head_dim": 16}},
+    "llama4": {
+        "text_config": {"intermediate_size_mlp": 48, "num_experts_per_tok": 1},
+        "vision_config": {
+            "intermediate_size": 128,  # four neighbouring patches side by side
+            "projector_input_dim": WIDTH,
+            "projector_output_dim": WIDTH,
+            "vision_output_dim": WIDTH,
+        },
+    },
+    "llava_next": {"image_grid_pinpoints": PINPOINTS},
+    "llava_next_video": {"image_grid_pinpoints": PINPOINTS},
+    "llava_onevision": {"image_grid_pinpoints": PINPOINTS},
+    "pp_chart2table": {"vision_config": {"image_size": 32}},
+    "qwen2_5_omni_thinker": VISION_START,
+    "qwen2_5_vl": rotated(4, 2, 2),
+    "qwen2_vl": {
+        "vision_config": {"embed_dim": 32, "hidden_size": WIDTH},
+        **rotated(4, 2, 2),
+    },
+    "qwen3_omni_moe_thinker": VISION_START,
+    "step3p7": {"text_config": {"sliding_window": WINDOW}},
+    "vipllava": {"vision_feature_layers": [-2, -1]},
+    "janus": {
+        "vq_config": {
+            "base_channels": 32,
+            "channel_multiplier": [1, 1],
+            "num_embeddings": 64,
+            "image_token_embed_dim": 32,
+            "embed_dim": 8,
+            "num_patches": 4,
+        },
+        "vision_config": {"projection_dim": WIDTH, "num_image_tokens": 16},
+    },
+}
