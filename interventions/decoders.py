@@ -84,10 +84,13 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
         )
     module = _innermost(model.get_decoder())
     config = module.config
-    if token is None and (config is model.config or "text_config" not in model.config.sub_configs):
+    if token is None and "vision_config" not in model.config.sub_configs:
         raise InterventionError(f"{name} has no text decoder inside a vision-language model.")
     if token is None:
-        raise InterventionError(f"The configuration of {name} names no image token.")
+        raise InterventionError(
+            f"The configuration of {name} names no image token, so no token of its sequence is "
+            "known to stand for an image."
+        )
     if any(SESSION in part.__dict__ for part in module.modules()):
         raise InterventionError(f"This {name} already has an intervention; leave its block first.")
     if config._attn_implementation not in BACKENDS:

@@ -50,7 +50,7 @@ def shrunken(config: Mapping[str, Any], tokens: dict[str, int], tower: bool) -> 
         elif isinstance(value, int) and TOKEN.search(key) and not isinstance(value, bool):
             small[key] = tokens.setdefault(re.sub("_(id|index)$", "", key), 3 + len(tokens))
         elif key in sizes and value is not None:
-            small[key] = sizes[key]
+            small[key] = fitting(sizes[key], value)
         elif isinstance(value, list) and layers and len(value) == layers:
             small[key] = shortened(value, sizes["num_hidden_layers"])
         else:
@@ -58,6 +58,16 @@ def shrunken(config: Mapping[str, Any], tokens: dict[str, int], tower: bool) -> 
     if layers and config.get("per_layer_config"):
         small["per_layer_config"] = layered(config, small, sizes)
     return balanced(small, config)
+
+
+def fitting(size: Any, value: Any) -> Any:
+    """The small size in the form of the large one: (height, width) where that is a pair.
+
+    Longer lists, one entry per stage of a tower, stay as they are.
+    """
+    if isinstance(size, list) or not isinstance(value, (list, tuple)):
+        return size
+    return [size, size] if len(value) == 2 else value
 
 
 def layered(

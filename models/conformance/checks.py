@@ -1,4 +1,4 @@
-"""The seven checks. Each is independent of the others and raises `CheckFailed` with one sentence.
+"""The seven checks. Each is independent of the others and raises `CheckError` with one sentence.
 
 What is right is found without our code: by changing pixels, by watching the model's own eager
 attention, by editing its weights from the definition in words.
@@ -8,6 +8,7 @@ Axes: B batch, T tokens, Q rows, K keys.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,10 +29,11 @@ from models.conformance.sizes import FIRST_TEXT_ID
 
 TOLERANCE = 5e-4  # of the spread of the logits, float32
 PAIR = (9, 6)  # text tokens of the two rows of a batch
+FRAME = re.compile(r"newline|image_(begin|end|sep)")  # learned embeddings around image lines
 NEW = 4  # tokens of an answer
 
 
-class CheckFailed(AssertionError):
+class CheckError(AssertionError):
     """A check found something wrong; the message says what."""
 
 
@@ -71,16 +73,16 @@ def reaches_decoder(subject: Subject) -> None:
     if reached != expected:
         missing = sorted(names[key] for key in expected - reached)
         extra = sorted(names[key] for key in reached - expected)
-        raise CheckFailed(f"The hook misses the attention of {missing} and wrongly edits {extra}.")
+        raise CheckError(f"The hook misses the attention of {missing} and wrongly edits {extra}.")
     if not torch.equal(embeddings, edited):
-        raise CheckFailed("The image features change under an edit of the decoder.")
+        raise CheckError("The image features change under an edit of the decoder.")
     if not log.cells_edited:
-        raise CheckFailed("The hook edited nothing.")
+        raise CheckError("The hook edited nothing.")
     plain = subject.logits(inputs)
     for layer in sorted(module_layers(model)):
         with intervene(model, load("uniform", layers=[layer])):
             if torch.equal(plain, subject.logits(inputs)):
-                raise CheckFailed(f"Editing decoder layer {layer} alone changes no logit.")
+                raise CheckError(f"Editing decoder layer {layer} alone changes no logit.")
 
 
 def finds_image_tokens(subject: Subject) -> None:
@@ -103,12 +105,10 @@ def finds_image_tokens(subject: Subject) -> None:
             continue  # the model itself refuses such a prompt
         accepted.append(name)
         real = inputs["attention_mask"].bool()
-        roles = token_roles(
-            inputs["input_ids"], real, real.sum(dim=1), image_token(subject.model)
-        )
+        roles = token_roles(inputs["input_ids"], real, real.sum(dim=1), image_token(subject.model))
         marked = roles == ROLES.index("image")
         if not torch.equal(marked, changed):
-            raise CheckFailed(
+            raise CheckError(
                 f"With {name}, columns {marked.nonzero().tolist()[:6]} have the role image but "
                 f"columns {changed.nonzero().tolist()[:6]} change with the pixels."
             )
@@ -145,7 +145,7 @@ def uniform_is_right(subject: Subject) -> None:
             expected = subject.logits(inputs)
         plain = subject.logits(inputs)
         if difference(plain[rows], expected[rows]) < 10 * TOLERANCE:
-            raise CheckFailed("The edit by hand changes too little to judge by.")
+            raise CheckError("The edit by hand changes too little to judge by.")
         for backend in subject.notes.get("backends", ["eager"]):
             model.set_attn_implementation(backend)
             with intervene(model, load("uniform")):
@@ -172,7 +172,7 @@ def respects_masks(subject: Subject) -> None:
             forbidden = (~allowed | ~real[:, None, None, :]) & real[:, None, :, None]
             leak = (edited[key] * forbidden).abs().max().item()
             if leak > 0:
-                raise CheckFailed(
+                raise CheckError(
                     f"An edited row gives {leak:.2g} of its attention to a key that its mask "
                     f"forbids (padded {padding})."
                 )
@@ -217,7 +217,7 @@ def is_restored(subject: Subject) -> None:
     except InterruptedError:
         pass
     if state(model) != before:
-        raise CheckFailed("Leaving the context leaves something behind on the model.")
+        raise CheckError("Leaving the context leaves something behind on the model.")
     same(subject.logits(inputs), plain, "After leaving the context")
 
 
@@ -273,7 +273,7 @@ def decoder_embeddings(
 def visual_columns(model: PreTrainedModel, inputs: Inputs) -> Bool[Tensor, "batch token"]:
     """Columns whose embedding changes with the pixels (and the learned ends of image lines)."""
     before = decoder_embeddings(model, inputs)
-    newlines = [p for name, p in model.named_parameters() if "newline" in name]
+    newlines = [p for name, p in model.named_parameters() if FRAME.search(name)]
     for parameter in newlines:
         parameter += 1.0
     after = decoder_embeddings(model, repainted(inputs))
@@ -285,7 +285,9 @@ def visual_columns(model: PreTrainedModel, inputs: Inputs) -> Bool[Tensor, "batc
 def module_layers(model: PreTrainedModel) -> set[int]:
     """Numbers of the decoder layers whose attention our hook edits."""
     with intervene(model, load("uniform")):
-        sessions = [module.__dict__[SESSION] for module in model.modules() if SESSION in vars(module)]
+        sessions = [
+            module.__dict__[SESSION] for module in model.modules() if SESSION in vars(module)
+        ]
     return set(sessions[0].decoder.attention)
 
 
@@ -322,7 +324,7 @@ def difference(ours: Tensor, expected: Tensor) -> float:
 def close(ours: Tensor, expected: Tensor, what: str) -> None:
     found = difference(ours, expected)
     if not found < TOLERANCE:
-        raise CheckFailed(
+        raise CheckError(
             f"{what} differs from what is expected by {found:.2g} of the logits' spread."
         )
 
@@ -330,4 +332,4 @@ def close(ours: Tensor, expected: Tensor, what: str) -> None:
 def same(ours: Tensor, expected: Tensor, what: str) -> None:
     if not torch.equal(ours.nan_to_num(), expected.nan_to_num()):
         found = difference(ours.nan_to_num(), expected.nan_to_num())
-        raise CheckFailed(f"{what} the logits differ by {found:.2g} of their spread, not bitwise.")
+        raise CheckError(f"{what} the logits differ by {found:.2g} of their spread, not bitwise.")

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from interventions import InterventionError, intervene, load
 from interventions.decoders import SESSION
 from models.conformance.builders import build
-from models.conformance.checks import CHECKS, CheckFailed, Subject
+from models.conformance.checks import CHECKS, CheckError, Subject
 from models.conformance.native import watched
 from models.conformance.reasons import REASONS
 
@@ -48,7 +48,7 @@ def examine(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Verdict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _examined(family, checks)
-    except (CheckFailed, InterventionError) as refusal:
+    except (CheckError, InterventionError) as refusal:
         return Verdict(family=family, reason=REASONS.get(family, str(refusal)))
     except Exception as error:  # one broken family must not hide the others
         what = " ".join(str(error).split()) or "no message"
@@ -83,7 +83,7 @@ def described(subject: Subject) -> tuple[list[nn.Module], tuple[str, ...]]:
     with watched(model) as calls, torch.no_grad():
         model(**text)
     if not calls:
-        raise CheckFailed(
+        raise CheckError(
             f"The decoder of {type(model).__name__} computes attention by itself, "
             "without transformers' attention interface."
         )

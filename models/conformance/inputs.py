@@ -211,8 +211,55 @@ def gridded_by_height(model: Any, images: Sequence[int], draw: torch.Generator) 
     }
 
 
+def cropped_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """One crop of 4 x 4 patches per image, (N, P, 3 x p x p), pooled by 2 x 2 patches."""
+    total, width = sum(images), 3 * model.config.vision_config.patch_size**2
+    square = torch.arange(16).reshape(2, 2, 2, 2).transpose(1, 2).reshape(4, 4)
+    return {
+        "pixel_values": torch.randn(total, 16, width, generator=draw),
+        "image_token_pooling": torch.cat([square + 16 * image for image in range(total)]),
+        "image_grids": torch.tensor([[2, 2, 0, 0]] * total),
+        "image_num_crops": torch.ones(total, dtype=torch.long),
+    }
+
+
+def whole_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches by image, (N, P, 3 x p x p)."""
+    shape = (sum(images), 16, 3 * model.config.patch_size**2)
+    return {"pixel_values": torch.randn(shape, generator=draw)}
+
+
+def packed_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Patches of all images in one long strip, (1, 3, p, P x p), with their grids."""
+    side, total = model.config.vision_config.patch_size, sum(images)
+    strip = torch.randn(1, 3, side, total * GRID[1] * GRID[2] * side, generator=draw)
+    return {"pixel_values": strip, "target_sizes": torch.tensor([GRID[1:]] * total)}
+
+
+def masked_tiles(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Tiles by row, (B, N, 3, S, S), and which of them are real."""
+    mask = torch.ones(len(images), max(images), dtype=torch.long)
+    return {**tiles_per_row(model, images, draw), "pixel_attention_mask": mask}
+
+
+def both_resolutions(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Every picture twice: small, and for the second tower, large."""
+    high = model.config.high_res_vision_config.image_size
+    return {
+        **tile_pixels(model, images, draw),
+        "high_res_pixel_values": torch.randn(sum(images), 3, high, high, generator=draw),
+    }
+
+
 PIXELS: Mapping[str, Any] = {
-    "deepseek_vl": tiles_per_row,
+    "molmo2": cropped_patches,
+    "granite_docling": masked_tiles,
+    "deepseek_vl_hybrid": both_resolutions,
+    "emu3": sized_tiles,
+    "fuyu": whole_patches,
+    "minicpm_ocr": packed_patches,
+    "minicpmv4_6": packed_patches,
+    "minicpmv4_7": packed_patches,
     "gemma4": placed_patches,
     "gemma4_unified": placed_patches,
     "granite4_vision": any_resolution,
@@ -237,9 +284,12 @@ PIXELS: Mapping[str, Any] = {
 @torch.no_grad()
 def image_tokens(model: PreTrainedModel, family: str, pixels: Inputs, images: int) -> list[int]:
     """Ids of the tokens of one image: as many as the model makes features of it."""
+    if family == "fuyu":  # one token per patch, embedded by a linear map
+        return [image_id(model)] * pixels["pixel_values"].shape[1]
     owner = model if hasattr(model, "get_image_features") else model.model
     features = owner.get_image_features(**pixels)
-    features = getattr(features, "pooler_output", features)
+    pooled = getattr(features, "pooler_output", features)
+    features = features.last_hidden_state if pooled is None else pooled
     if isinstance(features, (list, tuple)):
         rows = sum(part.shape[:-1].numel() for part in features)
     else:

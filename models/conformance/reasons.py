@@ -4,4 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-REASONS: Mapping[str, str] = {}
+REASONS: Mapping[str, str] = {
+    "blip": "Its decoder sees the image through cross-attention, not as tokens of its sequence.",
+    "evolla": "It reads proteins, not images, and reads them through cross-attention.",
+    "fast_vlm": "Its vision tower needs the timm library, which is not installed.",
+    "gemma3n": "Its vision tower needs the timm library, which is not installed.",
+    "git": "It puts image features before the token embeddings, without image tokens among the "
+    "input ids.",
+    "idefics": "Its decoder sees the image through cross-attention, not as tokens of its sequence.",
+    "kosmos-2": "It marks image positions by the argument image_embeds_position_mask, not by a "
+    "token id of its configuration.",
+    "kosmos-2.5": "It marks image positions by the argument image_embeds_position_mask, not by a "
+    "token id of its configuration.",
+    "mistral4": "It is a text-only model; transformers lists it for the text part of others.",
+    "perception_lm": "Its vision tower needs the timm library, which is not installed.",
+    "pi0": "It is a robot policy that denoises actions; it gives no logits over tokens.",
+}
