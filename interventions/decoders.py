@@ -9,6 +9,7 @@ Axes: B batch, Q queries (rows) of this call, K keys, T tokens (columns of the p
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from interventions.selectors import select_layers
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open
 LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
+BACKEND_TEST = re.compile(r"_attn_implementation (in|==|!=) \(?[\"'](eager|sdpa)")
 UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
 
 
@@ -98,7 +100,9 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
             f"The decoder of {name} runs on {config._attn_implementation!r}; "
             f"load it with attn_implementation set to one of {', '.join(BACKENDS)}."
         )
-    blocks = getattr(module, "layers", ())
+    blocks = getattr(module, "layers", None) or ()
+    if not blocks:
+        raise InterventionError(f"{name} has no list of decoder layers.")
     if any(hasattr(block, "cross_attn") for block in blocks):
         raise InterventionError(
             f"{name} has decoder layers without self-attention over the token sequence "
@@ -109,6 +113,13 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
     attention = {layer: part for layer, part in enumerate(found) if part is not None}
     if not attention:
         raise InterventionError(f"{name} has no decoder layer with self-attention.")
+    choosy = [part for part in attention.values() if _sees_backend(part)]
+    if choosy:
+        raise InterventionError(
+            f"The sparse attention of {name} picks its keys by the name of the attention function "
+            f"({type(choosy[0]).__name__} compares it with {' and '.join(BACKENDS)}), which a hook "
+            "has to change."
+        )
     if config._attn_implementation == "eager":
         without = [part for part in attention.values() if own_attention("eager", part) is None]
         if without:
@@ -127,6 +138,7 @@ def _innermost(module: nn.Module) -> nn.Module:
     """The module that holds the decoder layers; some models give its language-model head."""
     while not hasattr(module, "layers"):
         inner = module.get_decoder() if hasattr(module, "get_decoder") else module
+        inner = getattr(module, "model", module) if inner is module else inner
         if inner is module:
             return module
         module = inner
@@ -142,6 +154,15 @@ def _self_attention(block: nn.Module, kind: str | None) -> nn.Module | None:
         if module is not None and "Attention" in type(module).__name__:
             return module
     return None
+
+
+def _sees_backend(attention: nn.Module) -> bool:
+    """Whether an attention module behaves differently under another name of the same function."""
+    return any(
+        BACKEND_TEST.search(inspect.getsource(type(part)))
+        for part in attention.modules()
+        if type(part).__module__.startswith("transformers.")
+    )
 
 
 def image_token(model: PreTrainedModel) -> int | None:

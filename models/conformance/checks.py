@@ -37,6 +37,10 @@ class CheckError(AssertionError):
     """A check found something wrong; the message says what."""
 
 
+class UnavailableError(ValueError):
+    """The model does not run on a backend."""
+
+
 @dataclass(eq=False)
 class Subject:
     """A model under examination, and what was noticed about it on the way."""
@@ -58,7 +62,13 @@ class Subject:
 
     def attending(self) -> list[nn.Module]:
         """The decoder's attention modules, found by reading text without an image."""
-        return attending(self.model, self.inputs(images=(0,)))
+        modules = attending(self.model, self.inputs(images=(0,)))
+        if not modules:
+            raise CheckError(
+                f"The decoder of {type(self.model).__name__} computes attention by itself, "
+                "without transformers' attention interface."
+            )
+        return modules
 
 
 def reaches_decoder(subject: Subject) -> None:
@@ -120,16 +130,15 @@ def learned_is_vanilla(subject: Subject) -> None:
     backends = []
     for backend in BACKENDS:
         try:
-            subject.model.set_attn_implementation(backend)
-        except (ValueError, ImportError):
-            continue  # the model does not run on it
-        for padding in ("left", "right"):
-            inputs = subject.batch(padding)
-            plain = subject.logits(inputs)
-            with intervene(subject.model, load("learned")):
-                same(subject.logits(inputs), plain, f"Under `learned` on {backend}")
+            with running_on(subject.model, backend):
+                for padding in ("left", "right"):
+                    inputs = subject.batch(padding)
+                    plain = subject.logits(inputs)
+                    with intervene(subject.model, load("learned")):
+                        same(subject.logits(inputs), plain, f"Under `learned` on {backend}")
+        except UnavailableError:
+            continue
         backends.append(backend)
-    subject.model.set_attn_implementation("eager")
     subject.notes["backends"] = backends
 
 
@@ -147,10 +156,8 @@ def uniform_is_right(subject: Subject) -> None:
         if difference(plain[rows], expected[rows]) < 10 * TOLERANCE:
             raise CheckError("The edit by hand changes too little to judge by.")
         for backend in subject.notes.get("backends", ["eager"]):
-            model.set_attn_implementation(backend)
-            with intervene(model, load("uniform")):
+            with running_on(model, backend), intervene(model, load("uniform")):
                 ours = subject.logits(inputs)
-            model.set_attn_implementation("eager")
             close(ours[real], expected[real], f"`uniform` on {backend}, padded {padding},")
 
 
@@ -233,6 +240,19 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = {
 
 
 @contextmanager
+def running_on(model: PreTrainedModel, backend: str) -> Iterator[None]:
+    """The model on another backend; raises `UnavailableError` where it does not run on it."""
+    try:
+        model.set_attn_implementation(backend)
+    except (ValueError, ImportError) as refusal:
+        raise UnavailableError(str(refusal)) from refusal
+    try:
+        yield
+    finally:
+        model.set_attn_implementation("eager")
+
+
+@contextmanager
 def recorded() -> Iterator[list[tuple[nn.Module, Tensor | None]]]:
     """Every call of our own eager attention function: the module, and the weights it gave."""
     calls: list[tuple[nn.Module, Tensor | None]] = []
@@ -255,13 +275,15 @@ def recorded() -> Iterator[list[tuple[nn.Module, Tensor | None]]]:
 def decoder_embeddings(
     model: PreTrainedModel, inputs: Inputs
 ) -> Float[Tensor, "batch token width"]:
-    """What the text decoder receives."""
+    """What enters the first layer of the text decoder."""
     caught: list[Tensor] = []
 
     def catch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        caught.append(kwargs["inputs_embeds"])
+        caught.append(args[0] if args else kwargs["hidden_states"])
 
-    handle = model.get_decoder().register_forward_pre_hook(catch, with_kwargs=True)
+    decoder = model.get_decoder()
+    layers = next(part.layers for part in decoder.modules() if hasattr(part, "layers"))
+    handle = layers[0].register_forward_pre_hook(catch, with_kwargs=True)
     try:
         model(**inputs)
     finally:
@@ -276,10 +298,12 @@ def visual_columns(model: PreTrainedModel, inputs: Inputs) -> Bool[Tensor, "batc
     newlines = [p for name, p in model.named_parameters() if FRAME.search(name)]
     for parameter in newlines:
         parameter += 1.0
-    after = decoder_embeddings(model, repainted(inputs))
+    seeds = range(1, 9 if hasattr(model.config, "vq_config") else 2)  # codes may coincide
+    after = [decoder_embeddings(model, repainted(inputs, seed)) for seed in seeds]
     for parameter in newlines:
         parameter -= 1.0
-    return (before != after).any(dim=-1)
+    changed = torch.stack([before != other for other in after]).any(dim=0)
+    return changed.flatten(2).any(dim=-1)
 
 
 def module_layers(model: PreTrainedModel) -> set[int]:

@@ -82,11 +82,6 @@ def described(subject: Subject) -> tuple[list[nn.Module], tuple[str, ...]]:
         subject.logits(text)  # calls that cannot be edited are refused here
     with watched(model) as calls, torch.no_grad():
         model(**text)
-    if not calls:
-        raise CheckError(
-            f"The decoder of {type(model).__name__} computes attention by itself, "
-            "without transformers' attention interface."
-        )
     notes = [name for key, name in FEATURES.items() if any(key in call.extras for call in calls)]
     if any(call.key.shape[-1] != call.value.shape[-1] for call in calls):
         notes.append("values and keys of different width (MLA)")

@@ -202,6 +202,14 @@ def placed_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> 
     }
 
 
+def placed_blocks(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
+    """Blocks of patches by image, one token each, with the column and row of each."""
+    placed = placed_patches(model, images, draw)
+    side = model.config.vision_config.model_patch_size
+    shape = (*placed["pixel_values"].shape[:2], 3 * side**2)
+    return {**placed, "pixel_values": torch.randn(shape, generator=draw)}
+
+
 def gridded_by_height(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
     """Patches, (P, 3 x p x p), with height and width in patches."""
     flat = grid_pixels(model, images, draw)
@@ -238,7 +246,7 @@ def packed_patches(model: Any, images: Sequence[int], draw: torch.Generator) -> 
 
 def masked_tiles(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
     """Tiles by row, (B, N, 3, S, S), and which of them are real."""
-    mask = torch.ones(len(images), max(images), dtype=torch.long)
+    mask = torch.ones(len(images), max(images), dtype=torch.bool)
     return {**tiles_per_row(model, images, draw), "pixel_attention_mask": mask}
 
 
@@ -261,7 +269,7 @@ PIXELS: Mapping[str, Any] = {
     "minicpmv4_6": packed_patches,
     "minicpmv4_7": packed_patches,
     "gemma4": placed_patches,
-    "gemma4_unified": placed_patches,
+    "gemma4_unified": placed_blocks,
     "granite4_vision": any_resolution,
     "idefics2": tiles_per_row,
     "idefics3": tiles_per_row,

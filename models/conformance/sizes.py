@@ -86,6 +86,10 @@ TEXT: Mapping[str, Any] = {
     "linear_num_heads": 4,
     "index_head_dim": 16,
     "index_n_heads": 4,
+    "index_topk": 4,  # fewer keys than a prompt has, so that sparse attention is sparse
+    "index_kpool": 1,
+    "index_block_size": 4,
+    "index_topk_blocks": 2,
 }
 
 TOWER: Mapping[str, Any] = {
@@ -146,8 +150,8 @@ def rotated(*sections: int) -> Mapping[str, Any]:
 FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "aria": {"projector_patch_to_query_dict": {16: 4}},
     "blip-2": {"image_token_index": IMAGE, "num_query_tokens": 4},
-    "muse_glimmer": {"vision_config": {"out_hidden_size": 128}},
-    "muse_spark": {"vision_config": {"out_hidden_size": 128}},
+    "muse_glimmer": {"out_hidden_size": 128},
+    "muse_spark": {"out_hidden_size": 128},
     "chameleon": {
         "image_token_id": IMAGE,
         "vocabulary_map": {"<image>": IMAGE, **CODES},
@@ -177,7 +181,8 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     },
     "fuyu": {"patch_size": 4, "image_size": 16},
     "gemma4": {
-        "vision_config": {"model_type": "gemma4_vision", "pooling_kernel_size": 2, **SMALL_TOWER}
+        "text_config": {"use_bidirectional_attention": "vision"},
+        "vision_config": {"model_type": "gemma4_vision", "pooling_kernel_size": 2, **SMALL_TOWER},
     },
     "gemma4_unified": {
         "vision_config": {
@@ -211,14 +216,20 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "qwen4_exp": {
         "text_config": {
             "indexer_n_heads": 4,
-            "indexer_kv_heads": 2,
+            "indexer_kv_heads": 1,
             "indexer_head_dim": 16,
             "indexer_budget": 8,
             "indexer_compress_ratio": 2,
         }
     },
     "t5gemma2": {
-        "encoder": {"text_config": {"hidden_size": WIDTH, "num_hidden_layers": LAYERS}},
+        "encoder": {
+            "text_config": {
+                "hidden_size": WIDTH,
+                "num_hidden_layers": LAYERS,
+                "layer_types": ["sliding_attention", "full_attention"] * 2,
+            }
+        },
     },
     "gemma3": {"mm_tokens_per_image": 4},
     "shieldgemma2": {"mm_tokens_per_image": 4},
