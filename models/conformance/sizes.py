@@ -76,7 +76,7 @@ TEXT: Mapping[str, Any] = {
     "head_dim": 16,
     "vocab_size": VOCABULARY,
     "sliding_window": WINDOW,
-    "attention_chunk_size": WINDOW,
+    "attention_chunk_size": 8,  # the first chunk holds the image and some text
     "query_pre_attn_scalar": 16,
     "linear_key_head_dim": 8,
     "linear_value_head_dim": 8,
