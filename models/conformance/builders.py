@@ -77,10 +77,14 @@ def layered(
     kinds = config.get("layer_types") or []
     overrides = {int(layer): value for layer, value in config["per_layer_config"].items()}
     of_kind = {kinds[layer]: value for layer, value in overrides.items() if kinds}
+    made_small = {
+        kind: balanced({key: sizes.get(key, value) for key, value in fields.items()}, fields)
+        for kind, fields in of_kind.items()
+    }
     return {
-        layer: {key: sizes.get(key, value) for key, value in of_kind[kind].items()}
+        layer: made_small[kind]
         for layer, kind in enumerate(small.get("layer_types") or [])
-        if kind in of_kind
+        if kind in made_small
     }
 
 

@@ -168,9 +168,19 @@ def respects_masks(subject: Subject) -> None:
         decoder = {id(module) for module in subject.attending()}
         with watched(subject.model) as native:
             subject.logits(inputs)
-        masks = {id(call.module): call.allowed for call in native if id(call.module) in decoder}
-        with recorded() as calls, intervene(subject.model, load("uniform")):
+        with watched(subject.model) as hooked, intervene(subject.model, load("learned")):
             subject.logits(inputs)
+        for before, after in zip(native, hooked, strict=True):
+            if not torch.equal(before.allowed, after.allowed):
+                raise CheckError("The hook changes the mask that the model makes.")
+        # sparse attention makes its mask from what it reads, which an edit changes
+        with (
+            watched(subject.model) as native,
+            recorded() as calls,
+            intervene(subject.model, load("uniform")),
+        ):
+            subject.logits(inputs)
+        masks = {id(call.module): call.allowed for call in native if id(call.module) in decoder}
         edited = {id(module): weights for module, weights in calls}
         for key, allowed in masks.items():
             kinds |= mask_kinds(allowed[:, 0], real)

@@ -132,8 +132,8 @@ def tile_pixels(model: Any, images: Sequence[int], draw: torch.Generator) -> Inp
 
 def tiles_per_row(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:
     """Tiles by row, (B, N, 3, S, S)."""
-    shape = (len(images), max(images), 3, SIDE, SIDE)
-    return {"pixel_values": torch.randn(shape, generator=draw)}
+    tiles = tile_pixels(model, [len(images) * max(images)], draw)["pixel_values"]
+    return {"pixel_values": tiles.reshape(len(images), max(images), *tiles.shape[1:])}
 
 
 def sized_tiles(model: Any, images: Sequence[int], draw: torch.Generator) -> Inputs:

@@ -239,6 +239,13 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
     "glm_ocr": rotated(4, 2, 2),
     "glmga": rotated(4, 2, 2),
     "got_ocr2": {"vision_config": {"image_size": 32}},
+    "granite4_vision": {
+        "image_grid_pinpoints": PINPOINTS,
+        "downsample_rate": "1/2",
+        "deepstack_layer_map": [[0, 0], [1, 1]],
+        "spatial_target_layers": [2, 3],
+    },
+    "granite_docling": {"vision_config": {"image_size": 32}},
     "hunyuan_vl": {
         "text_config": {"head_dim": 16, "rope_parameters": {"mrope_section": [2, 2, 2, 2]}}
     },
