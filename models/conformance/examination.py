@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 from interventions import InterventionError, intervene, load
 from interventions.decoders import SESSION
 from models.conformance.builders import build
-from models.conformance.checks import CHECKS, CheckError, Subject
+from models.conformance.checks import CHECKS, Subject
 from models.conformance.native import watched
+from models.conformance.observing import CheckError
 from models.conformance.reasons import REASONS
 
 FEATURES = {

@@ -18,8 +18,9 @@ from interventions.decoders import SESSION, Decoder
 from interventions.view import Rows
 from models.conformance import checks
 from models.conformance.builders import build, families
-from models.conformance.checks import CHECKS, CheckError, Subject
+from models.conformance.checks import CHECKS, Subject
 from models.conformance.examination import examine
+from models.conformance.observing import CheckError
 from models.conformance.table import PAGE
 
 FAST = (
