@@ -10,23 +10,28 @@ batch).
 from __future__ import annotations
 
 import inspect
+import re
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions.errors import InterventionError
+from interventions.selectors import select_layers
 from interventions.view import Call
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open
-ATTENDING_LAYERS = ("full_attention", "sliding_attention", "chunked_attention")
+LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
+BACKEND_TEST = re.compile(r"_attn_implementation (in|==|!=) \(?[\"'](eager|sdpa)")
 UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
 
 
@@ -36,41 +41,140 @@ def own_attention(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, T
     return own if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
 
 
-def decoder_attention(model: PreTrainedModel) -> list[nn.Module]:
-    """The self-attention module of every decoder layer, or one sentence why there is none."""
-    decoder = model.get_decoder()
-    config, name = decoder.config, type(model).__name__
-    if config is model.config or "text_config" not in model.config.sub_configs:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoder:
+    """The text decoder of a vision-language model. Layers are numbered as the decoder does."""
+
+    module: PreTrainedModel
+    blocks: Sequence[nn.Module]  # one per layer
+    attention: Mapping[int, nn.Module]  # the self-attention of every layer that has one
+    skipped: Mapping[int, str]  # what the other layers have instead
+    image_token_id: int
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.module.config
+
+    def select(self, wanted: str | Sequence[int]) -> tuple[int, ...]:
+        """Layers with an attention matrix among those wanted.
+
+        Layers without one are left out with a warning, unless one of them is asked for by number:
+        that raises `InterventionError`.
+        """
+        chosen = select_layers(wanted, len(self.blocks))
+        without = [layer for layer in chosen if layer in self.skipped]
+        if not without:
+            return chosen
+        kinds = ", ".join(sorted({self.skipped[layer] for layer in without}))
+        if not isinstance(wanted, str):
+            raise InterventionError(
+                f"Decoder layers {without} have no attention matrix ({kinds}); "
+                f"choose among layers {list(self.attention)}."
+            )
+        warnings.warn(
+            f"Decoder layers {without} have no attention matrix ({kinds}) and are left as they "
+            f"are; layers {[layer for layer in chosen if layer in self.attention]} are edited.",
+            stacklevel=5,  # the line that opened the context
+        )
+        return tuple(layer for layer in chosen if layer in self.attention)
+
+
+def find_decoder(model: PreTrainedModel) -> Decoder:
+    """The text decoder, or one sentence (`InterventionError`) why it cannot be patched."""
+    name, token = type(model).__name__, image_token(model)
+    if model.config.is_encoder_decoder:
+        raise InterventionError(
+            f"{name} is an encoder-decoder: its decoder sees the image through cross-attention, "
+            "not as tokens of its sequence."
+        )
+    module = _innermost(model.get_decoder())
+    config = module.config
+    if token is None and "vision_config" not in model.config.sub_configs:
         raise InterventionError(f"{name} has no text decoder inside a vision-language model.")
-    kinds = set(getattr(config, "layer_types", None) or ATTENDING_LAYERS)
-    if not kinds <= set(ATTENDING_LAYERS):
-        odd = ", ".join(sorted(kinds - set(ATTENDING_LAYERS)))
-        raise InterventionError(f"{name} has decoder layers without an attention matrix ({odd}).")
-    if any(SESSION in module.__dict__ for module in decoder.modules()):
+    if token is None:
+        raise InterventionError(
+            f"The configuration of {name} names no image token, so no token of its sequence is "
+            "known to stand for an image."
+        )
+    if any(SESSION in part.__dict__ for part in module.modules()):
         raise InterventionError(f"This {name} already has an intervention; leave its block first.")
     if config._attn_implementation not in BACKENDS:
         raise InterventionError(
             f"The decoder of {name} runs on {config._attn_implementation!r}; "
             f"load it with attn_implementation set to one of {', '.join(BACKENDS)}."
         )
-    modules = [getattr(layer, "self_attn", None) for layer in getattr(decoder, "layers", ())]
-    if not modules or any(module is None for module in modules):
+    blocks = getattr(module, "layers", None) or ()
+    if not blocks:
+        raise InterventionError(f"{name} has no list of decoder layers.")
+    if any(hasattr(block, "cross_attn") for block in blocks):
         raise InterventionError(
             f"{name} has decoder layers without self-attention over the token sequence "
             "(cross-attention to the image is not supported)."
         )
-    if config._attn_implementation == "eager" and own_attention("eager", modules[0]) is None:
-        raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
-    return modules
+    kinds = getattr(config, "layer_types", None) or [None] * len(blocks)
+    found = [_self_attention(block, kind) for block, kind in zip(blocks, kinds, strict=True)]
+    attention = {layer: part for layer, part in enumerate(found) if part is not None}
+    if not attention:
+        raise InterventionError(f"{name} has no decoder layer with self-attention.")
+    choosy = [part for part in attention.values() if _sees_backend(part)]
+    if choosy:
+        raise InterventionError(
+            f"The sparse attention of {name} picks its keys by the name of the attention function "
+            f"({type(choosy[0]).__name__} compares it with {' and '.join(BACKENDS)}), which a hook "
+            "has to change."
+        )
+    if config._attn_implementation == "eager":
+        without = [part for part in attention.values() if own_attention("eager", part) is None]
+        if without:
+            raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
+    skipped = {
+        layer: kinds[layer] or type(block).__name__
+        for layer, block in enumerate(blocks)
+        if layer not in attention
+    }
+    return Decoder(
+        module=module, blocks=blocks, attention=attention, skipped=skipped, image_token_id=token
+    )
 
 
-def image_token(model: PreTrainedModel) -> int:
-    """Id of the tokens in whose place image features stand."""
-    for attribute in ("image_token_id", "image_token_index"):
+def _innermost(module: nn.Module) -> nn.Module:
+    """The module that holds the decoder layers; some models give its language-model head."""
+    while not hasattr(module, "layers"):
+        inner = module.get_decoder() if hasattr(module, "get_decoder") else module
+        inner = getattr(module, "model", module) if inner is module else inner
+        if inner is module:
+            return module
+        module = inner
+    return module
+
+
+def _self_attention(block: nn.Module, kind: str | None) -> nn.Module | None:
+    """The self-attention of a decoder layer; None where tokens mix in another way."""
+    if kind is not None and kind.startswith(LINEAR):
+        return None
+    for name in ("self_attn", "mixer"):
+        module = getattr(block, name, None)
+        if module is not None and "Attention" in type(module).__name__:
+            return module
+    return None
+
+
+def _sees_backend(attention: nn.Module) -> bool:
+    """Whether an attention module behaves differently under another name of the same function."""
+    return any(
+        BACKEND_TEST.search(inspect.getsource(type(part)))
+        for part in attention.modules()
+        if type(part).__module__.startswith("transformers.")
+    )
+
+
+def image_token(model: PreTrainedModel) -> int | None:
+    """Id of the tokens in whose place image features stand, None where the model has none."""
+    for attribute in ("image_token_id", "image_token_index", "image_patch_id"):
         value = getattr(model.config, attribute, None)
         if value is not None:
             return int(value)
-    raise InterventionError(f"The configuration of {type(model).__name__} names no image token.")
+    return None
 
 
 def configurations(model: PreTrainedModel) -> list[Any]:

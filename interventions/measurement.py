@@ -40,7 +40,7 @@ class Measurement:
     """What accumulated since the last `take`, samples in the order in which they came.
 
     Masses are shares in [0, 1], entropies are of the pattern over image tokens, in nats. Both are
-    NaN where no row saw an image.
+    NaN where no row saw an image and in layers without attention.
     """
 
     uids: tuple[str, ...]
@@ -103,8 +103,8 @@ class AttentionLog:
         cells = np.array([record.cells for record in records], dtype=np.int64).reshape(-1, 2)
         measurement = Measurement(
             uids=tuple(record.uid for record in records),
-            visual_mass_before=means[0].mean(axis=1),
-            visual_mass_after=means[1].mean(axis=1),
+            visual_mass_before=_over_layers(means[0]),
+            visual_mass_after=_over_layers(means[1]),
             layer_mass_before=means[0],
             layer_mass_after=means[1],
             layer_entropy_before=means[2],
@@ -121,7 +121,7 @@ class AttentionLog:
     @property
     def visual_mass(self) -> tuple[float, float]:
         """Mean over all samples that had an image, before and after; NaN when there was none."""
-        before, after = (mass.mean(axis=1) for mass in _stack(self._records, self.layers)[:2])
+        before, after = (_over_layers(mass) for mass in _stack(self._records, self.layers)[:2])
         samples = self._taken_samples + int(np.isfinite(before).sum())
         total = self._taken + _nansum(before, after)
         return (
@@ -155,6 +155,13 @@ class AttentionLog:
 def _stack(records: Sequence[Record], layers: int) -> Float[np.ndarray, "4 sample layer"]:
     means = np.array([record.means() for record in records]).reshape(len(records), 4, layers)
     return means.transpose(1, 0, 2)
+
+
+def _over_layers(means: Float[np.ndarray, "sample layer"]) -> Float[np.ndarray, " sample"]:
+    """Mean over the layers that have attention; NaN where none has a value."""
+    known = np.isfinite(means)
+    count = known.sum(axis=1)
+    return np.where(known, means, 0.0).sum(axis=1) / np.where(count, count, np.nan)
 
 
 def _nansum(

@@ -34,9 +34,8 @@ from interventions.decoders import (
     allowed_keys,
     check_call,
     configurations,
-    decoder_attention,
+    find_decoder,
     full_precision,
-    image_token,
     leading_rows,
     named_arguments,
     own_attention,
@@ -59,7 +58,7 @@ from interventions.measurement import SUMS, AttentionLog, Record
 from interventions.observation import mark_tokens, prompt_confidence, watch, watched_layer
 from interventions.pictures import GRIDS, fixed_weights
 from interventions.resolution import resolve_rows
-from interventions.selectors import check_choice, select_heads, select_layers
+from interventions.selectors import check_choice, select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
 from interventions.view import Call, Rows
 
@@ -85,7 +84,7 @@ def _attend(
     started = time.perf_counter()
     columns = None if session.forward is None else session.forward.sequences.ids.shape[1]
     check_call(arguments, key.shape[2], columns)
-    check_heads(module, query.shape[1], session.decoder_config.num_attention_heads)
+    check_heads(module, query.shape[1], session.decoder.config.num_attention_heads)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
     causal = arguments.get("is_causal")
     call = Call(
@@ -139,15 +138,14 @@ class Session:
 
     def __init__(self, model: PreTrainedModel, intervention: Intervention, execute: Any) -> None:
         self.model, self.intervention, self.execute = model, intervention, execute
-        self.modules, self.image_token_id = decoder_attention(model), image_token(model)
-        self.numbers = {id(module): layer for layer, module in enumerate(self.modules)}
-        self.decoder_config = model.get_decoder().config
-        self.layers = select_layers(intervention.layers, len(self.modules))
+        self.decoder = decoder = find_decoder(model)
+        self.numbers = {id(module): layer for layer, module in decoder.attention.items()}
+        self.layers = decoder.select(intervention.layers)
         self.heads = intervention.heads
         if not isinstance(self.heads, HeadRule):
-            self.heads = select_heads(self.heads, self.decoder_config.num_attention_heads)
+            self.heads = select_heads(self.heads, decoder.config.num_attention_heads)
         self.watched = watched_layer(intervention, self.layers)
-        self.log = AttentionLog(layers=len(self.modules))
+        self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
         self.looking = False  # whether a plain pass is running, that nobody edits or measures
         self.observe: Callable[[Call, Rows], None] | None = None  # is shown every call
@@ -162,14 +160,14 @@ class Session:
         for config in configurations(model):
             value = config._attn_implementation_internal
             self._restore.append(partial(setattr, config, "_attn_implementation_internal", value))
-        name = BACKENDS[self.decoder_config._attn_implementation]
-        model.set_attn_implementation({"text_config": name})
-        if self.decoder_config._attn_implementation != name:
+        name = BACKENDS[self.decoder.config._attn_implementation]
+        self.decoder.module.set_attn_implementation({"": name})
+        if self.decoder.config._attn_implementation != name:
             raise InterventionError(
                 f"{type(model).__name__} does not let its attention function be replaced; "
                 "it does not use transformers' attention interface."
             )
-        for module in self.modules:
+        for module in self.decoder.attention.values():
             setattr(module, SESSION, self)
             self._restore.append(partial(delattr, module, SESSION))
         begin, end = torch.compiler.disable(self._begin), torch.compiler.disable(self._end)
@@ -178,7 +176,7 @@ class Session:
         if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
             for layer in self.layers:
                 observe = partial(self._observe_hidden, layer)
-                block = model.get_decoder().layers[layer]
+                block = self.decoder.blocks[layer]
                 self._hook(block.register_forward_pre_hook(observe, with_kwargs=True))
         if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
             self.camera = Camera(model, self.intervention.pattern.pictured)
@@ -259,7 +257,7 @@ class Session:
             if self.camera is not None and not self.generation:
                 self.camera.pictures.clear()
             real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
-            sequences = begin(ids, real, expectation, self.image_token_id, self._record)
+            sequences = begin(ids, real, expectation, self.decoder.image_token_id, self._record)
             self.forward = Forward(sequences, expectation, None)
         if self.intervention.pattern.needs_confidence:
             try:
@@ -269,7 +267,7 @@ class Session:
                 raise
 
     def _record(self, uid: str) -> Record:
-        return Record(uid, np.zeros((len(SUMS), len(self.modules))))
+        return Record(uid, np.zeros((len(SUMS), len(self.decoder.blocks))))
 
     def _remember_confidence(self, arguments: dict[str, Any]) -> None:
         """Run the prompt unedited first, and keep the model's confidence in its first answer."""
@@ -307,7 +305,7 @@ class Session:
         self.turn.give()
         if output is None:  # an exception is on its way
             return
-        missing = [layer for layer in range(len(self.modules)) if layer not in forward.sums]
+        missing = [layer for layer in self.decoder.attention if layer not in forward.sums]
         if missing:
             raise InterventionError(
                 f"The attention of decoder layers {missing} did not pass through the attention "
@@ -321,16 +319,19 @@ class Session:
 
     def _book(self, forward: Forward) -> None:
         """Move the sums of one forward to the samples' records, once all scores are known sound."""
-        layers = [forward.sums[layer] for layer in range(len(self.modules))]
+        layers = [forward.sums[layer] for layer in self.decoder.attention]
         records = forward.sequences.records
         broken = torch.stack([sums.broken.cpu() for sums in layers])
         if broken.any():
-            layer = int(broken.any(dim=1).int().argmax())
-            names = [records[row].uid for row in broken[layer].nonzero()[:, 0].tolist()]
+            first = int(broken.any(dim=1).int().argmax())
+            names = [records[row].uid for row in broken[first].nonzero()[:, 0].tolist()]
             raise InterventionError(
-                f"Attention scores of decoder layer {layer} are not finite for samples {names}."
+                f"Attention scores of decoder layer {list(self.decoder.attention)[first]} are not "
+                f"finite for samples {names}."
             )
-        values = torch.stack([sums.means.cpu() for sums in layers]).double().numpy()
+        means = torch.stack([sums.means.cpu() for sums in layers]).double().numpy()
+        values = np.full((len(self.decoder.blocks), *means.shape[1:]), np.nan)  # layer sum batch
+        values[list(self.decoder.attention)] = means
         cells = torch.stack([sums.cells.cpu() for sums in layers]).sum(dim=0).numpy()
         rows = forward.rows.measured.sum(dim=1).tolist()
         for row, record in enumerate(records):
@@ -373,9 +374,9 @@ class Session:
         forward = self.forward
         if forward.rows is None:
             self._with_priors(forward)
-            roles, count = forward.sequences.roles(self.image_token_id), call.query.shape[2]
+            roles, count = forward.sequences.roles(self.decoder.image_token_id), call.query.shape[2]
             forward.rows = resolve_rows(
-                forward.sequences, count, self.intervention, roles, len(self.modules)
+                forward.sequences, count, self.intervention, roles, len(self.decoder.blocks)
             )
         return forward.rows.to(call.query.device)
 

@@ -29,7 +29,7 @@ def flash(model: PreTrainedModel) -> None:
 
 
 def linear(model: PreTrainedModel) -> None:
-    model.config.text_config.layer_types = ["full_attention", "linear_attention", "full_attention"]
+    model.config.text_config.layer_types = ["linear_attention"] * 3
 
 
 def crossing(model: PreTrainedModel) -> None:
@@ -46,7 +46,7 @@ def imageless(model: PreTrainedModel) -> None:
     ("spoil", "message"),
     [
         (flash, "runs on 'flash_attention_2'; load it with attn_implementation"),
-        (linear, r"without an attention matrix \(linear_attention\)"),
+        (linear, "has no decoder layer with self-attention"),
         (crossing, "without self-attention over the token sequence"),
         (imageless, "names no image token"),
     ],

@@ -1,0 +1,31 @@
+"""Why a family is not certified, where the error that stops it would say too little: data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REASONS: Mapping[str, str] = {
+    "blip": "Its decoder sees the image through cross-attention, not as tokens of its sequence.",
+    "blip-2": "Its forward requires an image, so which modules are the decoder's attention cannot "
+    "be told by reading text alone.",
+    "diffusion_gemma": "It generates by block diffusion, from a prompt and a canvas in separate "
+    "arguments, not as one growing sequence.",
+    "dots3_note": "Its sparse attention picks its keys by the name of the attention function (it "
+    "compares it with sdpa and eager), which a hook has to change.",
+    "evolla": "It reads proteins, not images, and reads them through cross-attention.",
+    "fast_vlm": "Its vision tower needs the timm library, which is not installed.",
+    "gemma3n": "Its vision tower needs the timm library, which is not installed.",
+    "git": "It puts image features before the token embeddings, without image tokens among the "
+    "input ids.",
+    "idefics": "Its decoder sees the image through cross-attention, not as tokens of its sequence.",
+    "instructblip": "Its forward requires an image, so which modules are the decoder's attention "
+    "cannot be told by reading text alone.",
+    "instructblipvideo": "It takes videos only.",
+    "kosmos-2": "It marks image positions by the argument image_embeds_position_mask, not by a "
+    "token id of its configuration.",
+    "kosmos-2.5": "It marks image positions by the argument image_embeds_position_mask, not by a "
+    "token id of its configuration.",
+    "mistral4": "It is a text-only model; transformers lists it for the text part of others.",
+    "perception_lm": "Its vision tower needs the timm library, which is not installed.",
+    "pi0": "It is a robot policy that denoises actions; it gives no logits over tokens.",
+}
