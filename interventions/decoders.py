@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -161,11 +162,14 @@ def _self_attention(block: nn.Module, kind: str | None) -> nn.Module | None:
 
 def _sees_backend(attention: nn.Module) -> bool:
     """Whether an attention module behaves differently under another name of the same function."""
-    return any(
-        BACKEND_TEST.search(inspect.getsource(type(part)))
-        for part in attention.modules()
-        if type(part).__module__.startswith("transformers.")
-    )
+    kinds = {type(part) for part in attention.modules()}
+    return any(_names_backend(kind) for kind in kinds if kind.__module__.startswith("transformers."))
+
+
+@cache
+def _names_backend(kind: type) -> bool:
+    """Whether the source of a class asks for the name of the backend; read once, as it is slow."""
+    return bool(BACKEND_TEST.search(inspect.getsource(kind)))
 
 
 def image_token(model: PreTrainedModel) -> int | None:
