@@ -163,7 +163,8 @@ def _self_attention(block: nn.Module, kind: str | None) -> nn.Module | None:
 def _sees_backend(attention: nn.Module) -> bool:
     """Whether an attention module behaves differently under another name of the same function."""
     kinds = {type(part) for part in attention.modules()}
-    return any(_names_backend(kind) for kind in kinds if kind.__module__.startswith("transformers."))
+    known = [kind for kind in kinds if kind.__module__.startswith("transformers.")]
+    return any(map(_names_backend, known))
 
 
 @cache
