@@ -107,16 +107,21 @@ def prompt_part(name: str, inputs: Inputs) -> list[int] | None:
     return [length - 2 for length in lengths] if name in DECODING else None
 
 
-@cache
-def _files(name: str, count: int) -> dict[str, str]:
-    if name not in STORED:
-        return {}
+def stored_tensors(name: str, count: int) -> dict[str, torch.Tensor]:
+    """What the file of an intervention holds, for pictures of `count` tokens."""
     tensor, shape = STORED[name]
     generator = torch.Generator().manual_seed(len(name))
     tensors = {tensor: torch.rand(*shape, count, generator=generator) + 0.1}
     if name == "learned_prior":
         tensors["mass_logit"] = torch.randn(LAYERS, HEADS, generator=generator)
+    return tensors
+
+
+@cache
+def _files(name: str, count: int) -> dict[str, str]:
+    if name not in STORED:
+        return {}
     path = str(Path(mkdtemp(prefix="solvent-")) / f"{name}.safetensors")
-    save_file(tensors, path)
+    save_file(stored_tensors(name, count), path)
     fields = ["pattern.file"] + (["mass.file"] if name == "learned_prior" else [])
     return dict.fromkeys(fields, path)
