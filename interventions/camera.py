@@ -1,6 +1,6 @@
 """What the vision encoder sees: its pictures and, if wanted, the attention of its last layer.
 
-Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge units of one call.
+Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge units, W width.
 """
 
 from __future__ import annotations
@@ -83,13 +83,16 @@ class Camera:
             ]
         self.pictures += pictures
 
-    def record(self, weights: Float[Tensor, "picture query key"]) -> None:
-        """Book one call of the last layer: mean over heads of its weights."""
+    def record(
+        self,
+        query: Float[Tensor, "picture head query width"],
+        key: Float[Tensor, "picture head key width"],
+        scaling: float | None,
+    ) -> None:
+        """Book one call of the last layer: what every merge unit receives, summed over units."""
         side = getattr(self.model.config.vision_config, "spatial_merge_size", 1)
-        classes = weights.shape[-1] - _patches(self.model.config, weights.shape[-1])
-        weights = weights[:, classes:, classes:]
-        pictures, count, unit = len(weights), weights.shape[-1] // side**2, side**2
-        units = weights.reshape(pictures, count, unit, count, unit).amax(dim=(2, 4))
+        classes = key.shape[2] - _patches(self.model.config, key.shape[2])
+        units = _between_units(query[:, :, classes:], key, scaling, classes, side**2)
         self._received.append(units.sum(dim=1))
 
 
@@ -128,20 +131,26 @@ def _attend(
     camera: Camera | None = module.__dict__.get(CAMERA)
     if camera is not None:
         with torch.no_grad():
-            camera.record(_map(query, key, kwargs.get("scaling")))
+            camera.record(query, key, kwargs.get("scaling"))
     return attention(module, query, key, *args, **kwargs)
 
 
-def _map(
+def _between_units(
     query: Float[Tensor, "picture head query width"],
     key: Float[Tensor, "picture head key width"],
     scaling: float | None,
-) -> Float[Tensor, "picture query key"]:
-    """Mean over heads of the attention weights."""
-    parts = [
-        attention_scores(part, key, scaling, None).softmax(dim=-1).mean(dim=1)
-        for part in query.split(QUERIES, dim=2)
-    ]
+    classes: int,
+    size: int,
+) -> Float[Tensor, "picture unit unit"]:
+    """Mean over heads of the highest weight between any patch of one unit and any of another.
+
+    Units are `size` patches in a row; the first `classes` keys are no patches.
+    """
+    parts = []
+    for part in query.split(QUERIES // size * size, dim=2):
+        weights = attention_scores(part, key, scaling, None).softmax(dim=-1)[..., classes:]
+        pooled = weights.unflatten(-1, (-1, size)).unflatten(2, (-1, size)).amax(dim=(3, 5))
+        parts.append(pooled.mean(dim=1))
     return torch.cat(parts, dim=1)
 
 

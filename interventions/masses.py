@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interventions.blocks import log_mass
+from interventions.errors import InterventionError
 from interventions.selectors import ROLES, check_choice
 from interventions.stored import read_tensor
 from interventions.view import View
@@ -179,8 +180,13 @@ class Fitted(Mass):
     def log_mass(
         self, view: View, proposed: Float[Tensor, "batch head row"]
     ) -> Float[Tensor, "batch head row"]:
-        logit = read_tensor(self.file, "mass_logit", view.rows.sample.device)[view.layer]
-        return view.rest_log_mass + logit[None, :, None]
+        logit = read_tensor(self.file, "mass_logit", view.rows.sample.device)
+        if logit.shape != (view.rows.layers, view.heads):
+            raise InterventionError(
+                f"mass_logit in {self.file} must have shape (layer, head), here "
+                f"{(view.rows.layers, view.heads)}, got {tuple(logit.shape)}."
+            )
+        return view.rest_log_mass + logit[view.layer][None, :, None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,11 @@ def stored_at(
     tensor: Float[Tensor, "donor layer head token"], file: str, view: View
 ) -> Float[Tensor, "batch head|1 1 key"]:
     """The entries of a stored tensor for the keys at hand; meaningless outside the image."""
+    if tensor.ndim != 4:
+        raise InterventionError(
+            f"{file} needs axes (donor, layer, head, image token), got shape "
+            f"{tuple(tensor.shape)}; axes of size one are shared."
+        )
     donors, layers, heads, tokens = tensor.shape
     counts = view.rows.image_counts
     wrong = counts[(counts != tokens) & (counts > 0)]

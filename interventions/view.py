@@ -165,10 +165,8 @@ class Rows:
 
     def about_image(self) -> Rows:
         """The same rows with the image tokens as the block."""
-        if "image" not in self._cache:
-            image = self.keys_with(("image",))
-            self._cache["image"] = replace(self, chosen_key=image, _cache={})
-        return self._cache["image"]
+        known = self._cache.setdefault("image", {})  # of keys: parts of the rows may share it
+        return replace(self, chosen_key=self.keys_with(("image",)), _cache=known)
 
     def recall(self, name: str) -> Tensor:
         """What an earlier layer or forward left, on the device of these rows."""

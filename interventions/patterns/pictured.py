@@ -110,8 +110,8 @@ class EncoderAttention(Prior):
     """Attention that every patch receives in the vision encoder's last layer.
 
     x = mean over heads and queries of the encoder's weights, its class token left out. Where the
-    projector merges patches, x is the highest weight between any patch of one unit and any of
-    another, averaged over units. p = x, or softmax(x / temperature) where a temperature is given.
+    projector merges patches, the highest weight of a head between any patch of one unit and any of
+    another stands for both units. p = x, or softmax(x / temperature) where a temperature is given.
 
     Source: the encoder prior of https://github.com/Lrbomchz/vlms_lost_in_attn (temperature 1)
     """

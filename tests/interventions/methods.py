@@ -112,17 +112,24 @@ def prompt_part(name: str, inputs: Inputs) -> list[int] | None:
     return [length - 2 for length in lengths] if name in DECODING else None
 
 
-@cache
-def _files(name: str, tokens: int, layers: int, heads: int) -> dict[str, str]:
-    if name not in STORED:
-        return {}
+def stored_tensors(
+    name: str, tokens: int, layers: int = LAYERS, heads: int = HEADS
+) -> dict[str, torch.Tensor]:
+    """What the file of an intervention holds, for pictures of so many tokens."""
     tensor, donors, differ = STORED[name]
     shape = (donors, layers, heads, tokens) if differ else (donors, 1, 1, tokens)
     generator = torch.Generator().manual_seed(len(name))
     tensors = {tensor: torch.rand(*shape, generator=generator) + 0.1}
     if name == "learned_prior":
         tensors["mass_logit"] = torch.randn(layers, heads, generator=generator)
+    return tensors
+
+
+@cache
+def _files(name: str, tokens: int, layers: int, heads: int) -> dict[str, str]:
+    if name not in STORED:
+        return {}
     path = str(Path(mkdtemp(prefix="solvent-")) / f"{name}.safetensors")
-    save_file(tensors, path)
+    save_file(stored_tensors(name, tokens, layers, heads), path)
     fields = ["pattern.file"] + (["mass.file"] if name == "learned_prior" else [])
     return dict.fromkeys(fields, path)

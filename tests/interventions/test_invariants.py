@@ -23,6 +23,7 @@ from interventions import (
     intervene,
     load,
 )
+from interventions.noise import SCOPES
 from interventions.selectors import select_layers
 from tests.interventions.conftest import _model
 from tests.interventions.methods import (
@@ -278,6 +279,25 @@ def test_candidates_on_a_cropped_cache_equal_whole_sequences(
             describe(log, model, intervention, inputs, UIDS, lengths)
             together = model(**whole).logits[:, -ids.shape[1] :]
             close(continued[ids != 0], together[ids != 0])
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", ["gaussian", "dirichlet", "permuted"])
+def test_noise_is_the_same_in_a_batch_alone_and_behind_a_cache(
+    llava: PreTrainedModel, name: str, scope: str
+) -> None:
+    inputs, added = random_inputs(llava, LENGTHS), torch.tensor([[40, 41], [50, 51]])
+    mask = torch.cat([inputs["attention_mask"], torch.ones_like(added)], dim=1)
+    with opened(llava, name, inputs, scope=scope):
+        cache = llava(**inputs, use_cache=True).past_key_values
+        batched = llava(input_ids=added, attention_mask=mask, past_key_values=cache).logits
+    for row, uid in enumerate(UIDS):
+        alone = single_row(inputs, row, (1, 1))
+        length = alone["input_ids"].shape[1]
+        alone["input_ids"] = torch.cat([alone["input_ids"], added[row : row + 1]], dim=1)
+        alone["attention_mask"] = torch.ones_like(alone["input_ids"])
+        with opened(llava, name, alone, (uid,), [length], scope=scope):
+            close(batched[row], llava(**alone).logits[0, -2:])
 
 
 def test_beams_and_returned_sequences_share_their_sample(llava: PreTrainedModel) -> None:

@@ -13,6 +13,7 @@ from interventions.patterns import (
     Gaussian,
     PatchComplexity,
     Pattern,
+    Permuted,
     Picture,
 )
 from tests.interventions.views import view_of
@@ -69,6 +70,22 @@ def test_draws_are_shared_within_their_scope() -> None:
     assert torch.equal(shared, shared[:, :1, :1].expand_as(shared))
     assert torch.equal(shared, draw(Dirichlet(alpha=1.0), scope="sample", layer=9))
     assert not torch.equal(shared[0], shared[1])
+
+
+def test_permutations_are_uniform_and_differ_between_rows() -> None:
+    """All 24 orders of four keys, equally often over samples, heads and rows."""
+    scores = torch.arange(6.0).expand(5, 8, 120, 6)
+    block = torch.tensor([False, True, True, True, False, True])
+    view = view_of(scores, torch.ones(1).bool(), block)
+    dealt = Permuted().scores(view)
+    assert (dealt[..., ~block] == scores[..., ~block]).all()
+    orders = dealt[..., block].flatten(0, 2).long()
+    assert (orders.sort(dim=-1).values == block.nonzero()[:, 0]).all()
+    found, counts = orders.unique(dim=0, return_counts=True)
+    assert len(found) == 24
+    assert scipy.stats.chisquare(counts.numpy()).pvalue > 0.001
+    neighbours = (orders[:-1] == orders[1:]).all(dim=-1).float().mean()
+    assert abs(neighbours - 1 / 24) < 4 * (1 / 24 / len(orders)) ** 0.5
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])
