@@ -51,6 +51,9 @@ def examine(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Verdict:
             return _examined(family, checks)
     except (CheckError, InterventionError) as refusal:
         return Verdict(family=family, reason=REASONS.get(family, str(refusal)))
+    except ImportError as missing:
+        first = " ".join(str(missing).split()).partition(". ")[0]
+        return Verdict(family=family, reason=f"A library is missing: {first}.")
     except Exception as error:  # one broken family must not hide the others
         what = " ".join(str(error).split()) or "no message"
         reason = f"Its tiny model does not run: {type(error).__name__}: {what[:160]}"

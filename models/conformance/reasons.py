@@ -13,8 +13,6 @@ REASONS: Mapping[str, str] = {
     "dots3_note": "Its sparse attention picks its keys by the name of the attention function (it "
     "compares it with sdpa and eager), which a hook has to change.",
     "evolla": "It reads proteins, not images, and reads them through cross-attention.",
-    "fast_vlm": "Its vision tower needs the timm library, which is not installed.",
-    "gemma3n": "Its vision tower needs the timm library, which is not installed.",
     "git": "It puts image features before the token embeddings, without image tokens among the "
     "input ids.",
     "idefics": "Its decoder sees the image through cross-attention, not as tokens of its sequence.",
@@ -25,7 +23,6 @@ REASONS: Mapping[str, str] = {
     "token id of its configuration.",
     "kosmos-2.5": "It marks image positions by the argument image_embeds_position_mask, not by a "
     "token id of its configuration.",
-    "mistral4": "It is a text-only model; transformers lists it for the text part of others.",
-    "perception_lm": "Its vision tower needs the timm library, which is not installed.",
+    "mistral4": "It is a text-only model.",
     "pi0": "It is a robot policy that denoises actions; it gives no logits over tokens.",
 }
