@@ -53,11 +53,14 @@ WHOLE_PROMPT = tuple(
 
 
 def prepared(
-    name: str, tokens: int = 4, layers: int = LAYERS, heads: int = HEADS, **overrides: Any
+    name: str, tokens: int = 4, depth: int = LAYERS, width: int = HEADS, **overrides: Any
 ) -> Intervention:
-    """The intervention of a file, applicable to a model; `tokens` of an image."""
+    """The intervention of a file, applicable to a model of `depth` layers of `width` heads.
+
+    `tokens` are those of an image.
+    """
     return load(
-        name, **{**SETTINGS.get(name, {}), **_files(name, tokens, layers, heads), **overrides}
+        name, **{**SETTINGS.get(name, {}), **_files(name, tokens, depth, width), **overrides}
     )
 
 
