@@ -197,7 +197,7 @@ def test_other_modes(family: str, mode: str) -> None:
 @pytest.mark.parametrize(
     ("heads", "low", "high", "chosen"),
     [(28, 0.3, 0.9, 16), (32, 0.3, 0.6, 9), (28, 0.1, 0.11, 0), (14, 0.1, 0.11, 0),
-     (64, 0.1, 0.11, 0)],
+     (64, 0.1, 0.11, 0), (5, 0.25, 0.75, 3)],
 )  # fmt: skip
 def test_published_bands_hold_as_many_heads_as_counted(
     heads: int, low: float, high: float, chosen: int
