@@ -414,6 +414,10 @@ SELECTIONS = {
         layers=(1,),
         overrides={"layers": [1], "heads": [0, 3]},
     ),
+    "uniform, value gain": Case(
+        lambda row: np.where(row.image, 0.5, 1.0) * uniform_image(row),
+        overrides={"value_gain": 0.5},
+    ),
     "knockout, last row": Case(knockout, ("last",), overrides={"rows": ["last"]}),
     "knockout, question": Case(knockout, ("question",), overrides={"rows": ["question"]}),
     "knockout, prefill": Case(knockout, ("question", "last"), overrides={"phase": "prefill"}),

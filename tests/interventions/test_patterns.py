@@ -8,6 +8,7 @@ import scipy.stats
 import torch
 
 from interventions.patterns import (
+    AdaptiveScale,
     CentreGaussian,
     Dirichlet,
     Gaussian,
@@ -70,6 +71,14 @@ def test_draws_are_shared_within_their_scope() -> None:
     assert torch.equal(shared, shared[:, :1, :1].expand_as(shared))
     assert torch.equal(shared, draw(Dirichlet(alpha=1.0), scope="sample", layer=9))
     assert not torch.equal(shared[0], shared[1])
+
+
+def test_confidence_is_rounded_to_two_decimals_before_it_is_compared() -> None:
+    memory = {"confidence": torch.tensor([0.2949, 0.2951, 0.3])}
+    everything = torch.ones(1, dtype=torch.bool)
+    view = view_of(torch.ones(3, 1, 1, 2), everything, everything, memory=memory)
+    factors = AdaptiveScale(threshold=0.3, unsure=0.5, sure=1.5).scores(view)[:, 0, 0, 0]
+    assert factors.tolist() == [0.5, 1.5, 1.5]
 
 
 def test_permutations_are_uniform_and_differ_between_rows() -> None:

@@ -137,7 +137,7 @@ def answer(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> tuple[Val
 
 
 def compare(family: str, name: str, prior: Values | None, seed: int, **overrides: Any) -> float:
-    """Largest deviation of the logits; the released code runs on the prompt and on every step."""
+    """Largest deviation of the logits; the executions take turns with the seeds."""
     model = _model(family)
     inputs = random_inputs(model, (9,), seed=seed)
     image = image_of(model, inputs)
@@ -150,14 +150,15 @@ def compare(family: str, name: str, prior: Values | None, seed: int, **overrides
         first_layer=0 if overrides.get("layers") == "all" else 1,
         **settings,
     )
-    with intervene(model, load(name, **overrides)) as log:
+    execution = ("fused", "reference")[seed % 2]
+    with intervene(model, load(name, **overrides), execution) as log:
         log.expect([UID])
         tokens, logits = answer(model, inputs)
     with attending(copy, released):
         wide = {k: v.double() if v.is_floating_point() else v for k, v in inputs.items()}
         expected_tokens, expected = answer(copy, wide)
     assert (tokens == expected_tokens).all()
-    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    np.testing.assert_allclose(logits, expected, atol=5e-5)
     plain = model(**inputs).logits[0, -1].numpy()
     assert np.abs(logits[0] - plain).max() > 1e-2
     return float(np.abs(logits - expected).max())
@@ -196,7 +197,7 @@ def test_other_modes(family: str, mode: str) -> None:
 @pytest.mark.parametrize(
     ("heads", "low", "high", "chosen"),
     [(28, 0.3, 0.9, 16), (32, 0.3, 0.6, 9), (28, 0.1, 0.11, 0), (14, 0.1, 0.11, 0),
-     (64, 0.1, 0.11, 0)],
+     (64, 0.1, 0.11, 0), (5, 0.25, 0.75, 3)],
 )  # fmt: skip
 def test_published_bands_hold_as_many_heads_as_counted(
     heads: int, low: float, high: float, chosen: int
@@ -234,7 +235,7 @@ def test_as_described() -> None:
     with attending(copy, Described(image)):
         expected_tokens, expected = answer(copy, wide)
     assert (tokens == expected_tokens).all()
-    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    np.testing.assert_allclose(logits, expected, atol=5e-5)
 
 
 class Described(Released):
