@@ -50,7 +50,8 @@ class Outcome:
     """What one call gave. `weights` is None in the fused execution."""
 
     sums: Sums
-    touched: Bool[Tensor, "batch head row"] | None = None  # None: nothing was to be edited
+    index: Int[Tensor, " row"] | None = None  # rows of the call that follow; None: none was edited
+    touched: Bool[Tensor, "batch head row"] | None = None
     output: Float[Tensor, "batch head row width"] | None = None
     weights: Float[Tensor, "batch head row key"] | None = None
 
@@ -76,6 +77,7 @@ def execute_view(
     weights = torch.where(touched[..., None], edited, view.weights)
     return Outcome(
         sums=summed(view, before, measure(view, weights), touched, broken),
+        index=view.rows.index,
         touched=touched,
         output=attention_output(weights, view.value),
         weights=weights,

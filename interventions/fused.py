@@ -40,6 +40,7 @@ from interventions.unmeasured import WholeRow, edit_linear, edit_mean, is_linear
 from interventions.view import Call, Rows, View
 
 CHUNK = 1 << 21  # scores of one chunk: 8 MiB in float32
+WIDE_CHUNK = 1 << 23  # of rows that are only measured
 
 FLOOR = -1e30  # in the place of -inf where that would be subtracted from itself
 
@@ -54,31 +55,45 @@ def execute(
     if len(rows.index) == 0:
         return Outcome(sums=no_sums(batch, call.query.device))
     edits = heads is not None and rows.edits
-    rows, chosen = (rows, heads) if edits else (rows.about_image(), None)
-    rows.sight(call.allowed)  # of all rows; the parts find it there
+    if not edits:
+        return _joined(_measure(call, rows))
+    parts = rows.parts()
+    outcomes = _measure(call, parts.measured) if parts.measured is not None else []
+    bare = (is_linear(intervention) or is_mean(intervention)) and not call.softcap
     step = max(1, CHUNK // (batch * count * call.key.shape[2]))
-    bare = edits and (is_linear(intervention) or is_mean(intervention)) and not call.softcap
-    unmeasured, measured, order = rows.halves() if bare else (None, rows, None)
-    outcomes = [_execute_chunk(call, part, intervention, chosen) for part in _parts(measured, step)]
-    if unmeasured is not None:
-        parts = _parts(unmeasured, step * count)
-        outcomes += [_execute_bare(call, part, intervention, heads) for part in parts]
-    return joined(outcomes, order)
+    for part, run, width in (
+        (parts.edited, _execute_bare if bare else _execute_chunk, step * count if bare else step),
+        (parts.both, _execute_chunk, step),
+    ):
+        if part is not None:
+            part.sight(call.allowed)  # of all its rows; its chunks find it there
+            outcomes += [run(call, chunk, intervention, heads) for chunk in _chunks(part, width)]
+    return _joined(outcomes)
 
 
-def joined(parts: Sequence[Outcome], order: Tensor | None = None) -> Outcome:
+def _measure(call: Call, rows: Rows) -> list[Outcome]:
+    """Rows that stay as they are; few numbers are held at once, so the chunks are large."""
+    rows = rows.about_image()
+    rows.sight(call.allowed)
+    step = max(1, WIDE_CHUNK // (call.query.shape[0] * call.query.shape[1] * call.key.shape[2]))
+    return [_measured(*_segments(call, chunk)) for chunk in _chunks(rows, step)]
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
     """One outcome for rows that were executed apart."""
-    sums = reduce(add, (part.sums for part in parts))
-    if parts[0].touched is None:
+    sums = reduce(add, (part.sums for part in outcomes))
+    edited = [part for part in outcomes if part.touched is not None]
+    if not edited:
         return Outcome(sums=sums)
-    touched = torch.cat([part.touched for part in parts], dim=2)
-    output = torch.cat([part.output for part in parts], dim=2)
-    if order is not None:
-        touched, output = touched[:, :, order], output[:, :, order]
-    return Outcome(sums=sums, touched=touched, output=output)
+    return Outcome(
+        sums=sums,
+        index=torch.cat([part.index for part in edited]),
+        touched=torch.cat([part.touched for part in edited], dim=2),
+        output=torch.cat([part.output for part in edited], dim=2),
+    )
 
 
-def _parts(rows: Rows, step: int) -> list[Rows]:
+def _chunks(rows: Rows, step: int) -> list[Rows]:
     return [rows.part(start, start + step) for start in range(0, len(rows.index), step)]
 
 
@@ -109,10 +124,8 @@ def rows_needed(
 
 
 def _execute_chunk(
-    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule | None
+    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule
 ) -> Outcome:
-    if heads is None:
-        return _measured(*_segments(call, rows))
     if _splits(intervention):
         image, rest = _segments(call, rows)
         return _merged(image, rest, View(call=call, rows=rows), intervention, heads)
@@ -137,8 +150,24 @@ def _segments(call: Call, rows: Rows) -> tuple[View, View]:
 
 
 def _measured(image: View, rest: View) -> Outcome:
-    before, _ = _learned(image, rest)
-    return Outcome(sums=summed(image, before, before, None, _broken(image) | _broken(rest)))
+    """Share of the image and entropy of its pattern p: l_b - sum_j p_j s_j.
+
+    With l_b = s_j - log p_j at the likeliest key; a score that is not finite spoils the sum.
+    """
+    share = entropy = torch.zeros_like(rest.rest_log_mass)
+    broken = _broken(rest)
+    if image.keys:
+        scores = image.scores if image.all_visible else restricted(image.scores, image.block)
+        highest = scores.amax(dim=-1)
+        seen = ~highest.isneginf()
+        pattern = torch.softmax(scores, dim=-1)
+        mass = torch.where(seen, highest - pattern.amax(dim=-1).log(), -torch.inf)
+        expected = pattern.mul_(image.scores).sum(dim=-1)
+        share = _share(mass, rest.rest_log_mass)
+        entropy = torch.where(seen, mass - expected, 0.0)
+        broken = broken | (seen & ~expected.isfinite()).flatten(1).any(dim=1)
+    before = (share, entropy)
+    return Outcome(sums=summed(image, before, before, None, broken))
 
 
 def _learned(image: View, rest: View) -> tuple[Pair, Float[Tensor, "batch head row key"]]:
@@ -189,7 +218,10 @@ def _merged(
     )
     broken = _broken(image) | _broken(rest)
     return Outcome(
-        sums=summed(image, before, after, touched, broken), touched=touched, output=output
+        sums=summed(image, before, after, touched, broken),
+        index=image.rows.index,
+        touched=touched,
+        output=output,
     )
 
 

@@ -1,13 +1,10 @@
-"""`with intervene(model, intervention) as log:` - hooks that come and go.
+"""`with intervene(model, intervention) as log:` - the attention function that takes part.
 
 Two names are registered with transformers' attention and mask registries, one per backend a model
 may be running on. Each keeps the mask function of that backend and calls that backend first, so
 untouched layers and heads are what the unpatched model computes, bit for bit; the edited rows and
 heads are then overwritten. Rows that are certain to be replaced are never computed.
 See https://huggingface.co/docs/transformers/en/attention_interface
-
-Axes: B batch, H heads, G key-value heads, Q queries (rows) of this call, K keys, T tokens (columns
-of the padded batch, cached ones included).
 """
 
 from __future__ import annotations
@@ -15,11 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,39 +22,20 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
 from interventions import execution, fused
-from interventions.camera import Camera
 from interventions.decoders import (
     BACKENDS,
     SESSION,
     allowed_keys,
     check_call,
-    configurations,
-    find_decoder,
     full_precision,
     leading_rows,
-    named_arguments,
     own_attention,
-    real_tokens,
 )
-from interventions.errors import InterventionError
-from interventions.execution import Sums
-from interventions.generation import (
-    Turn,
-    check_cache,
-    check_generate,
-    check_heads,
-    refuse_paged,
-    stop_tokens,
-    whole_model,
-)
-from interventions.heads import HeadRule
+from interventions.generation import check_heads, whole_model
 from interventions.intervention import Intervention
-from interventions.measurement import SUMS, AttentionLog, Record
-from interventions.observation import mark_tokens, prompt_confidence, watch, watched_layer
-from interventions.pictures import GRIDS, fixed_weights
-from interventions.resolution import resolve_rows
-from interventions.selectors import check_choice, select_heads
-from interventions.sequences import Expectation, Sequences, Tracker, begin
+from interventions.measurement import AttentionLog
+from interventions.selectors import check_choice
+from interventions.session import Session
 from interventions.view import Call, Rows
 
 EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
@@ -112,306 +88,6 @@ def _attend(
 for _plain, _ours in BACKENDS.items():
     AttentionInterface.register(_ours, partial(_attend, backend=_plain))
     AttentionMaskInterface.register(_ours, ALL_MASK_ATTENTION_FUNCTIONS[_plain])
-
-
-@dataclass
-class Forward:
-    """State of the forward that is running."""
-
-    sequences: Sequences
-    expectation: Expectation
-    at_prompt: Sequences | None  # of the rows that this forward continues
-    rows: Rows | None = None
-    sums: dict[int, Sums] = field(default_factory=dict)  # by layer
-    masks: dict[Any, tuple[Tensor, Any]] = field(default_factory=dict)
-
-    def once(self, key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
-        """What `make` gives, made once for all layers that share a mask."""
-        name = (id(key[0]), *key[1:])
-        if name not in self.masks:
-            self.masks[name] = (make(), key[0])  # keeps the mask, so that its id stays its own
-        return self.masks[name][0]
-
-
-class Session:
-    """One open context: hooks, the rows of the running forward, and the log."""
-
-    def __init__(self, model: PreTrainedModel, intervention: Intervention, execute: Any) -> None:
-        self.model, self.intervention, self.execute = model, intervention, execute
-        self.decoder = decoder = find_decoder(model)
-        self.numbers = {id(module): layer for layer, module in decoder.attention.items()}
-        self.layers = decoder.select(intervention.layers)
-        self.heads = intervention.heads
-        if not isinstance(self.heads, HeadRule):
-            self.heads = select_heads(self.heads, decoder.config.num_attention_heads)
-        self.watched = watched_layer(intervention, self.layers)
-        self.log = AttentionLog(layers=len(decoder.blocks))
-        self.forward: Forward | None = None
-        self.looking = False  # whether a plain pass is running, that nobody edits or measures
-        self.observe: Callable[[Call, Rows], None] | None = None  # is shown every call
-        self.generation: Expectation | None = None
-        self.camera: Camera | None = None  # sees the pictures of the coming prompt
-        self.tracker, self.turn = Tracker(), Turn()
-        self._restore: list[Callable[[], None]] = []
-
-    def enter(self) -> None:
-        """Put everything in place; `leave` undoes as much of it as was reached."""
-        model = self.model
-        for config in configurations(model):
-            value = config._attn_implementation_internal
-            self._restore.append(partial(setattr, config, "_attn_implementation_internal", value))
-        name = BACKENDS[self.decoder.config._attn_implementation]
-        self.decoder.module.set_attn_implementation({"": name})
-        if self.decoder.config._attn_implementation != name:
-            raise InterventionError(
-                f"{type(model).__name__} does not let its attention function be replaced; "
-                "it does not use transformers' attention interface."
-            )
-        for module in self.decoder.attention.values():
-            setattr(module, SESSION, self)
-            self._restore.append(partial(delattr, module, SESSION))
-        begin, end = torch.compiler.disable(self._begin), torch.compiler.disable(self._end)
-        self._hook(model.register_forward_pre_hook(self.turn.guarded(begin), with_kwargs=True))
-        self._hook(model.register_forward_hook(end, always_call=True))
-        if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
-            for layer in self.layers:
-                observe = partial(self._observe_hidden, layer)
-                block = self.decoder.blocks[layer]
-                self._hook(block.register_forward_pre_hook(observe, with_kwargs=True))
-        if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
-            self.camera = Camera(model, self.intervention.pattern.pictured)
-            self._restore.append(self.camera.close)
-        self._put("generate", partial(self._generate, model.generate))
-        self._put("init_continuous_batching", refuse_paged)
-
-    def leave(self) -> None:
-        """Restore the model, last change first."""
-        while self._restore:
-            self._restore.pop()()
-
-    def check_edited(self) -> None:
-        """Raise when an intervention ran and touched nothing."""
-        if self.intervention.is_identity or not self.log.forwards or self.log.cells_edited:
-            return
-        raise InterventionError(
-            f"The intervention {self.intervention.name!r} edited no attention in "
-            f"{self.log.forwards} forwards: no chosen layer, head and row (rows "
-            f"{list(self.intervention.rows)}, phase {self.intervention.phase}) met a key with role "
-            f"{list(self.intervention.keys)}."
-        )
-
-    def _hook(self, handle: Any) -> None:
-        self._restore.append(handle.remove)
-
-    def _put(self, name: str, method: Callable[..., Any]) -> None:
-        """Replace a method of this model, not of its class."""
-        own = self.model.__dict__.get(name)
-        undo = partial(delattr, self.model, name)
-        self._restore.append(undo if own is None else partial(setattr, self.model, name, own))
-        setattr(self.model, name, method)
-
-    def _generate(self, generate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """`model.generate`, with the whole prompt known before its first chunk runs."""
-        check_generate(self.model, kwargs, edits=not self.intervention.is_identity)
-        with self.turn.generate():
-            self.generation = self._announced(args, kwargs)
-            if self.camera is not None:
-                self.camera.pictures.clear()
-            try:
-                return generate(*args, **kwargs)
-            finally:
-                self.generation = None
-
-    def _announced(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expectation:
-        """What the arguments of `generate` say about the prompt."""
-        expectation = self._expected()
-        expectation.stops = stop_tokens(self.model, kwargs)
-        ids = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
-        if ids is not None:
-            mask = kwargs.get("attention_mask")
-            expectation.ids = ids
-            expectation.real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask > 0
-        return expectation
-
-    def _expected(self) -> Expectation:
-        expectation, self.log.expected = self.log.expected, None
-        return expectation or Expectation()
-
-    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Pre-hook of the model: who are the rows of this forward."""
-        arguments = named_arguments(module, args, kwargs)
-        ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
-        check_cache(cache)
-        if ids is None:
-            raise InterventionError(
-                "Image tokens are found by their ids: call the model with input_ids, "
-                "not with inputs_embeds."
-            )
-        past = 0 if cache is None else int(cache.get_seq_length())
-        real = real_tokens(arguments.get("attention_mask"), past + ids.shape[1])
-        if past:
-            sequences, at_prompt = self.tracker.continued(cache, past, ids, real)
-            self.forward = Forward(sequences, self.generation or Expectation(), at_prompt)
-        else:
-            expectation = self.generation or self._expected()
-            if self.camera is not None and not self.generation:
-                self.camera.pictures.clear()
-            real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
-            sequences = begin(ids, real, expectation, self.decoder.image_token_id, self._record)
-            self.forward = Forward(sequences, expectation, None)
-        if self.intervention.pattern.needs_confidence:
-            try:
-                self._remember_confidence(arguments)
-            except BaseException:
-                self.forward = None  # it never began
-                raise
-
-    def _record(self, uid: str) -> Record:
-        return Record(uid, np.zeros((len(SUMS), len(self.decoder.blocks))))
-
-    def _remember_confidence(self, arguments: dict[str, Any]) -> None:
-        """Run the prompt unedited first, and keep the model's confidence in its first answer."""
-        sequences = self.forward.sequences
-        if "confidence" in sequences.memory:
-            return
-        if sequences.cuts_prompt(arguments["input_ids"].shape[1]):
-            raise InterventionError(
-                f"The intervention {self.intervention.name!r} first looks at the whole prompt; "
-                "leave out prefill_chunk_size."
-            )
-        self.looking = True
-        try:
-            with torch.no_grad():
-                sequences.memory["confidence"] = prompt_confidence(
-                    self.model, arguments, sequences.last_columns()
-                )
-        finally:
-            self.looking = False
-
-    def _observe_hidden(
-        self, layer: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Pre-hook of a decoder layer: mark the tokens that a probe finds in what enters it."""
-        if self.looking or self.forward is None:
-            return
-        hidden = args[0] if args else kwargs["hidden_states"]
-        mark_tokens(self.intervention.probe, layer, hidden, self.forward.sequences)
-
-    def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """Forward hook of the model: check that every layer was reached, book what was measured."""
-        if self.forward is None or not self.turn.mine():  # refused, or another thread's
-            return
-        forward, self.forward = self.forward, None
-        self.turn.give()
-        if output is None:  # an exception is on its way
-            return
-        missing = [layer for layer in self.decoder.attention if layer not in forward.sums]
-        if missing:
-            raise InterventionError(
-                f"The attention of decoder layers {missing} did not pass through the attention "
-                f"interface in this forward; {type(self.model).__name__} is not supported."
-            )
-        self.log.forwards += 1
-        self._book(forward)
-        forward.expectation.measured = forward.sequences.ids.shape[1]
-        cache = getattr(output, "past_key_values", None)
-        self.tracker.remember(cache, forward.sequences, forward.at_prompt)
-
-    def _book(self, forward: Forward) -> None:
-        """Move the sums of one forward to the samples' records, once all scores are known sound."""
-        layers = [forward.sums[layer] for layer in self.decoder.attention]
-        records = forward.sequences.records
-        broken = torch.stack([sums.broken.cpu() for sums in layers])
-        if broken.any():
-            first = int(broken.any(dim=1).int().argmax())
-            names = [records[row].uid for row in broken[first].nonzero()[:, 0].tolist()]
-            raise InterventionError(
-                f"Attention scores of decoder layer {list(self.decoder.attention)[first]} are not "
-                f"finite for samples {names}."
-            )
-        means = torch.stack([sums.means.cpu() for sums in layers]).double().numpy()
-        values = np.full((len(self.decoder.blocks), *means.shape[1:]), np.nan)  # layer sum batch
-        values[list(self.decoder.attention)] = means
-        cells = torch.stack([sums.cells.cpu() for sums in layers]).sum(dim=0).numpy()
-        rows = forward.rows.measured.sum(dim=1).tolist()
-        for row, record in enumerate(records):
-            self.log.add(record, values[:, :, row].T, rows[row], cells[:, row])
-
-    def attend(
-        self, call: Call, output: Tensor, weights: Tensor | None
-    ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
-        """Execute one call, and put what was edited in the place of what the backend gave."""
-        rows = self._rows(call)
-        if call.layer == self.watched:
-            watch(self.intervention.probe, call, rows)
-        if self.observe is not None:
-            self.observe(call, rows)
-        execute = execution.execute if weights is not None else self.execute
-        outcome = execute(call, rows, self.intervention, self._edited_heads(call))
-        self.forward.sums[call.layer] = outcome.sums
-        if outcome.touched is None:
-            return output, weights
-        edited = outcome.output.transpose(1, 2)
-        output = overwritten(output, 1, rows.index, outcome.touched.transpose(1, 2), edited)
-        if weights is not None:
-            weights = overwritten(weights, 2, rows.index, outcome.touched, outcome.weights)
-        return output, weights
-
-    def rows_needed(self, call: Call) -> int:
-        """How many rows of the call the backend must compute, counted from the first."""
-        if self.execute is not fused.execute:
-            return call.query.shape[2]
-        heads = self._edited_heads(call)
-        return fused.rows_needed(call, self._rows(call), self.intervention, heads)
-
-    def _edited_heads(self, call: Call) -> Any:
-        """Heads, or the rule for them, in a layer that is edited; None in others."""
-        edited = call.layer in self.layers and not self.intervention.is_identity
-        return self.heads if edited else None
-
-    def _rows(self, call: Call) -> Rows:
-        """Who the rows are, found out in the first layer of a forward."""
-        forward = self.forward
-        if forward.rows is None:
-            self._with_priors(forward)
-            roles, count = forward.sequences.roles(self.decoder.image_token_id), call.query.shape[2]
-            forward.rows = resolve_rows(
-                forward.sequences, count, self.intervention, roles, len(self.decoder.blocks)
-            )
-        return forward.rows.to(call.query.device)
-
-    def _with_priors(self, forward: Forward) -> None:
-        """A fixed pattern's weights for every row, from the pictures unless they were given."""
-        if self.intervention.is_identity or self.intervention.pattern.pictured is None:
-            return
-        sequences = forward.sequences
-        if sequences.priors is None:
-            forward.expectation.priors = fixed_weights(
-                self.intervention.pattern.pictured,
-                sequences.image_counts[:: sequences.expansion],
-                self.camera.take() if self.camera is not None else [],
-                forward.expectation.regions,
-                self.model.config.model_type,
-            )
-            forward.sequences = sequences = sequences.with_priors(forward.expectation.priors)
-        for prior, count in zip(sequences.priors, sequences.image_counts, strict=True):
-            if len(prior) != count:
-                raise InterventionError(
-                    f"A row has {count} image tokens but its fixed pattern has {len(prior)} "
-                    "weights; give one weight per image token to log.expect(priors=...)."
-                )
-
-
-def overwritten(original: Tensor, axis: int, index: Tensor, where: Tensor, new: Tensor) -> Tensor:
-    """`original` with its rows `index` replaced by `new` where `where` says so.
-
-    In place, unless gradients are wanted: what a backend returns belongs to nobody else.
-    """
-    kept = original.index_select(axis, index)
-    chosen = torch.where(where[..., None], new.to(original.dtype), kept)
-    if original.requires_grad or chosen.requires_grad:
-        return original.index_copy(axis, index, chosen)
-    return original.index_copy_(axis, index, chosen)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def edit_linear(view: View, intervention: Intervention, heads: Sequence[int] | H
 def edit_mean(view: View, intervention: Intervention, heads: Sequence[int] | HeadRule) -> Outcome:
     """The mean of the values that a row may see, times what a leaky mass leaves of it."""
     value, allowed = view.value.float(), view.allowed
-    if view.rows.sight(view.call.allowed).causal:
+    if view.rows.causal(view.call.allowed):
         last = view.rows.index + view.keys - view.call.query.shape[2]
         visible = view.call.allowed[:, 0, -1, :, None]  # batch key 1: what the last row sees
         totals = (value * visible[:, None]).cumsum(dim=2)
@@ -126,4 +126,9 @@ def _outcome(
     nothing = torch.zeros_like(touched, dtype=torch.float32)
     pair = (nothing, nothing)
     sums = summed(view, pair, pair, touched, broken)
-    return Outcome(sums=sums, touched=touched, output=output.float() * intervention.head_gain)
+    return Outcome(
+        sums=sums,
+        index=view.rows.index,
+        touched=touched,
+        output=output.float() * intervention.head_gain,
+    )

@@ -47,7 +47,6 @@ class Sight:
     full: bool  # all rows of all samples may see all of it
     tail: int  # rows at the end of the call that are edited, and see some of it, in every sample
     inner_tail: int  # and see other keys too
-    causal: bool  # a row sees what the last row sees, up to itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +127,6 @@ class Rows:
                 full=bool(block[..., self.split(allowed.shape[-1])[0]].all()),
                 tail=self._tail(certain, allowed.shape[2]),
                 inner_tail=self._tail(certain & rest.any(dim=-1), allowed.shape[2]),
-                causal=_is_causal(allowed),
             )
         return self._cache["sight", id(allowed)]
 
@@ -137,22 +135,30 @@ class Rows:
         places = torch.arange(count - len(self.index), count, device=self.index.device)
         return int((holds.all(dim=0) & (self.index == places)).flip(0).cumprod(dim=0).sum())
 
-    def halves(self) -> tuple[Rows | None, Rows, Int[Tensor, " row"] | None]:
-        """Rows measured in no sample (None: there are none), the others, and the way back.
+    def causal(self, allowed: Bool[Tensor, "batch 1 query key"]) -> bool:
+        """Whether every row of the call sees what the last one sees, up to its own column."""
+        if ("causal", id(allowed)) not in self._cache:
+            rows, keys = allowed.shape[2:]
+            past = torch.ones(rows, keys, dtype=torch.bool, device=allowed.device).tril(keys - rows)
+            found = bool((allowed == (allowed[:, :, -1:] & past)).all())
+            self._cache["causal", id(allowed)] = found
+        return self._cache["causal", id(allowed)]
 
-        The last puts rows that are listed measured first into their own order.
-        """
-        if "halves" not in self._cache:
-            seen = self.measured.any(dim=0)
-            some, none = seen.nonzero()[:, 0], (~seen).nonzero()[:, 0]
-            halves = (None, self, None)
-            if len(none):
-                order = torch.cat([some, none]).argsort()
-                halves = (self._choose(none), self._choose(some), order)
-            self._cache["halves"] = halves
-        return self._cache["halves"]
+    def parts(self) -> Parts:
+        """Rows by what is done with them in any sample, found out once."""
+        if "parts" not in self._cache:
+            edited, measured = self.edited.any(dim=0), self.measured.any(dim=0)
+            self._cache["parts"] = Parts(
+                measured=self._choose(~edited),
+                edited=self._choose(edited & ~measured),
+                both=self._choose(edited & measured),
+            )
+        return self._cache["parts"]
 
-    def _choose(self, index: Int[Tensor, " place"]) -> Rows:
+    def _choose(self, which: Bool[Tensor, " row"]) -> Rows | None:
+        index = which.nonzero()[:, 0]
+        if not len(index):
+            return None
         span = as_slice(self.index[index])
         return replace(
             self,
@@ -161,6 +167,7 @@ class Rows:
             edited=self.edited[:, index],
             measured=self.measured[:, index],
             position=self.position[:, index],
+            _cache={},
         )
 
     def about_image(self) -> Rows:
@@ -185,6 +192,15 @@ class Rows:
         if place not in self._cache:
             self._cache[place] = has_role(self.key_role, place)
         return self._cache[place]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Rows by what is done with them; None: there are none such."""
+
+    measured: Rows | None  # and nothing else
+    edited: Rows | None  # and never measured
+    both: Rows | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -305,10 +321,3 @@ def as_slice(index: Int[Tensor, " column"]) -> Columns:
         return slice(0, 0)
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1) if last - first + 1 == len(index) else index
-
-
-def _is_causal(allowed: Bool[Tensor, "batch 1 query key"]) -> bool:
-    """Whether every row sees what the last one sees, up to its own column."""
-    rows, keys = allowed.shape[2:]
-    past = torch.ones(rows, keys, dtype=torch.bool, device=allowed.device).tril(keys - rows)
-    return bool((allowed == (allowed[:, :, -1:] & past)).all())
