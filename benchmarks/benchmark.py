@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from benchmarks.clusters import subsample
+from benchmarks.freeform import FreeForm
 from benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from benchmarks.prompts import By, Profile, letters
 from benchmarks.reducers import Reducer
 from benchmarks.source import Source
-from evaluation.types import CandidateScore, Prediction, Sample
+from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample
 
 
 class Export(Protocol):
@@ -33,6 +34,8 @@ class Answer:
             free text.
         by: candidates are the options' letters or their words; it also picks the prompt's layout.
         max_new_tokens: longest generated answer, in tokens. Not used by "rank".
+
+    Questions without options are always generated, in the layout for words.
     """
 
     mode: Literal["rank", "generate"]
@@ -79,7 +82,8 @@ class Benchmark:
         source: gives all samples.
         answer: how a model answers.
         profile: how a question is put into words.
-        parser: reads a generated answer; not used when candidates are ranked.
+        parser: reads a generated answer to a question with options.
+        free: reads and matches the answer to a question without options; None: there are none.
         reducers: name -> reducer; "score" is the one in tables.
         chance: "score" of a model that guesses, in [0, 1].
         expect: how much data there must be; None where nothing fixes it.
@@ -94,6 +98,7 @@ class Benchmark:
     answer: Answer
     profile: Profile
     parser: Parser
+    free: FreeForm | None
     reducers: Mapping[str, Reducer]
     chance: float
     expect: Expect | None
@@ -121,6 +126,9 @@ class Benchmark:
         repeated = _repeated(samples)
         if repeated:
             raise ValueError(f"{self.name}: two samples have the uid {repeated}; uids are unique")
+        free = next((sample.uid for sample in samples if not sample.options), None)
+        if free and self.free is None:
+            raise ValueError(f"{self.name}: {free} has no options; say in `free` how it is read")
         if self.expect is not None:
             self.expect.check(
                 samples,
@@ -131,17 +139,27 @@ class Benchmark:
             return samples
         return subsample(samples, self.limit, self.seed, self.stratify)
 
+    def mode(self, sample: Sample) -> Literal["rank", "generate"]:
+        """How a sample is answered: without options there is nothing to rank."""
+        return self.answer.mode if sample.options else "generate"
+
     def prompt(self, sample: Sample) -> str:
         """The user's text for a sample."""
-        return self.profile.write(sample, self.answer.by)
+        return self.profile.write(sample, self.answer.by if sample.options else "words")
 
     def candidates(self, sample: Sample) -> tuple[str, ...]:
         """The answers to rank, in option order: the options' letters or their words."""
         return letters(len(sample.options)) if self.answer.by == "letter" else sample.options
 
     def read(self, raw: str, sample: Sample) -> Reading:
-        """The option that a generated answer names."""
-        return self.parser(raw, sample.options)
+        """What a generated answer says: an option, or a free answer."""
+        return self.read_as(raw, sample.options, sample.gold)
+
+    def read_as(self, raw: str, options: Sequence[str], gold: Gold) -> Reading:
+        """The same from what a stored prediction holds."""
+        if options:
+            return self.parser(raw, options)
+        return self.free.parser(raw, gold)
 
     def choose(self, scores: Sequence[CandidateScore], sample: Sample) -> Reading:
         """The candidate with the greatest summed log-probability; an exact tie is ambiguous.
@@ -160,8 +178,18 @@ class Benchmark:
         return Reading(values.index(best), "ok") if values.count(best) == 1 else AMBIGUOUS
 
     def credit(self, reading: Reading, sample: Sample) -> float:
-        """1 for the gold option, else 0."""
-        return float(reading.status == "ok" and reading.index == sample.gold)
+        """How right an answer is, in [0, 1]: 1 for the gold option, else 0."""
+        return self.credit_as(reading, sample.gold)
+
+    def credit_as(self, reading: Reading, gold: Gold) -> float:
+        """The same from what a stored prediction holds."""
+        if reading.status != "ok":
+            return 0.0
+        return (
+            self.free.matcher(reading.value, gold)
+            if isinstance(gold, Accepted)
+            else float(reading.value == gold)
+        )
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
         """Name -> score, as `benchmarks.reducers` describes it. Needs neither data nor model.

@@ -17,9 +17,9 @@ from evaluation.types import Status
 
 
 class Reading(NamedTuple):
-    """What was read: the option's index with status "ok", else None with the reason."""
+    """What was read: an option's index or a free answer with status "ok", else None."""
 
-    index: int | None
+    value: int | str | None
     status: Status
 
 

@@ -53,7 +53,13 @@ class Group:
         return [self.benchmark.candidates(sample) for sample in self.samples]
 
     def gold(self) -> list[int]:
-        """Index of the right candidate of every sample."""
+        """Index of the right candidate of every sample. Raises `ValueError` without candidates."""
+        free = [sample.uid for sample in self.samples if not sample.options]
+        if free:
+            raise ValueError(
+                f"{len(free)} calibration samples, first {free[0]}, have no options to choose "
+                "from: fit to next_token, or calibrate on a benchmark with options"
+            )
         return [sample.gold for sample in self.samples]
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.types import CandidateScore, Prediction, VisualEntropy, VisualMass
+from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
 LOCATION_KEYS = frozenset({"root"})  # where data lies does not change what they are
@@ -80,6 +80,10 @@ def decode(line: str) -> Prediction:
     for name, kind in (("visual_mass", VisualMass), ("visual_entropy", VisualEntropy)):
         if row.get(name) is not None:  # files written before entropy was measured lack it
             row[name] = kind(**{when: tuple(values) for when, values in row[name].items()})
+    if isinstance(row["gold"], dict):
+        row["gold"] = Accepted(**row["gold"] | {"answers": tuple(row["gold"]["answers"])})
+    if row.get("options") is not None:
+        row["options"] = tuple(row["options"])
     return Prediction(**row)
 
 

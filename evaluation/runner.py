@@ -90,7 +90,10 @@ def check_edited(cell: Cell, predictions: Sequence[Prediction]) -> None:
 def form_batches(
     samples: Sequence[Sample], benchmark: Benchmark, batch_size: int
 ) -> list[list[Sample]]:
-    """Alike samples side by side: little is wasted on padding, in prompts and in candidates."""
+    """Alike samples side by side: little is wasted on padding, in prompts and in candidates.
+
+    The samples of a batch are answered in one mode.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
 
@@ -98,8 +101,14 @@ def form_batches(
         text = benchmark.prompt(sample)
         return len(sample.images), len(sample.options), len(text), sample.uid
 
-    order = sorted(samples, key=shape)
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    modes: dict[str, list[Sample]] = {}
+    for sample in sorted(samples, key=shape):
+        modes.setdefault(benchmark.mode(sample), []).append(sample)
+    return [
+        order[start : start + batch_size]
+        for _, order in sorted(modes.items())
+        for start in range(0, len(order), batch_size)
+    ]
 
 
 def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]:
@@ -113,7 +122,7 @@ def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]
     ]
     if not shown:
         return predictions
-    if cell.benchmark.answer.mode == "rank":
+    if cell.benchmark.mode(shown[0]) == "rank":
         answers = cell.model.rank(batch, [cell.benchmark.candidates(sample) for sample in shown])
     else:
         answers = cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
@@ -162,7 +171,7 @@ def _encode(model: VLM, prompts: Sequence[Prompt]) -> tuple[Batch | None, dict[s
 
 
 def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int) -> Prediction:
-    ranked = cell.benchmark.answer.mode == "rank"
+    ranked = cell.benchmark.mode(sample) == "rank"
     try:
         reading = (cell.benchmark.choose if ranked else cell.benchmark.read)(answer, sample)
     except ValueError as error:  # scores that are not numbers
@@ -172,7 +181,7 @@ def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int
         condition=cell.condition,
         raw=None if ranked else answer,
         scores=tuple(answer) if ranked else None,
-        parsed=reading.index,
+        parsed=reading.value,
         gold=sample.gold,
         status=reading.status,
         credit=cell.benchmark.credit(reading, sample),
@@ -185,6 +194,7 @@ def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int
         visual_entropy=_entropy(measured, index),
         groups=dict(sample.groups),
         tags=dict(sample.tags),
+        options=sample.options,
     )
 
 
@@ -217,6 +227,7 @@ def _failed(cell: Cell, sample: Sample, error: str) -> Prediction:
         cells_by_phase={"prefill": 0, "decode": 0},
         groups=dict(sample.groups),
         tags=dict(sample.tags),
+        options=sample.options,
         error=error,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.types import Prediction, Sample
+from evaluation.types import Prediction, Sample, in_words
 
 log = logging.getLogger("solvent")
 COLUMNS = ["uid", "image", "question", "options", "gold", "answer", "status", "credit",
@@ -124,8 +124,8 @@ def _row(wandb: Any, prediction: Prediction, sample: Sample) -> list[Any]:
         wandb.Image(sample.images[0].load()) if readable else None,
         sample.text,
         ", ".join(sample.options),
-        sample.options[prediction.gold],
-        None if prediction.parsed is None else sample.options[prediction.parsed],
+        in_words(prediction.gold, sample.options),
+        in_words(prediction.parsed, sample.options),
         prediction.status,
         prediction.credit,
         *(_mean(getattr(layers, when, ())) for layers in measured for when in ("before", "after")),

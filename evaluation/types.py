@@ -19,6 +19,26 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as shares of a picture's width and height."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The gold of a question without options."""
+
+    answers: tuple[str, ...]  # any of these; ten people's answers where a consensus is asked
+    kind: Literal["text", "number", "list"] = "text"
+    precision: int | None = None  # decimals that count, of a number
+
+
+Gold = int | Accepted
+"""Index of the right option, or what is accepted where there are no options."""
+
+
+def in_words(answer: Gold | str | None, options: Sequence[str]) -> str | None:
+    """An answer, read or gold, as a person would say it."""
+    if isinstance(answer, Accepted):
+        return " | ".join(dict.fromkeys(answer.answers))
+    return options[answer] if isinstance(answer, int) else answer
+
+
 class LazyImage(Protocol):
     """An image that is decoded only when somebody looks at it.
 
@@ -45,8 +65,8 @@ class Sample:
     uid: str  # stable: benchmark/split/key, never a bare row number
     images: tuple[LazyImage, ...]  # in prompt order; empty for a text-only condition
     text: str  # the question alone
-    options: tuple[str, ...]  # candidate answers as text, no letters
-    gold: int  # index into options
+    options: tuple[str, ...]  # candidate answers as text, no letters; empty: the answer is free
+    gold: Gold
     context: str | None = (
         None  # caption, hint or passage: separate, so that it can be dropped or replaced
     )
@@ -110,8 +130,8 @@ class Prediction:
     scores: (
         tuple[CandidateScore, ...] | None
     )  # one per option, in option order; None when generated
-    parsed: int | None  # index of the option that was chosen
-    gold: int
+    parsed: int | str | None  # index of the option that was chosen, or the free answer as read
+    gold: Gold
     status: Status
     credit: float  # in [0, 1]
     visual_mass: VisualMass | None  # None where no row saw an image
@@ -121,6 +141,7 @@ class Prediction:
     error: str | None = None  # one sentence, with status "error"
     visual_entropy: VisualEntropy | None = None  # None where no row saw an image, or in old files
     cells_by_phase: Mapping[str, int] | None = None  # prefill, decode; None in old files
+    options: tuple[str, ...] | None = None  # of the sample; None in old files
 
 
 class Batch(Protocol):
@@ -156,7 +177,7 @@ class VLM(Protocol):
 class Reading(Protocol):
     """What was read from an answer."""
 
-    index: int | None  # of the option
+    value: int | str | None  # index of the option, or the free answer
     status: Status
 
 
@@ -169,6 +190,9 @@ class Benchmark(Protocol):
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
 
+    def mode(self, sample: Sample) -> Literal["rank", "generate"]:
+        """How a sample is answered: candidates are ranked, or text is generated."""
+
     def prompt(self, sample: Sample) -> str:
         """The user's text."""
 
@@ -179,7 +203,7 @@ class Benchmark(Protocol):
         """The likeliest candidate. Raises `ValueError` when a score is not a number."""
 
     def read(self, raw: str, sample: Sample) -> Reading:
-        """The option that a generated answer names."""
+        """What a generated answer says: an option, or a free answer."""
 
     def credit(self, reading: Reading, sample: Sample) -> float:
         """How right the answer is, in [0, 1]."""

@@ -46,6 +46,7 @@ def benchmark(samples: list[Sample]) -> Benchmark:
         answer=Answer(mode="rank", by="words", max_new_tokens=4),
         profile=PROFILE,
         parser=Words(),
+        free=None,
         reducers={"score": Mean(), "pairs": AllOf(group="pair")},
         chance=0.5,
         expect=Expect(rows=200, groups={"pair": 100}),

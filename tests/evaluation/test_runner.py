@@ -85,6 +85,9 @@ class ScriptedBenchmark:
     def samples(self) -> tuple[Sample, ...]:
         return self.rows
 
+    def mode(self, sample: Sample) -> str:
+        return "rank"
+
     def prompt(self, sample: Sample) -> str:
         return sample.text
 
@@ -93,10 +96,10 @@ class ScriptedBenchmark:
 
     def choose(self, scores: Any, sample: Sample) -> Any:
         values = [score.log_probability for score in scores]
-        return SimpleNamespace(index=values.index(max(values)), status="ok")
+        return SimpleNamespace(value=values.index(max(values)), status="ok")
 
     def credit(self, reading: Any, sample: Sample) -> float:
-        return float(reading.index == sample.gold)
+        return float(reading.value == sample.gold)
 
     def score(self, predictions: Any) -> dict[str, Any]:
         return {"score": {"value": sum(row.credit for row in predictions) / len(predictions)}}
