@@ -36,7 +36,14 @@ from interventions.intervention import Intervention
 from interventions.masses import Transfer
 from interventions.patterns import Learned
 from interventions.reference import proposed_scores
-from interventions.unmeasured import WholeRow, edit_linear, edit_mean, is_linear, is_mean
+from interventions.unmeasured import (
+    LearnedSums,
+    WholeRow,
+    edit_linear,
+    edit_mean,
+    is_linear,
+    is_mean,
+)
 from interventions.view import Call, Rows, View
 
 CHUNK = 1 << 21  # scores of one chunk: 8 MiB in float32
@@ -59,12 +66,16 @@ def execute(
         return _joined(_measure(call, rows))
     parts = rows.parts()
     outcomes = _measure(call, parts.measured) if parts.measured is not None else []
-    bare = (is_linear(intervention) or is_mean(intervention)) and not call.softcap
-    step = max(1, CHUNK // (batch * count * call.key.shape[2]))
-    for part, run, width in (
-        (parts.edited, _execute_bare if bare else _execute_chunk, step * count if bare else step),
-        (parts.both, _execute_chunk, step),
-    ):
+    keys = call.key.shape[2]
+    chunked = _execute_chunk, max(1, CHUNK // (batch * count * keys))
+    both = edited = chunked
+    if not call.softcap and is_mean(intervention):
+        both = _execute_mean, max(1, WIDE_CHUNK // (batch * count * keys))
+        every_row = rows.causal(call.allowed)  # then no matrix of rows by keys is needed
+        edited = _execute_bare, len(rows.index) if every_row else max(1, CHUNK // (batch * keys))
+    elif not call.softcap and is_linear(intervention):
+        edited = _execute_bare, max(1, CHUNK // (batch * keys))
+    for part, (run, width) in ((parts.edited, edited), (parts.both, both)):
         if part is not None:
             part.sight(call.allowed)  # of all its rows; its chunks find it there
             outcomes += [run(call, chunk, intervention, heads) for chunk in _chunks(part, width)]
@@ -101,9 +112,17 @@ def _execute_bare(
     call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule
 ) -> Outcome:
     if is_mean(intervention):
-        return edit_mean(WholeRow(call=call, rows=rows), intervention, heads)
+        return edit_mean(WholeRow(call=call, rows=rows), intervention, heads, None)
     view = View(call=call, rows=rows, probe=intervention.probe)
     return edit_linear(view, intervention, heads)
+
+
+def _execute_mean(
+    call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule
+) -> Outcome:
+    """Rows that are measured and get the mean of their values."""
+    before = _on_image(*_segments(call, rows.about_image()))
+    return edit_mean(WholeRow(call=call, rows=rows), intervention, heads, before)
 
 
 def rows_needed(
@@ -150,6 +169,11 @@ def _segments(call: Call, rows: Rows) -> tuple[View, View]:
 
 
 def _measured(image: View, rest: View) -> Outcome:
+    before = _on_image(image, rest)
+    return Outcome(sums=summed(image, before.pair, before.pair, None, before.broken))
+
+
+def _on_image(image: View, rest: View) -> LearnedSums:
     """Share of the image and entropy of its pattern p: l_b - sum_j p_j s_j.
 
     With l_b = s_j - log p_j at the likeliest key; a score that is not finite spoils the sum.
@@ -166,8 +190,7 @@ def _measured(image: View, rest: View) -> Outcome:
         share = _share(mass, rest.rest_log_mass)
         entropy = torch.where(seen, mass - expected, 0.0)
         broken = broken | (seen & ~expected.isfinite()).flatten(1).any(dim=1)
-    before = (share, entropy)
-    return Outcome(sums=summed(image, before, before, None, broken))
+    return LearnedSums(pair=(share, entropy), broken=broken)
 
 
 def _learned(image: View, rest: View) -> tuple[Pair, Float[Tensor, "batch head row key"]]:

@@ -1,4 +1,4 @@
-"""Rows that nobody measures (image and system rows), edited without ever holding their weights.
+"""Rows edited without ever holding their weights, above all those that nobody measures.
 
 Two kinds of edit allow it. Where the edited scores are linear in the learned ones,
 
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -50,6 +51,14 @@ def is_mean(intervention: Intervention) -> bool:
         and intervention.mix == 1.0
         and (intervention.mass.leaks or isinstance(intervention.mass, Keep | FromPattern))
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedSums:
+    """What was measured of rows before they are edited."""
+
+    pair: tuple[Float[Tensor, "batch head row"], Float[Tensor, "batch head row"]]  # as `measure`
+    broken: Bool[Tensor, " batch"]
 
 
 class WholeRow(View):
@@ -87,8 +96,17 @@ def edit_linear(view: View, intervention: Intervention, heads: Sequence[int] | H
     return _outcome(view, intervention, heads, output, editable)
 
 
-def edit_mean(view: View, intervention: Intervention, heads: Sequence[int] | HeadRule) -> Outcome:
-    """The mean of the values that a row may see, times what a leaky mass leaves of it."""
+def edit_mean(
+    view: View,
+    intervention: Intervention,
+    heads: Sequence[int] | HeadRule,
+    before: LearnedSums | None,
+) -> Outcome:
+    """The mean of the values that a row may see, times what a leaky mass leaves of it.
+
+    Every visible key weighs the same: of n, of which k are of the image, the image has the share
+    k / n of the row, with entropy log k.
+    """
     value, allowed = view.value.float(), view.allowed
     if view.rows.causal(view.call.allowed):
         last = view.rows.index + view.keys - view.call.query.shape[2]
@@ -102,8 +120,20 @@ def edit_mean(view: View, intervention: Intervention, heads: Sequence[int] | Hea
     kept = 1.0
     if intervention.mass.leaks:
         kept = intervention.mass.log_mass(view, proposed).exp()[..., None]
-    output = expand_groups(mean, view.heads) * kept * intervention.value_gain
-    return _outcome(view, intervention, heads, output, view.block.any(dim=-1))
+    kept = kept * intervention.value_gain
+    output = expand_groups(mean, view.heads) * kept
+    outcome = _outcome(view, intervention, heads, output, view.block.any(dim=-1))
+    if before is None:
+        return outcome
+    image = (allowed & view.with_role(["image"])).sum(dim=-1)
+    share = image / allowed.sum(dim=-1).clamp_min(1) * intervention.head_gain
+    share = share * (kept[..., 0] if isinstance(kept, Tensor) else kept)
+    after = (
+        torch.where(outcome.touched, share, before.pair[0]),
+        torch.where(outcome.touched, image.clamp_min(1).log(), before.pair[1]),
+    )
+    broken = outcome.sums.broken | before.broken
+    return replace(outcome, sums=summed(view, before.pair, after, outcome.touched, broken))
 
 
 def _shift(intervention: Intervention) -> float:
