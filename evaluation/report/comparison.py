@@ -168,7 +168,7 @@ def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
             points(difference) if difference else "",
             f"{difference.p:.2g}" if difference else "",
             mass(metrics),
-            f"{_rate(metrics, 'unparsed')}\n+ {_rate(metrics, 'errors')}",
+            _unread(metrics),
         )
     screen.print(table)
     chance = rows[0].cell.metrics["chance"]
@@ -212,8 +212,13 @@ def _title(rows: Sequence[Row]) -> str:
     return f"{metrics['model']} on {metrics['benchmark']}{shown}{rules}"
 
 
-def _rate(metrics: dict[str, Any], key: str) -> str:
-    return share(metrics[key] / metrics["score"]["rows"])
+def _unread(metrics: dict[str, Any]) -> str:
+    """Rates of answers without credit because nobody could read them, or with credit by a guess."""
+    rows = metrics["score"]["rows"]
+    lines = [share(metrics["unparsed"] / rows), f"+ {share(metrics['errors'] / rows)}"]
+    if metrics.get("guessed"):
+        lines.append(f"guessed {share(metrics['guessed'] / rows)}")
+    return "\n".join(lines)
 
 
 def _interventions(rows: Sequence[Row]) -> list[str]:

@@ -108,7 +108,8 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     screen.print(
         f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
         f"visual mass {mass(metrics)}  unparsed {of_rows(metrics, 'unparsed')}  "
-        f"failed {of_rows(metrics, 'errors')}",
+        f"failed {of_rows(metrics, 'errors')}"
+        + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
         highlight=False,
     )
 
