@@ -53,6 +53,8 @@ def benchmark(samples: list[Sample]) -> Benchmark:
         limit=None,
         stratify="level",
         seed=0,
+        shuffle=None,
+        circular=False,
         exports=(),
     )
 
