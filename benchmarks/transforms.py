@@ -68,12 +68,13 @@ def member(value: Any, of: Mapping[str, Sequence[str]]) -> str:
     raise ValueError(f"{value!r} is in none of the lists; {nearest(str(value), known)}")
 
 
-def field(value: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    """One field of every structure of a list."""
-    for each in value:
-        if name not in each:
-            raise ValueError(f"a structure has no field {name!r}; {nearest(name, each)}")
-    return [each[name] for each in value]
+def field(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], name: str) -> Any:
+    """One field of a structure, or of every structure of a list."""
+    if isinstance(value, Mapping):
+        if name not in value:
+            raise ValueError(f"the structure has no field {name!r}; {nearest(name, value)}")
+        return value[name]
+    return [field(each, name) for each in value]
 
 
 def distinct(value: Sequence[Any] | None) -> list[Any]:
@@ -135,9 +136,11 @@ def embedded_options(value: Any, style: Style) -> list[str]:
     At least two are needed, labelled from A on without a gap.
     """
     text, spans = _labels(str(value), style)
-    ends = [start for start, _ in spans[1:]] + [len(text)]
+    if not spans:
+        return []
+    ends = [*(start for start, _ in spans[1:]), len(text)]
     pieces = [text[start:end] for (_, start), end in zip(spans, ends, strict=True)]
-    if style == "lines" and pieces:  # an instruction may follow on the next line
+    if style == "lines":  # an instruction may follow on the next line
         pieces[-1] = pieces[-1].split("\n")[0]
     return [piece.strip() for piece in pieces]
 
