@@ -29,6 +29,7 @@ Composed = Callable[..., DictConfig]
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
+    monkeypatch.setattr("evaluation.session.draw_cell", lambda *_: None)  # drawn in other tests
 
 
 def stored(case: Case, folder: Path) -> Path:
