@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from benchmarks.reducers import AllOf, Reducer
 from benchmarks.rotations import GROUP, rotated, shuffled
 from benchmarks.source import Source
 from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample
+
+IMAGE_PLACE = re.compile(r"<image:\d+>")  # where an image stands inside a text
 
 
 class Export(Protocol):
@@ -167,8 +170,9 @@ class Benchmark:
         return self.answer.mode if sample.options else "generate"
 
     def prompt(self, sample: Sample) -> str:
-        """The user's text for a sample."""
-        return self.profile.write(sample, self.answer.by if sample.options else "words")
+        """The user's text for a sample; without images, their places in the text are left out."""
+        text = self.profile.write(sample, self.answer.by if sample.options else "words")
+        return text if sample.images else IMAGE_PLACE.sub("", text)
 
     def candidates(self, sample: Sample) -> tuple[str, ...]:
         """The answers to rank, in option order: the options' letters or their words."""

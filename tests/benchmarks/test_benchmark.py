@@ -223,3 +223,11 @@ def test_exports_expect_the_order_of_the_data(benchmark: Benchmark) -> None:
     for fields in ({"circular": True}, {"shuffle": 0}):
         with pytest.raises(ValueError, match=r"set benchmark\.exports=\[\]"):
             changed(benchmark, exports=(lambda rows, folder: folder,), **fields)
+
+
+def test_places_of_images_stay_only_where_there_are_images(
+    benchmark: Benchmark, sample: Callable[..., Sample]
+) -> None:
+    question = sample(text="See <image:1> there.", images=("picture",))
+    assert "See <image:1> there." in benchmark.prompt(question)
+    assert "See  there." in benchmark.prompt(dataclasses.replace(question, images=()))
