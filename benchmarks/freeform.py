@@ -51,13 +51,22 @@ class Phrase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The answer exactly as it is, but for outer spaces: what other harnesses compare."""
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The answer; `none` where it is empty."""
+        return Reading(raw.strip(), "ok") if raw.strip() else NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
 class Number:
     """The number that is stated, by the first of these rules that yields something.
 
     1. The last explicit statement: a box, or "answer", "result" or "total" and, perhaps after "is",
        "=" or ":" and a unit, a number in the same sentence.
     2. The right side of the equation that ends the answer.
-    3. The only distinct number; several are `ambiguous`.
+    3. The only distinct number; several are `ambiguous`, and so is one that is denied ("not 5").
     4. The whole answer is a number word from "zero" to "twenty".
 
     "1,200" is one number and "50 %" is 50. Ordinals ("2nd") and numbers inside words are none.
@@ -72,7 +81,7 @@ class Number:
                 if found:
                     return Reading(_written(found[0]), "ok")
         found = sorted(set(numbers_in(text)))
-        if len(found) > 1:
+        if len(found) > 1 or (found and DENIED.search(text)):
             return AMBIGUOUS
         if found:
             return Reading(_written(found[0]), "ok")
@@ -174,4 +183,5 @@ MARKERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer "
 BRACKETS = r"[\[(][^\[\]()]*[\])]"
 _REST = r"(?P<rest>(?:(?!\bnot\b)[^\n\d.;]){0,30}[-−+]?[$€£]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?)"
 STATED = re.compile(rf"(?i)(?:\b(?:answer|result|total)\b|\\boxed\s*\{{){_REST}")
+DENIED = re.compile(r"(?i)(?:\b(?:not|never)|n't)\s+(?:[\w']+\s+)?[$€£]?[\d.]")
 EQUATED = re.compile(r"=(?P<rest>\s*[-−+]?[$€£]?\.?\d[\d.,]*\s*[^\s\d=]*)\s*\.?\s*\Z")

@@ -21,6 +21,7 @@ class Reading(NamedTuple):
 
     value: int | str | None
     status: Status
+    guessed = False  # only the rules of others guess, see `benchmarks.compat.profile.Guess`
 
 
 NOTHING = Reading(None, "none")

@@ -195,6 +195,7 @@ def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         options=sample.options,
+        guessed=reading.guessed,
     )
 
 
@@ -242,6 +243,7 @@ def summarise(
         "scores": scores,
         "chance": cell.benchmark.chance,
         "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
+        "guessed": sum(row.guessed for row in predictions),
         "errors": sum(row.status == "error" for row in predictions),
         "visual_mass": by_layer([row.visual_mass for row in predictions]),
         "visual_entropy_nats": by_layer([row.visual_entropy for row in predictions]),

@@ -102,7 +102,8 @@ def measure(
     """
     visual = weights.detach() * view.with_role(["image"])
     share = visual.sum(dim=-1)
-    spread = torch.special.xlogy(visual, visual).sum(dim=-1) / share
+    logarithms = visual.clamp_min(torch.finfo(visual.dtype).tiny).log()  # xlogy is far slower
+    spread = (visual * logarithms).sum(dim=-1) / share
     return share, torch.where(share > 0, share.log() - spread, 0.0)
 
 

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from evaluation.types import CandidateScore, Prompt
 from interventions import capture, intervene
+from models.appearance import Appearance, appearance
 from models.chat import Chat
 from models.check import check
 from models.checkpoint import (
@@ -203,6 +204,10 @@ class VLM:
     @cached_property
     def _version(self) -> dict[str, Any]:
         return loaded_version(self._source)
+
+    def appearance(self, batch: EncodedBatch) -> Appearance:
+        """What the model gets of a batch of one prompt, for people to look at."""
+        return appearance(self.processor, batch, self.image_token_id)
 
     def _place(self, value: Tensor) -> Tensor:
         """Onto the model's device; pixels in the model's precision."""

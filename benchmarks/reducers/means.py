@@ -59,7 +59,8 @@ class AllOf:
 class Macro:
     """The mean over the values of a tag, inside them over the values of the next tag, and so on.
 
-    Innermost is the mean credit of the rows. A slice is scored in the same way.
+    Innermost is the mean credit of the rows. A slice by one of these tags is scored in the same
+    way; any other slice is the mean credit of its rows.
 
     Attributes:
         tags: from the outermost to the innermost; every row must have them.
@@ -75,7 +76,11 @@ class Macro:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where a prediction lacks a tag."""
-        return score(self.cells(predictions))
+        whole = self.cells(predictions)
+        found = score(whole)
+        plain = score({(): [unit for units in whole.values() for unit in units]})
+        own = {tag: found["by_tag"][tag] for tag in self.tags}
+        return {**found, "by_tag": plain["by_tag"] | own}
 
     def cells(self, predictions: Sequence[Prediction]) -> Cells:
         """One leaf per combination of the tags' values."""

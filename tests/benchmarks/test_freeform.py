@@ -53,7 +53,8 @@ NUMBERS = [
     ("1, 2", "ambiguous"),
     ("between 5 and 6", "ambiguous"),
     ("1/64", "ambiguous"),
-    ("The answer is not 5", "5"),  # the only number, yet no statement of it
+    ("The answer is not 5", "ambiguous"),
+    ("It isn't 5", "ambiguous"),
     ("the 2nd one", "none"),
     ("B12 and H2O", "none"),
     ("", "none"),

@@ -1,33 +1,32 @@
-"""Every way of calling and generating gives what one forward of the whole sequence gives, or is
-refused in one sentence.
-"""
+"""Every way of calling and generating gives what one forward of the whole sequence gives."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel, StaticCache
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import QuantizedLayer
 
-from interventions import AttentionLog, InterventionError, intervene, load
+from interventions import intervene, load
+from tests.interventions.generating import (
+    IMAGES,
+    LENGTHS,
+    STEPS,
+    UIDS,
+    Inputs,
+    Looking,
+    chosen_logits,
+    close,
+    generate,
+    in_one_forward,
+    twin,
+)
 from tests.random_models import random_inputs, random_model, single_row
-
-Inputs = dict[str, Tensor]
-LENGTHS, UIDS, IMAGES = (9, 6), ("first", "second"), (1, 1)
-STEPS = 6
-
-
-@cache
-def twin(family: str, seed: int = 0) -> PreTrainedModel:
-    return random_model(family, seed)
 
 
 @pytest.fixture(params=["llava", "qwen2_5_vl"])
@@ -38,41 +37,6 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 @pytest.fixture(params=["uniform", "gaussian"])
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-def close(first: Tensor, second: Tensor, tolerance: float = 1e-4) -> None:
-    torch.testing.assert_close(first, second, atol=tolerance, rtol=tolerance)
-
-
-def generate(model: PreTrainedModel, inputs: Inputs, **settings: Any) -> Any:
-    defaults = {"max_new_tokens": STEPS, "min_new_tokens": STEPS, "do_sample": False}
-    return model.generate(
-        **inputs, **{**defaults, **settings}, output_logits=True, return_dict_in_generate=True
-    )
-
-
-def in_one_forward(
-    model: PreTrainedModel, log: AttentionLog, inputs: Inputs, row: int, answer: Tensor
-) -> Tensor:
-    """Logits (token, vocabulary) of an answer's tokens, from its whole sequence read at once."""
-    whole = single_row(inputs, row, IMAGES)
-    length, answer = whole["input_ids"].shape[1], answer[None]
-    whole["input_ids"] = torch.cat([whole["input_ids"], answer], dim=1)
-    whole["attention_mask"] = torch.ones_like(whole["input_ids"])
-    if "mm_token_type_ids" in whole:
-        types = torch.zeros_like(answer, dtype=torch.int)
-        whole["mm_token_type_ids"] = torch.cat([whole["mm_token_type_ids"], types], dim=1)
-    log.expect((UIDS[row],), (length,))
-    return model(**whole).logits[0, length - 1 : -1]
-
-
-def chosen_logits(output: Any, row: int) -> Tensor:
-    """Logits (token, vocabulary) from which the tokens of a returned sequence were chosen."""
-    steps = torch.stack(output.logits)
-    if getattr(output, "beam_indices", None) is None:
-        return steps[:, row]
-    came_from = output.beam_indices[row, : len(steps)]
-    return steps[torch.arange(len(steps)), came_from]
 
 
 class Lossless(QuantizedLayer):
@@ -253,17 +217,6 @@ def test_stopping_by_a_rule_changes_nothing_before(llava: PreTrainedModel) -> No
             assert torch.equal(free.logits[step][row], stopped.logits[step][row])
 
 
-class Looking:
-    """A logits processor that calls the model itself, as contrastive decoding of images does."""
-
-    def __init__(self, model: PreTrainedModel, inputs: Inputs, call: Callable[..., Any]) -> None:
-        self.model, self.inputs, self.call, self.seen = model, inputs, call, []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.seen.append(self.call(self.model, input_ids, self.inputs))
-        return scores
-
-
 def reread(model: PreTrainedModel, ids: Tensor, inputs: Inputs) -> Tensor:
     whole = {**inputs, "input_ids": ids}
     mask = inputs["attention_mask"]
@@ -281,241 +234,3 @@ def test_the_prompt_may_be_read_again_during_generate(llava: PreTrainedModel, na
     for step, again in zip(output.logits, looking.seen, strict=True):
         close(step, again)
     np.testing.assert_allclose(before.layer_mass_after, after.layer_mass_after, atol=1e-5)
-
-
-def refused() -> dict[str, tuple[str, Callable[[PreTrainedModel, Inputs], Any]]]:
-    """What is refused: the message, and the call."""
-
-    def looking(call: Callable[..., Any]) -> Callable[[PreTrainedModel, Inputs], Any]:
-        def generating(model: PreTrainedModel, inputs: Inputs) -> Any:
-            return generate(model, inputs, logits_processor=[Looking(model, inputs, call)])
-
-        return generating
-
-    def embedded(model: PreTrainedModel, inputs: Inputs) -> Any:
-        given = {key: inputs[key] for key in inputs if key != "input_ids"}
-        return generate(
-            model, {**given, "inputs_embeds": model.get_input_embeddings()(inputs["input_ids"])}
-        )
-
-    def with_settings(**settings: Any) -> Callable[[PreTrainedModel, Inputs], Any]:
-        return lambda model, inputs: generate(model, inputs, **settings)
-
-    paged = "continuous batching"
-    return {
-        "its own assistant": (
-            "give a second copy as assistant_model",
-            lambda model, inputs: generate(
-                model, random_inputs(model, (9,)), assistant_model=model
-            ),
-        ),
-        "guidance": ("leave guidance_scale out", with_settings(guidance_scale=1.5)),
-        "paged": (paged, with_settings(cache_implementation="paged")),
-        "a batch queue": (
-            paged, lambda model, inputs: model.generate_batch(inputs["input_ids"].tolist())
-        ),
-        "static": ("give a DynamicCache", with_settings(cache_implementation="static")),
-        "static in advance": (
-            "a StaticCache came",
-            lambda model, inputs: model(
-                **inputs, past_key_values=StaticCache(model.config.text_config, 32)
-            ),
-        ),
-        "right padding": (
-            'padding_side="left"',
-            lambda model, _: generate(model, random_inputs(model, LENGTHS, padding="right")),
-        ),
-        "embeddings": ("not with inputs_embeds", embedded),
-        "generate inside": ("generate was called inside generate", looking(
-            lambda model, ids, inputs: model.generate(**inputs))),
-        "another prompt": ("on its own prompt, but other tokens", looking(
-            lambda model, ids, inputs: model(**random_inputs(model, LENGTHS, seed=5)))),
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("what", refused())
-def test_what_cannot_be_right_is_refused(model: PreTrainedModel, what: str) -> None:
-    message, call = refused()[what]
-    inputs = random_inputs(model, LENGTHS)
-    plain = generate(model, inputs).logits
-    with intervene(model, load("uniform")) as log:
-        with pytest.raises(InterventionError, match=message):
-            call(model, inputs)
-        edited = generate(model, inputs)  # the context goes on
-        assert log.cells_edited
-    assert not torch.equal(plain[0], edited.logits[0])
-    assert "init_continuous_batching" not in vars(model)
-    for step, again in zip(plain, generate(model, inputs).logits, strict=True):
-        assert torch.equal(step, again)
-
-
-def compiled(model: nn.Module) -> nn.Module:
-    return torch.compile(model, backend="eager")
-
-
-@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled])
-def test_wrappers_are_refused(
-    llava: PreTrainedModel, wrap: Callable[[nn.Module], nn.Module]
-) -> None:
-    with (
-        pytest.raises(InterventionError, match="patch the model inside it"),
-        intervene(wrap(llava), load("uniform")),
-    ):
-        pass
-
-
-def test_a_wrapper_may_be_called(llava: PreTrainedModel) -> None:
-    inputs = random_inputs(llava)
-    with intervene(llava, load("uniform")):
-        assert torch.equal(llava(**inputs).logits, nn.DataParallel(llava)(**inputs).logits)
-
-
-def test_a_part_of_the_heads_is_refused() -> None:
-    """A layer as tensor parallelism leaves it in each of two processes."""
-    model = random_model("llava")
-    attention = model.get_decoder().layers[1].self_attn
-    for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
-        projection.weight = nn.Parameter(projection.weight[: len(projection.weight) // 2])
-    attention.o_proj.weight = nn.Parameter(attention.o_proj.weight[:, :16])
-    model(**random_inputs(model))  # runs
-    with (
-        pytest.raises(InterventionError, match=r"Expected 4 heads .* has 2: tensor parallelism"),
-        intervene(model, load("uniform")),
-    ):
-        model(**random_inputs(model))
-
-
-def in_thread(call: Callable[[], Any]) -> Any:
-    """The result of a call in a thread of its own, or the exception it raised."""
-    results: list[Any] = []
-
-    def run() -> None:
-        try:
-            with torch.no_grad():
-                results.append(call())
-        except InterventionError as error:
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return results[0]
-
-
-def test_a_second_thread_has_to_wait(llava: PreTrainedModel) -> None:
-    inputs, met = random_inputs(llava), []
-    plain = llava(**inputs).logits
-
-    def meanwhile(*_: Any) -> None:
-        for call in (lambda: llava(**inputs), lambda: generate(llava, inputs)):
-            met.append(in_thread(call))
-
-    with intervene(llava, load("gaussian")) as log:
-        alone = generate(llava, inputs)
-        log.take()
-        layer = llava.get_decoder().layers[1].register_forward_hook(meanwhile)
-        disturbed = generate(llava, inputs)
-        layer.remove()
-        between = Looking(llava, inputs, meanwhile)
-        generate(llava, inputs, logits_processor=[between])
-        assert len(met) == 2 * STEPS + 2 * STEPS
-        assert all(isinstance(result, InterventionError) for result in met)
-        assert "another thread is still calling" in str(met[0])
-        again = in_thread(lambda: generate(llava, inputs))  # nobody else is calling
-    for first, second, third in zip(alone.logits, disturbed.logits, again.logits, strict=True):
-        assert torch.equal(first, second)
-        assert torch.equal(first, third)
-    assert torch.equal(plain, llava(**inputs).logits)
-
-
-def test_threads_with_a_model_each_do_not_meet(model: PreTrainedModel) -> None:
-    models = [model, twin(model.config.model_type, 1)]
-    inputs = random_inputs(model, LENGTHS)
-
-    def run(patched: PreTrainedModel, name: str) -> list[Tensor]:
-        with torch.no_grad(), intervene(patched, load(name)):
-            return list(generate(patched, inputs).logits)
-
-    work = list(zip(models, ("uniform", "gaussian"), strict=True))
-    expected = [run(*pair) for pair in work]
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda pair: run(*pair), work))
-    for steps, again in zip(expected, found, strict=True):
-        assert all(torch.equal(*pair) for pair in zip(steps, again, strict=True))
-
-
-@pytest.fixture
-def compiler() -> Iterator[None]:
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
-
-
-def test_compiled_layers_are_edited(compiler: None, name: str) -> None:
-    """Compiled before the context, with other samples inside it, and plain again after it."""
-    model, twin_model = random_model("llava"), twin("llava")
-    inputs = random_inputs(model, LENGTHS)
-    model.get_decoder().layers[1].self_attn.compile(backend="eager")
-    plain = model(**inputs).logits
-    for uids in (UIDS, ("third", "fourth")):
-        with intervene(model, load(name)) as log:
-            log.expect(uids)
-            compiled = model(**inputs).logits
-        with intervene(twin_model, load(name)) as log:
-            log.expect(uids)
-            assert torch.equal(compiled, twin_model(**inputs).logits)
-        assert torch.equal(plain, model(**inputs).logits)
-
-
-def half(inputs: Inputs, dtype: torch.dtype) -> Inputs:
-    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision(model: PreTrainedModel, name: str, dtype: torch.dtype) -> None:
-    """As far from float32 as the unpatched model is; the control stays bit-identical."""
-    inputs = random_inputs(model, LENGTHS)
-    low, short = random_model(model.config.model_type).to(dtype), half(inputs, dtype)
-    real = inputs["attention_mask"].bool()
-    plain = low(**short).logits
-    error = (plain.float() - model(**inputs).logits)[real].abs().mean()
-    with intervene(model, load(name)), intervene(low, load(name)) as log:
-        edited = low(**short).logits
-        assert edited.dtype == dtype
-        assert (edited.float() - model(**inputs).logits)[real].abs().mean() < 2 * error
-        log.expect(UIDS)
-        output = generate(low, short)
-        answers = output.sequences[:, -STEPS:]
-        for row, answer in enumerate(answers):
-            again = in_one_forward(low, log, short, row, answer)
-            assert (chosen_logits(output, row) - again).abs().mean() < 2 * error
-    with intervene(low, load("learned")):
-        assert torch.equal(plain, low(**short).logits)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("mixture", ["autocast", "encoder", "answers"])
-def test_mixed_precision(model: PreTrainedModel, mixture: str, dtype: torch.dtype) -> None:
-    inputs = random_inputs(model, LENGTHS)
-    mixed = random_model(model.config.model_type)
-    if mixture == "encoder":
-        mixed.get_encoder(modality="image").to(dtype)
-        getattr(mixed.model, "multi_modal_projector", nn.Identity()).to(dtype)
-        inputs = half(inputs, dtype)
-    context = torch.autocast("cpu", dtype=dtype, enabled=mixture == "autocast")
-    if mixture == "answers":  # a head in another precision than the layers
-        mixed.to(dtype).lm_head.to(torch.float32)
-        mixed.lm_head.register_forward_pre_hook(lambda _, given: (given[0].float(),))
-        inputs = half(inputs, dtype)
-    with context:
-        plain = mixed(**inputs).logits
-        with intervene(mixed, load("learned")):
-            assert torch.equal(plain, mixed(**inputs).logits)
-        with intervene(mixed, load("uniform")), intervene(model, load("uniform")):
-            edited = mixed(**inputs).logits
-    real = inputs["attention_mask"].bool()
-    exact = model(**random_inputs(model, LENGTHS)).logits
-    with intervene(model, load("uniform")):
-        wanted = model(**random_inputs(model, LENGTHS)).logits
-    error = (plain - exact)[real].abs().mean()
-    assert 0 < (edited - wanted)[real].abs().mean() < 2 * error

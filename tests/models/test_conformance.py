@@ -13,7 +13,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from interventions import Intervention, InterventionError, intervene, load, patch
+from interventions import Intervention, InterventionError, intervene, load
+from interventions import patch as patch_module
+from interventions import session as session_module
 from interventions.decoders import SESSION, Decoder
 from interventions.view import Rows
 from models.conformance import checks
@@ -83,20 +85,20 @@ def subject() -> Subject:
 
 
 def forget_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = patch.find_decoder
+    find = session_module.find_decoder
 
     def forgetful(model: nn.Module) -> Decoder:
         decoder = find(model)
         kept = {layer: module for layer, module in decoder.attention.items() if layer != 2}
         return replace(decoder, attention=kept)
 
-    monkeypatch.setattr(patch, "find_decoder", forgetful)
+    monkeypatch.setattr(session_module, "find_decoder", forgetful)
 
 
 def hook_the_tower(monkeypatch: pytest.MonkeyPatch) -> None:
-    enter = patch.Session.enter
+    enter = session_module.Session.enter
 
-    def greedy(session: patch.Session) -> None:
+    def greedy(session: session_module.Session) -> None:
         enter(session)
         tower = session.model.get_encoder(modality="image")
         for module in tower.modules():
@@ -104,15 +106,15 @@ def hook_the_tower(monkeypatch: pytest.MonkeyPatch) -> None:
                 setattr(module, SESSION, session)
                 session.numbers[id(module)] = 0
                 session._restore.append(lambda module=module: delattr(module, SESSION))
-        tower.config._attn_implementation_internal = patch.BACKENDS["eager"]
+        tower.config._attn_implementation_internal = session_module.BACKENDS["eager"]
 
     def attend(session: Any, call: Any, output: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         inside = call.query.shape[2] == session.forward.sequences.ids.shape[1]
         return edit(session, call, output, weights) if inside else (1.1 * output, weights)
 
-    edit = patch.Session.attend
-    monkeypatch.setattr(patch.Session, "enter", greedy)
-    monkeypatch.setattr(patch.Session, "attend", attend)
+    edit = session_module.Session.attend
+    monkeypatch.setattr(session_module.Session, "enter", greedy)
+    monkeypatch.setattr(session_module.Session, "attend", attend)
 
 
 def mistake_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +123,13 @@ def mistake_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def disturb_the_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    attend = patch.Session.attend
+    attend = session_module.Session.attend
 
     def inexact(session: Any, call: Any, output: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         output, weights = attend(session, call, output, weights)
         return output * (1 + 1e-6), weights
 
-    monkeypatch.setattr(patch.Session, "attend", inexact)
+    monkeypatch.setattr(session_module.Session, "attend", inexact)
 
 
 def drop_instead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,28 +143,28 @@ def drop_causality(monkeypatch: pytest.MonkeyPatch) -> None:
     def everything(module: nn.Module, backend: str, shape: tuple[int, ...], *_: Any) -> Tensor:
         return torch.ones(shape, dtype=torch.bool)
 
-    monkeypatch.setattr(patch, "allowed_keys", everything)
+    monkeypatch.setattr(patch_module, "allowed_keys", everything)
 
 
 def forget_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolve = patch.resolve_rows
+    resolve = session_module.resolve_rows
 
     def resolve_prompt(sequences: Any, count: int, *rest: Any) -> Rows:
         rows = resolve(sequences, count, *rest)
         nothing = torch.zeros_like(rows.edited)
         return replace(rows, edited=nothing, edits=False) if count == 1 else rows
 
-    monkeypatch.setattr(patch, "resolve_rows", resolve_prompt)
+    monkeypatch.setattr(session_module, "resolve_rows", resolve_prompt)
 
 
 def leave_something(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave = patch.Session.leave
+    leave = session_module.Session.leave
 
-    def untidy(session: patch.Session) -> None:
+    def untidy(session: session_module.Session) -> None:
         leave(session)
         session.model.forgotten = True
 
-    monkeypatch.setattr(patch.Session, "leave", untidy)
+    monkeypatch.setattr(session_module.Session, "leave", untidy)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Pictures made again from what the processor gives equal the picture that went in."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.types import Prompt
+from models.vlm import VLM
+
+SIZES = {"llava": (16, 16), "llava_onevision": (16, 16), "qwen2_5_vl": (16, 24)}  # none is resized
+
+
+def picture(size: tuple[int, int], seed: int) -> Image.Image:
+    width, height = size
+    pixels = np.random.default_rng(seed).integers(1, 255, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def test_pictures_arrive_as_they_were(vlm: VLM) -> None:
+    size = SIZES[vlm.family.model_type]
+    images = (picture(size, 0), picture(size, 1))
+    prompt = Prompt(uid="a", images=images, text="Are <image:1> and <image:2> alike?")
+    seen = vlm.appearance(vlm.encode([prompt])).pictures
+    wanted = [np.asarray(image, dtype=int) for image in images]
+    came = [np.asarray(image, dtype=int) for image in seen if image.size == size]
+    for image in wanted:  # OneVision shows an image whole and in tiles
+        assert any(np.abs(image - other).max() <= 1 for other in came)
+    assert len(seen) % 2 == 0
+
+
+def test_spans_tell_what_every_token_is(vlm: VLM) -> None:
+    size = SIZES[vlm.family.model_type]
+    batch = vlm.encode([Prompt(uid="a", images=(picture(size, 0),), text="What is it?")])
+    seen = vlm.appearance(batch)
+    roles = [role for role, _, _ in seen.spans]
+    assert sum(count for _, _, count in seen.spans) == batch.prompt_tokens[0]
+    assert seen.image_tokens == batch.image_tokens[0] > 0
+    assert roles[-1] == "last"
+    assert seen.spans[-1][2] == 1
+    assert all(one != other for one, other in pairwise(roles))
+    question = next(text for role, text, _ in seen.spans if role == "question")
+    assert "What is it?" in question
+
+
+def test_without_an_image_there_is_no_picture(vlm: VLM) -> None:
+    seen = vlm.appearance(vlm.encode([Prompt(uid="a", images=(), text="What is it?")]))
+    assert (seen.pictures, seen.image_tokens) == ((), 0)
+
+
+def test_several_prompts_are_refused(vlm: VLM) -> None:
+    prompts = [Prompt(uid=uid, images=(), text="What is it?") for uid in "ab"]
+    with pytest.raises(ValueError, match="one prompt at a time"):
+        vlm.appearance(vlm.encode(prompts))
