@@ -56,7 +56,10 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     shown = condition.views(samples)
     model = load_model(config.model)
     tracking = instantiate(config.tracking, _convert_="all")
-    facts = provenance(model.provenance()) | {"files": record(files)}
+    facts = provenance(model.provenance()) | {
+        "files": record(files),
+        "data": benchmark.provenance(),
+    }
     folder.open(_yaml(config), facts)
     cell = Cell(
         model=model,

@@ -192,6 +192,9 @@ class Benchmark(Protocol):
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
 
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the samples came from: revision, commit, fingerprint, as far as known."""
+
     def mode(self, sample: Sample) -> Literal["rank", "generate"]:
         """How a sample is answered: candidates are ranked, or text is generated."""
 

@@ -53,6 +53,8 @@ def benchmark(samples: list[Sample]) -> Benchmark:
         limit=None,
         stratify="level",
         seed=0,
+        shuffle=None,
+        circular=False,
         exports=(),
     )
 
@@ -197,3 +199,35 @@ def test_definitions_that_cannot_work_are_refused(benchmark: Benchmark) -> None:
         changed(benchmark, chance=50)
     with pytest.raises(ValueError, match=r"answer\.mode is 'guess'"):
         Answer(mode="guess", by="words", max_new_tokens=4)
+
+
+def test_rotations_are_asked_counted_and_scored(
+    benchmark: Benchmark, predict: Callable[..., Prediction]
+) -> None:
+    circular = changed(benchmark, circular=True)
+    samples = circular.samples()
+    assert len(samples) == 400
+    rows = [
+        predict(s.uid, float(not s.uid.endswith("rotation1") or s.uid < "t/1"), groups=s.groups)
+        for s in samples
+    ]
+    found = circular.score(rows)
+    assert found["score"]["value"] == 0.75
+    assert found["circular"]["value"] == 0.5
+    with pytest.raises(ValueError, match="expected 200 rows, found 199"):
+        circular.score(rows[2:])
+    assert "circular" not in benchmark.score(rows[::2])
+
+
+def test_exports_expect_the_order_of_the_data(benchmark: Benchmark) -> None:
+    for fields in ({"circular": True}, {"shuffle": 0}):
+        with pytest.raises(ValueError, match=r"set benchmark\.exports=\[\]"):
+            changed(benchmark, exports=(lambda rows, folder: folder,), **fields)
+
+
+def test_places_of_images_stay_only_where_there_are_images(
+    benchmark: Benchmark, sample: Callable[..., Sample]
+) -> None:
+    question = sample(text="See <image:1> there.", images=("picture",))
+    assert "See <image:1> there." in benchmark.prompt(question)
+    assert "See  there." in benchmark.prompt(dataclasses.replace(question, images=()))
