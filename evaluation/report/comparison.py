@@ -215,7 +215,8 @@ def _title(rows: Sequence[Row]) -> str:
 def _unread(metrics: dict[str, Any]) -> str:
     """Rates of answers without credit because nobody could read them, or with credit by a guess."""
     rows = metrics["score"]["rows"]
-    lines = [share(metrics["unparsed"] / rows), f"+ {share(metrics['errors'] / rows)}"]
+    unparsed, errors = (100 * metrics[key] / rows for key in ("unparsed", "errors"))
+    lines = [f"{unparsed:.1f} + {errors:.1f} %"]
     if metrics.get("guessed"):
         lines.append(f"guessed {share(metrics['guessed'] / rows)}")
     return "\n".join(lines)
