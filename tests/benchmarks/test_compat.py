@@ -213,6 +213,8 @@ def test_every_profile_can_be_built(benchmark: Benchmark) -> None:
         profile = instantiate(OmegaConf.load(file))
         assert profile.name == file.stem
         assert all(isinstance(rules, Rules) for rules in getattr(profile, "rules", {}).values())
+        known = {path.stem for path in (CONF / "benchmark").glob("*.yaml")}
+        assert set(getattr(profile, "rules", {})) <= known
     none = instantiate(OmegaConf.load(CONF / "compat" / "none.yaml"))
     assert none(benchmark) is benchmark
     official = instantiate(OmegaConf.load(CONF / "compat" / "official.yaml"))
