@@ -186,6 +186,8 @@ def benchmark() -> Benchmark:
         reducers={"score": Mean()},
         chance=0.25,
         expect=None,
+        shuffle=None,
+        circular=False,
         limit=None,
         stratify=None,
         seed=0,
