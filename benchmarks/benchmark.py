@@ -17,7 +17,7 @@ from benchmarks.prompts import By, Profile, letters
 from benchmarks.reducers import AllOf, Reducer
 from benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from benchmarks.source import Source
-from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample
+from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
 
 IMAGE_PLACE = re.compile(r"<image:\d+>")  # where an image stands inside a text
 
@@ -61,10 +61,13 @@ class Expect:
     Attributes:
         rows: number of samples, rotations of one question counted once. None: not known.
         groups: group kind -> number of groups; rows without that group do not count.
+        gold: right answer, in any case -> number of rows, for sets whose rows share their options.
+            None: not known.
     """
 
     rows: int | None
     groups: Mapping[str, int]
+    gold: Mapping[str, int] | None
 
     def check(self, rows: Sequence[Sample] | Sequence[Prediction], remedy: str) -> None:
         """Raise `ValueError`, ending in the remedy, unless every count is as expected."""
@@ -73,9 +76,16 @@ class Expect:
             kind: len({row.groups[kind] for row in rows if kind in row.groups})
             for kind in self.groups
         }
+        known = [row for row in rows if row.options is not None]  # not in old predictions
+        golds = Counter(str(in_words(row.gold, row.options)).casefold() for row in known)
         for what, expected, count in (
             ("rows", self.rows, len(rows)),
             *((f"groups of kind {kind!r}", n, found[kind]) for kind, n in self.groups.items()),
+            *(
+                (f"rows with the gold answer {answer!r}", n, golds[answer.casefold()])
+                for answer, n in (self.gold or {}).items()
+                if len(known) == len(rows)
+            ),
         ):
             if expected not in (None, count):
                 raise ValueError(f"expected {expected:,} {what}, found {count:,}: {remedy}")

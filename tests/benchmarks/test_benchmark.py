@@ -53,7 +53,7 @@ def benchmark(samples: list[Sample]) -> Benchmark:
         free=None,
         reducers={"score": Mean(), "pairs": AllOf(group="pair")},
         chance=0.5,
-        expect=Expect(rows=200, groups={"pair": 100}),
+        expect=Expect(rows=200, groups={"pair": 100}, gold={"Cat": 200}),
         limit=None,
         stratify="level",
         seed=0,
@@ -113,9 +113,12 @@ def test_other_amounts_of_data_are_refused(benchmark: Benchmark, samples: list[S
     fewer = changed(benchmark, source=lambda: samples[:-1])
     with pytest.raises(ValueError, match=r"expected 200 rows, found 199: the data of t differ"):
         fewer.samples()
-    other = changed(benchmark, expect=Expect(rows=200, groups={"pair": 99}))
+    other = changed(benchmark, expect=Expect(rows=200, groups={"pair": 99}, gold=None))
     with pytest.raises(ValueError, match=r"expected 99 groups of kind 'pair', found 100"):
         other.samples()
+    gold = changed(benchmark, expect=Expect(rows=200, groups={}, gold={"cat": 199, "dog": 1}))
+    with pytest.raises(ValueError, match="199 rows with the gold answer 'cat', found 200"):
+        gold.samples()
     twice = changed(benchmark, source=lambda: [*samples, samples[0]])
     with pytest.raises(ValueError, match=r"two samples have the uid t/000"):
         twice.samples()
