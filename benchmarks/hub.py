@@ -37,8 +37,8 @@ class HubTable:
         revision: commit, tag or branch. Pin a commit: data sets change under their name.
         local: a parquet or JSON-lines file with the same columns, or a folder of such files (one
             folder per config, or all configs in one); then the hub is not asked. A picture may be a
-            path relative to the folder. None: the hub, or what `datasets` keeps of it on this
-            machine.
+            path relative to the folder. `datasets` keeps an Arrow copy of it in its cache, which
+            is what is mapped into memory. None: the hub, or what `datasets` keeps of it here.
         where: column -> value that kept rows have, compared as text.
         unroll: new column -> values; every row is repeated for every combination, last one fastest.
         sample: from columns to a sample; its image cells are columns of pictures.

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evaluation.types import Sample
+from evaluation.types import Prediction, Sample
 
 GROUP = "circular"
 """Group kind of all rotations of one question."""
@@ -33,6 +33,12 @@ def rotated(samples: Sequence[Sample]) -> tuple[Sample, ...]:
         for sample in samples
         for first in range(max(1, len(sample.options)))
     )
+
+
+def is_rotation(row: Sample | Prediction) -> bool:
+    """Whether `rotated` added a row: all rotations of a question but the first."""
+    first = row.groups.get(GROUP)
+    return first is not None and row.uid.startswith(f"{first}/rotation")
 
 
 def shuffled(samples: Sequence[Sample], seed: int) -> tuple[Sample, ...]:

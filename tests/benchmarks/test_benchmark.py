@@ -12,9 +12,13 @@ import pytest
 
 from benchmarks.benchmark import Answer, Benchmark, Expect
 from benchmarks.clusters import subsample
+from benchmarks.hub import HubTable
+from benchmarks.images import StoredImage
 from benchmarks.parsers import Words
 from benchmarks.prompts import Layout, Profile
 from benchmarks.reducers import AllOf, Mean
+from benchmarks.sample import Columns
+from benchmarks.source import LocalFiles
 from evaluation.statistics import connected
 from evaluation.types import CandidateScore, Prediction, Sample
 
@@ -68,7 +72,7 @@ def scores(*values: float) -> list[CandidateScore]:
 
 
 def test_fields_have_no_defaults() -> None:
-    for kind in (Benchmark, Answer, Expect):
+    for kind in (Benchmark, Answer, Expect, HubTable, LocalFiles, Columns, StoredImage):
         for field in dataclasses.fields(kind):
             assert field.default is dataclasses.MISSING
             assert field.default_factory is dataclasses.MISSING
@@ -234,3 +238,11 @@ def test_places_of_images_stay_only_where_there_are_images(
     question = sample(text="See <image:1> there.", images=("picture",))
     assert "See <image:1> there." in benchmark.prompt(question)
     assert "See  there." in benchmark.prompt(dataclasses.replace(question, images=()))
+
+
+def test_rotations_that_the_data_hold_count_as_rows(sample: Callable[..., Sample]) -> None:
+    rows = [sample(f"t/q{roll}", groups={"circular": "q"}) for roll in ("", "-1", "-2")]
+    Expect(rows=3, groups={"circular": 1}, gold=None).check(rows, "")
+    Expect(rows=None, groups={"circular": 1, "pair": 0}, gold=None).check(rows, "")
+    with pytest.raises(ValueError, match="expected 1 rows, found 3"):
+        Expect(rows=1, groups={}, gold=None).check(rows, "")

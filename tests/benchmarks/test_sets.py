@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from benchmarks.benchmark import Expect
 from evaluation.session import cell_folder, load_benchmark, run_cell
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
@@ -52,9 +53,10 @@ def test_rows_become_these_samples_and_are_scored(
         "model=tiny",
         f"benchmark={name}",
         f"benchmark.source.local={stored(case, tmp_path)}",
-        "benchmark.expect=null",
         "benchmark.answer.max_new_tokens=4",
     )
+    assert isinstance(instantiate(config.benchmark.expect), Expect)
+    config.benchmark.expect = None  # of the whole set, not of these rows
     _, samples = load_benchmark(config.benchmark)
     assert len(samples) == len(case.want)
     for sample, want in zip(samples, case.want, strict=True):
