@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from benchmarks.clusters import subsample
 from benchmarks.freeform import FreeForm
 from benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from benchmarks.prompts import By, Profile, letters
-from benchmarks.reducers import Reducer
+from benchmarks.reducers import AllOf, Reducer
+from benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from benchmarks.source import Source
-from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample
+from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
+
+IMAGE_PLACE = re.compile(r"<image:\d+>")  # where an image stands inside a text
 
 
 class Export(Protocol):
@@ -55,21 +59,35 @@ class Expect:
     """How much data there must be before any limit; catches silent changes of the data.
 
     Attributes:
-        rows: number of samples.
-        groups: group kind -> number of groups.
+        rows: number of samples, rotations of one question counted once. None: not known.
+        groups: group kind -> number of groups; rows without that group do not count.
+        gold: right answer, in any case -> number of rows, for sets whose rows share their options.
+            None: not known.
     """
 
-    rows: int
+    rows: int | None
     groups: Mapping[str, int]
+    gold: Mapping[str, int] | None
 
     def check(self, rows: Sequence[Sample] | Sequence[Prediction], remedy: str) -> None:
         """Raise `ValueError`, ending in the remedy, unless every count is as expected."""
-        found = {kind: len({row.groups.get(kind) for row in rows}) for kind in self.groups}
+        rows = [row for row in rows if not is_rotation(row)]
+        found = {
+            kind: len({row.groups[kind] for row in rows if kind in row.groups})
+            for kind in self.groups
+        }
+        known = [row for row in rows if row.options is not None]  # not in old predictions
+        golds = Counter(str(in_words(row.gold, row.options)).casefold() for row in known)
         for what, expected, count in (
             ("rows", self.rows, len(rows)),
             *((f"groups of kind {kind!r}", n, found[kind]) for kind, n in self.groups.items()),
+            *(
+                (f"rows with the gold answer {answer!r}", n, golds[answer.casefold()])
+                for answer, n in (self.gold or {}).items()
+                if len(known) == len(rows)
+            ),
         ):
-            if expected != count:
+            if expected not in (None, count):
                 raise ValueError(f"expected {expected:,} {what}, found {count:,}: {remedy}")
 
 
@@ -87,6 +105,9 @@ class Benchmark:
         reducers: name -> reducer; "score" is the one in tables.
         chance: "score" of a model that guesses, in [0, 1].
         expect: how much data there must be; None where nothing fixes it.
+        shuffle: seed of the order of every question's options, or None: as the data have them.
+        circular: ask every question once for every rotation of its options; the score "circular" is
+            the share of questions that are right in all of them.
         limit: greatest number of samples; whole groups only. None: all.
         stratify: tag whose mixture a limit preserves, or None.
         seed: of the subsample that a limit draws.
@@ -102,6 +123,8 @@ class Benchmark:
     reducers: Mapping[str, Reducer]
     chance: float
     expect: Expect | None
+    shuffle: int | None
+    circular: bool
     limit: int | None
     stratify: str | None
     seed: int
@@ -114,6 +137,11 @@ class Benchmark:
             raise ValueError(f"{self.name}: chance is {self.chance}; expected a number in [0, 1]")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"{self.name}: limit is {self.limit}; expected at least 1, or null")
+        if self.exports and (self.circular or self.shuffle is not None):
+            raise ValueError(
+                f"{self.name}: its exports expect the options as the data have them; set "
+                "benchmark.exports=[] to ask them in another order"
+            )
 
     def samples(self) -> tuple[Sample, ...]:
         """All samples, in a fixed order that is independent of the machine.
@@ -135,17 +163,26 @@ class Benchmark:
                 f"the data of {self.name} differ from what its YAML describes; fetch them again, "
                 "or correct benchmark.expect if the change is meant",
             )
+        if self.shuffle is not None:
+            samples = shuffled(samples, self.shuffle)
+        if self.circular:
+            samples = rotated(samples)
         if self.limit is None:
             return samples
         return subsample(samples, self.limit, self.seed, self.stratify)
+
+    def provenance(self) -> dict[str, Any]:
+        """What the source knows of where its rows came from; empty where it knows nothing."""
+        return getattr(self.source, "provenance", dict)()
 
     def mode(self, sample: Sample) -> Literal["rank", "generate"]:
         """How a sample is answered: without options there is nothing to rank."""
         return self.answer.mode if sample.options else "generate"
 
     def prompt(self, sample: Sample) -> str:
-        """The user's text for a sample."""
-        return self.profile.write(sample, self.answer.by if sample.options else "words")
+        """The user's text for a sample; without images, their places in the text are left out."""
+        text = self.profile.write(sample, self.answer.by if sample.options else "words")
+        return text if sample.images else IMAGE_PLACE.sub("", text)
 
     def candidates(self, sample: Sample) -> tuple[str, ...]:
         """The answers to rank, in option order: the options' letters or their words."""
@@ -199,7 +236,10 @@ class Benchmark:
                 limit) fewer or more predictions than samples.
         """
         self._check(predictions)
-        return {name: reduce(predictions) for name, reduce in self.reducers.items()}
+        reducers = dict(self.reducers)
+        if self.circular:
+            reducers[GROUP] = AllOf(group=GROUP)
+        return {name: reduce(predictions) for name, reduce in reducers.items()}
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> tuple[Path, ...]:
         """Write every export of one condition's predictions into `folder`; the files written."""

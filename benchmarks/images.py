@@ -1,10 +1,19 @@
-"""Pictures on disk, decoded only when somebody looks at them."""
+"""Pictures on disk or in a table, decoded only when somebody looks at them.
+
+Pictures of up to 178 megapixels are decoded, which is Pillow's own limit against decompression
+bombs; a larger one is an error of its sample.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from PIL import Image, ImageOps
 
@@ -49,11 +58,77 @@ class FileImage:
         Raises:
             OSError: the file is missing, truncated or not a picture.
         """
+        return decoded(self.file, str(self.file))
+
+
+class Cells(Protocol):
+    """A table that is read one cell at a time."""
+
+    def __call__(self, column: str, row: int) -> Any:
+        """The value of one cell."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredImage:
+    """A picture in a cell of a table: `{bytes, path}`, as `datasets` stores it.
+
+    Attributes:
+        cells: the table.
+        column: of the cell.
+        row: of the cell, counting from 0.
+        place: which picture of a cell that holds a list, or None where it holds one.
+        folder: where a path without bytes starts; None: such a cell is an error.
+    """
+
+    cells: Cells = field(repr=False)
+    column: str
+    row: int
+    place: int | None
+    folder: Path | None
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the stored content: the same wherever the picture is stored."""
         try:
-            with Image.open(self.file) as picture:
-                return on_white(ImageOps.exif_transpose(picture))
-        except DAMAGED as error:
-            raise OSError(f"the image {self.file} cannot be read: {error}.") from error
+            return hashlib.blake2b(self._content(), digest_size=16).hexdigest()
+        except OSError:  # nobody can read it; it is no other picture
+            return self._name
+
+    def load(self) -> Image.Image:
+        """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
+
+        Raises:
+            OSError: the cell holds no bytes and no file, or they are truncated or not a picture.
+        """
+        return decoded(io.BytesIO(self._content()), self._name)
+
+    @property
+    def _name(self) -> str:
+        place = "" if self.place is None else f", picture {self.place}"
+        return f"{self.column!r} of row {self.row}{place}"
+
+    def _content(self) -> bytes:
+        value = self.cells(self.column, self.row)
+        value = value if self.place is None else value[self.place]
+        if not isinstance(value, Mapping):
+            raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")
+        if value.get("bytes") is not None:
+            return value["bytes"]
+        if self.folder is None or not value.get("path"):
+            raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
+        try:
+            return (self.folder / value["path"]).read_bytes()
+        except OSError as error:
+            raise OSError(f"the image {self._name} cannot be read: {error}.") from error
+
+
+def decoded(file: Path | BinaryIO, name: str) -> Image.Image:
+    """An encoded picture in RGB, upright, on white. Raises `OSError` naming it when unreadable."""
+    try:
+        with Image.open(file) as picture:
+            return on_white(ImageOps.exif_transpose(picture))
+    except DAMAGED as error:
+        raise OSError(f"the image {name} cannot be read: {error}.") from error
 
 
 def on_white(picture: Image.Image) -> Image.Image:

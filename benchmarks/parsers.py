@@ -21,6 +21,7 @@ class Reading(NamedTuple):
 
     value: int | str | None
     status: Status
+    guessed = False  # only the rules of others guess, see `benchmarks.compat.profile.Guess`
 
 
 NOTHING = Reading(None, "none")
@@ -48,6 +49,27 @@ class Words:
         text = without_reasoning(raw)
         equal = equal_options(text, options)
         return one_of(equal) if equal else mentioned_option(text, options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class YesNo:
+    """Yes or no, for questions whose options are "yes" and "no" in any case and order.
+
+    As `Words`, so that "There is no dog" means no and "Yes ... no" is `ambiguous`; a lone "y" or
+    "n" counts, too. A denial without either word ("There isn't a dog") is not read: `none`.
+    """
+
+    def __call__(self, raw: str, options: Sequence[str]) -> Reading:
+        """The option that `raw` names. Raises `ValueError` where the options are others."""
+        names = [option.casefold() for option in options]
+        if sorted(names) != ["no", "yes"]:
+            raise ValueError(
+                f"YesNo reads the options yes and no, not {list(options)}; for others use Words"
+            )
+        whole = normalised(without_reasoning(raw))
+        if whole in ("y", "n"):
+            return Reading(names.index("yes" if whole == "y" else "no"), "ok")
+        return Words()(raw, options)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,23 +3,24 @@
 A *cell* is how one value is made from the row's columns:
 
 - a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
-- `{from: column}` is the column as it is; `{from: [A, B, C]}` is a list of columns, absent ones
-  at the end left out;
-- `{from: column, as: name, ...}` sends it through a named transform with its arguments.
+- `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
+- `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
+- `missing: [nan]` beside `from` names texts that stand for an absent value;
+- `{from: ..., as: name, ...}` sends it through a named transform (`benchmarks.transforms`) with its
+  arguments; `from` may itself be such a cell, so transforms can be chained.
 """
 
 from __future__ import annotations
 
-import ast
-import difflib
 import math
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
-from evaluation.types import LazyImage, Sample
+from benchmarks.names import nearest
+from benchmarks.transforms import GOLD, TRANSFORMS
+from evaluation.types import Accepted, Gold, LazyImage, Sample
 
 Row = Mapping[str, Any]
 Cell = str | Mapping[str, Any]
@@ -32,10 +33,15 @@ class Columns:
     Attributes:
         uid: cell; stable and unique over the benchmark, e.g. "nlvr/dev/{identifier}".
         images: cells, in prompt order; what each becomes is the source's business (a file, bytes).
+            A cell that gives a list stands for as many images.
         text: cell; the question alone.
         context: cell or None; a caption, hint or passage. An empty one counts as none.
-        options: the same option texts for every row, or one cell that gives a list of them.
-        gold: `{from: column, as: option | letter | index, ...}`: index of the right option.
+        options: the same option texts for every row, or one cell that gives a list of them. An
+            absent or empty list makes the row a question with a free answer.
+        gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
+            without options need `free`, the kind of answer: text, number or list, or a cell that
+            gives it; then the value, or each of a list of values, is accepted. `precision` is a
+            column with the number of decimals that count.
         groups: group kind -> cell.
         tags: tag -> cell.
         meta: columns to keep as they are.
@@ -66,7 +72,7 @@ class Columns:
             options = self._options(row)
             return Sample(
                 uid=uid,
-                images=tuple(picture(read_cell(cell, row)) for cell in self.images),
+                images=tuple(picture(value) for value in self._images(row)),
                 text=_text(self.text, row),
                 options=options,
                 gold=self._gold(row, options),
@@ -78,19 +84,47 @@ class Columns:
         except ValueError as error:
             raise ValueError(f"{uid}: {error}") from error
 
+    def _images(self, row: Row) -> Iterator[Any]:
+        for cell in self.images:
+            value = read_cell(cell, row)
+            values = list(value) if isinstance(value, list | tuple) else [value]
+            if not values or any(map(_empty, values)):
+                raise ValueError(f"the image {cell!r} is absent")
+            yield from values
+
     def _options(self, row: Row) -> tuple[str, ...]:
         options = self.options
         if isinstance(options, Mapping):
-            options = [str(value) for value in read_cell(options, row)]
+            values = read_cell(options, row)
+            if values is not None and not isinstance(values, list | tuple):
+                raise ValueError(f"the options are {values!r}; expected a list: use `as`")
+            options = [str(value) for value in values or ()]
         wrong = [option for option in options if not isinstance(option, str)]
         if wrong:
             raise ValueError(f"the options {wrong} are no text: put them in quotes in the YAML")
         return tuple(option.strip() for option in options)
 
-    def _gold(self, row: Row, options: tuple[str, ...]) -> int:
+    def _gold(self, row: Row, options: tuple[str, ...]) -> Gold:
         spec = dict(self.gold)
-        value = _column(row, spec.pop("from"))
-        return _named(GOLD, spec.pop("as", None))(value, options, **spec)
+        value = read_cell({"from": spec.pop("from")}, row)
+        free, precision = spec.pop("free", None), spec.pop("precision", None)
+        if options:
+            return _named(GOLD, spec.pop("as", None))(value, options, **spec)
+        kind = read_cell(free, row) if isinstance(free, Mapping) else free
+        if kind not in ("text", "number", "list"):
+            raise ValueError(
+                f"the row has no options and gold.free is {kind!r}; say what kind of answer is "
+                "meant: text, number or list"
+            )
+        answers = value if isinstance(value, list | tuple) else [value]
+        if not answers or any(map(_empty, answers)):
+            raise ValueError(f"the gold answer is {value!r}; expected one answer or a list of them")
+        decimals = None if precision is None else _column(row, precision)
+        return Accepted(
+            answers=tuple(str(answer).strip() for answer in answers),
+            kind=kind,
+            precision=None if _empty(decimals) else int(float(decimals)),
+        )
 
     def _context(self, row: Row) -> str | None:
         if self.context is None:
@@ -104,70 +138,17 @@ def read_cell(cell: Cell, row: Row) -> Any:
     if isinstance(cell, str):
         return _fill(cell, row)
     spec = dict(cell)
-    source = spec.pop("from", None)
+    source, missing = spec.pop("from", None), spec.pop("missing", ())
     if source is None:
         raise ValueError(f"the cell {dict(cell)} names no column: write {{from: column}}")
-    value = _column(row, source) if isinstance(source, str) else _columns(row, source)
+    if isinstance(source, Mapping):
+        value = read_cell(source, row)
+    elif isinstance(source, str):
+        value = _present(_column(row, source), missing)
+    else:
+        value = _columns(row, source, missing)
     name = spec.pop("as", None)
     return value if name is None else _named(TRANSFORMS, name)(value, **spec)
-
-
-def part(value: Any, separator: str, index: int) -> str:
-    """One piece of a composed key: "1572-0" with separator "-" and index 0 is "1572"."""
-    pieces = str(value).split(separator)
-    if not -len(pieces) <= index < len(pieces):
-        raise ValueError(f"{value!r} has no part {index} when split at {separator!r}")
-    return pieces[index]
-
-
-def literal_list(value: Any) -> list[Any]:
-    """A list that is stored as text: "['cat', 'dog']"."""
-    try:
-        if not str(value).strip().startswith(("[", "(")):  # neither a dictionary nor a word
-            raise ValueError("no bracket")
-        return list(ast.literal_eval(str(value)))
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise ValueError(f"{value!r} is not a list written as text") from error
-
-
-def gold_option(value: Any, options: Sequence[str]) -> int:
-    """The answer is stored as the option's text; letter case and outer spaces do not count."""
-    wanted = str(value).strip().casefold()
-    found = [index for index, option in enumerate(options) if option.casefold() == wanted]
-    if len(found) != 1:
-        raise ValueError(f"the gold answer {value!r} is {len(found)} of the options {options}")
-    return found[0]
-
-
-def gold_letter(value: Any, options: Sequence[str]) -> int:
-    """The answer is stored as a letter, bare or in brackets: "B", "(b)"."""
-    letter = str(value).strip().strip("()[].").upper()
-    if len(letter) != 1 or letter not in string.ascii_uppercase[: len(options)]:
-        raise ValueError(f"the gold letter {value!r} names none of {len(options)} options")
-    return string.ascii_uppercase.index(letter)
-
-
-def gold_index(value: Any, options: Sequence[str], first: int) -> int:
-    """The answer is stored as a number; `first` is the number of the first option (0 or 1)."""
-    index = int(value) - first
-    if not 0 <= index < len(options):
-        raise ValueError(f"the gold number {value!r} names none of {len(options)} options")
-    return index
-
-
-TRANSFORMS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"part": part, "literal_list": literal_list}
-)
-GOLD: Mapping[str, Callable[..., int]] = MappingProxyType(
-    {"option": gold_option, "letter": gold_letter, "index": gold_index}
-)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the closest known one, and all of them."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"known: {', '.join(known)}"
 
 
 def _fill(template: str, row: Row) -> str:
@@ -187,18 +168,24 @@ def _text(cell: Cell, row: Row) -> str:
 
 
 def _column(row: Row, name: str) -> Any:
+    if name not in row and "{" in name:
+        name = _fill(name, row)
     if name not in row:
         raise ValueError(f"the row has no column {name!r}; {nearest(name, row)}")
     return row[name]
 
 
-def _columns(row: Row, names: Sequence[str]) -> list[Any]:
-    values = [_column(row, name) for name in names]
+def _columns(row: Row, names: Sequence[str], missing: Sequence[str]) -> list[Any]:
+    values = [_present(_column(row, name), missing) for name in names]
     while values and _empty(values[-1]):
         values.pop()
     if any(_empty(value) for value in values):
         raise ValueError(f"of the columns {list(names)} an inner one is empty: letters would shift")
     return values
+
+
+def _present(value: Any, missing: Sequence[str]) -> Any:
+    return None if isinstance(value, str) and value.strip() in missing else value
 
 
 def _empty(value: Any) -> bool:

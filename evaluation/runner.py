@@ -195,6 +195,7 @@ def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         options=sample.options,
+        guessed=reading.guessed,
     )
 
 
@@ -236,19 +237,27 @@ def summarise(
     cell: Cell, predictions: Sequence[Prediction], seconds: float, attention_seconds: float
 ) -> dict[str, Any]:
     """The content of `metrics.json`: a pure function of the predictions, apart from the time."""
-    scores = cell.benchmark.score(predictions)
     return {
-        "score": scores.pop("score"),
-        "scores": scores,
-        "chance": cell.benchmark.chance,
-        "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
-        "errors": sum(row.status == "error" for row in predictions),
+        **scored(cell.benchmark, predictions),
         "visual_mass": by_layer([row.visual_mass for row in predictions]),
         "visual_entropy_nats": by_layer([row.visual_entropy for row in predictions]),
         "cells_edited": sum(row.cells_edited for row in predictions),
         "cells_by_phase": cells_by_phase(predictions),
         "seconds": round(seconds, 2),
         "attention_seconds": round(attention_seconds, 2),  # measuring and editing, of these
+    }
+
+
+def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """The part of the metrics that depends on how answers are read and scored."""
+    scores = benchmark.score(predictions)
+    return {
+        "score": scores.pop("score"),
+        "scores": scores,
+        "chance": benchmark.chance,
+        "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
+        "guessed": sum(row.guessed for row in predictions),
+        "errors": sum(row.status == "error" for row in predictions),
     }
 
 

@@ -29,7 +29,7 @@ from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import Cell, run
 from evaluation.types import VLM, Benchmark, Condition, Sample
 
-SETTING_KEYS = ("model", "benchmark", "condition", "diagnostic", "batch_size")
+SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
 
 log = logging.getLogger("solvent")
 
@@ -50,12 +50,16 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         show_line(screen, folder.metrics())
         return folder.metrics()
     benchmark, samples = load_benchmark(config.benchmark)
+    benchmark = instantiate(config.compat)(benchmark)
     check_disjoint(files, samples)
     warn_of_other_weights(files, digest_weights(ROOT / config.model.checkpoint))
     shown = condition.views(samples)
     model = load_model(config.model)
     tracking = instantiate(config.tracking, _convert_="all")
-    facts = provenance(model.provenance()) | {"files": record(files)}
+    facts = provenance(model.provenance()) | {
+        "files": record(files),
+        "data": benchmark.provenance(),
+    }
     folder.open(_yaml(config), facts)
     cell = Cell(
         model=model,
@@ -114,6 +118,7 @@ def _labels(config: DictConfig, intervention: Any, condition: Condition) -> dict
         "model": config.model.name,
         "benchmark": config.benchmark.name,
         "prompt": config.prompt.name,
+        "compat": config.compat.name,
         "intervention": intervention.name,
         "variant": "" if intervention.is_identity else _variant(config.intervention),
         "layers": None if intervention.is_identity else str(config.intervention.layers),

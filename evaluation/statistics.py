@@ -34,22 +34,32 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 def bootstrap(
     sums: Float[np.ndarray, "C T"],
     counts: Float[np.ndarray, "C T"],
+    weights: Float[np.ndarray, " T"],
     strata: Int[np.ndarray, " C"],
 ) -> tuple[float, float]:
-    """Percentile interval of `mean over T of (sum over C of sums) / (sum over C of counts)`.
-
-    Whole clusters are drawn with replacement inside their stratum, with a fixed seed. Source:
-    Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.4 and 3.8.
+    """Percentile interval of the weighted sum over T of (sum over C of sums) / (that of counts).
 
     Args:
         sums: credits of a cluster, added up, per cell.
         counts: number of credits in them.
+        weights: of the cells.
         strata: clusters with an equal number have the same cells occupied, which keeps every cell
             occupied in every resample.
     """
+    top, bottom = np.split(resampled(np.hstack([sums, counts]), strata), 2, axis=1)
+    return percentiles((top / bottom) @ weights)
+
+
+def resampled(
+    table: Float[np.ndarray, "C K"], strata: Int[np.ndarray, " C"]
+) -> Float[np.ndarray, "R K"]:
+    """Column sums of R = `RESAMPLES` resamples of the lines of a table.
+
+    Whole clusters are drawn with replacement inside their stratum, with a fixed seed. Source:
+    Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 2.4 and 3.8.
+    """
     generator = np.random.default_rng(SEED)
-    top = np.zeros((RESAMPLES, sums.shape[1]))
-    bottom = np.zeros_like(top)
+    totals = np.zeros((RESAMPLES, table.shape[1]))
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
         step = max(1, CHUNK // len(members))
@@ -57,11 +67,15 @@ def bootstrap(
             rows = min(step, RESAMPLES - start)
             drawn = generator.integers(len(members), size=(rows, len(members)))
             flat = drawn + len(members) * np.arange(rows)[:, None]
-            weights = np.bincount(flat.ravel(), minlength=flat.size).reshape(flat.shape)
-            top[start : start + rows] += weights @ sums[members]
-            bottom[start : start + rows] += weights @ counts[members]
+            times = np.bincount(flat.ravel(), minlength=flat.size).reshape(flat.shape)
+            totals[start : start + rows] += times @ table[members]
+    return totals
+
+
+def percentiles(values: Float[np.ndarray, " R"]) -> tuple[float, float]:
+    """The middle 95 % of resampled values."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile((top / bottom).mean(axis=1), [tail, 1 - tail])
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -123,7 +137,7 @@ def paired_difference(
     differences = np.array([ours[uid].credit - theirs[uid].credit for uid in uids])
     units = np.array(connected([ours[uid].groups for uid in uids]))
     sums, sizes = np.bincount(units, differences), np.bincount(units)
-    low, high = bootstrap(sums[:, None], sizes[:, None], np.zeros_like(sizes))
+    low, high = bootstrap(sums[:, None], sizes[:, None], np.ones(1), np.zeros_like(sizes))
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
     return PairedDifference(
         value=float(differences.mean()),

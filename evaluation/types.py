@@ -142,6 +142,7 @@ class Prediction:
     visual_entropy: VisualEntropy | None = None  # None where no row saw an image, or in old files
     cells_by_phase: Mapping[str, int] | None = None  # prefill, decode; None in old files
     options: tuple[str, ...] | None = None  # of the sample; None in old files
+    guessed: bool = False  # another harness's rule picked an answer that it could not read
 
 
 class Batch(Protocol):
@@ -179,6 +180,7 @@ class Reading(Protocol):
 
     value: int | str | None  # index of the option, or the free answer
     status: Status
+    guessed: bool  # only the rules of other harnesses guess where they can read nothing
 
 
 class Benchmark(Protocol):
@@ -189,6 +191,9 @@ class Benchmark(Protocol):
 
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
+
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the samples came from: revision, commit, fingerprint, as far as known."""
 
     def mode(self, sample: Sample) -> Literal["rank", "generate"]:
         """How a sample is answered: candidates are ranked, or text is generated."""

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "diagnostics": SHARED,
     "evaluation": {"evaluation"},  # plug-ins are reached through their protocols
 }
-COMMANDS = {"benchmarks/show.py"}  # they only start what `evaluation` does
+COMMANDS = {"benchmarks/rescore.py", "benchmarks/show.py"}  # they only start what `evaluation` does
 RECIPE = "models/tiny/"  # the recipe trains on the world that benchmarks.shapes draws
 
 
@@ -59,6 +59,7 @@ def test_packages_import_only_what_they_may(package: str) -> None:
                 "compare.py",
                 "evaluation/calibrate.py",
                 "evaluation/calibration.py",
+                "evaluation/rescore.py",
                 "evaluation/session.py",
                 "evaluation/show.py",
                 "evaluation/commandline.py",

@@ -43,6 +43,6 @@ def test_links_lead_somewhere() -> None:
 def test_every_choice_is_named() -> None:
     for name in available():
         assert f"`{name}`" in README
-    for group in ("model", "benchmark", "condition", "prompt"):
+    for group in ("model", "benchmark", "condition", "prompt", "compat"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             assert f"`{path.stem}`" in README, path

@@ -18,15 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.report.figures import COLOURS, STYLE
-from evaluation.report.table import console, intervention_name, mass, percent
+from evaluation.report.table import as_share, console, intervention_name, mass, percent, share
+from evaluation.report.table import compat as rules_of
 from evaluation.results import CellFolder
 from evaluation.statistics import PairedDifference, paired_difference
 from evaluation.types import Prediction
 
 Key = tuple[str, ...]
 MARKERS = "osD^vP*X"
-COLUMNS = ("model", "benchmark", "prompt", "condition", "setting", "intervention", "variant",
-           "layers", "seed", "chance", "unparsed", "errors", "cells_edited", "seconds")  # fmt: skip
+COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "intervention",
+           "variant", "layers", "seed", "chance", "unparsed", "guessed", "errors", "cells_edited",
+           "seconds")  # fmt: skip
 THIRDS = ("early", "middle", "late")
 
 
@@ -66,7 +68,7 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
         chosen = sorted(
             (row for row in rows if row.cell.family == family), key=partial(_order, baseline)
         )
-        _show(screen, family, chosen, baseline)
+        _show(screen, chosen, baseline)
         figure = draw_comparison(family, chosen, baseline, folder)
         screen.print(f"figure  [dim]{figure}[/dim]", highlight=False)
     frame = tabulate(rows)
@@ -123,7 +125,7 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
     records = []
     for row in rows:
         metrics = row.cell.metrics
-        record = {key: metrics[key] for key in COLUMNS}
+        record = {key: metrics.get(key) for key in COLUMNS}  # old cells lack some
         record |= {f"score_{key}": metrics["score"][key] for key in ("value", "low", "high", "n")}
         record |= {
             f"visual_mass_{when}": metrics["visual_mass"][when] for when in ("before", "after")
@@ -138,9 +140,9 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> None:
+def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
     table = Table(
-        title=_title(family),
+        title=_title(rows),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -166,7 +168,7 @@ def _show(screen: Console, family: Key, rows: Sequence[Row], baseline: str) -> N
             points(difference) if difference else "",
             f"{difference.p:.2g}" if difference else "",
             mass(metrics),
-            f"{metrics['unparsed']} + {metrics['errors']}",
+            _unread(metrics),
         )
     screen.print(table)
     chance = rows[0].cell.metrics["chance"]
@@ -196,16 +198,28 @@ def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Pat
         for axis in axes:
             _draw_references(axis, rows, baseline, label=axis is axes[1])
         axes[0].set(ylabel="score, with 95 % interval", ylim=(0, 1.02))
-        figure.suptitle(_title(family), x=0.01, ha="left", weight="bold")
+        figure.suptitle(_title(rows), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
         figure.savefig(path)
         plt.close(figure)
     return path
 
 
-def _title(family: Key) -> str:
-    model, benchmark, condition, _ = family
-    return f"{model} on {benchmark}" + ("" if condition == "real" else f", shown {condition}")
+def _title(rows: Sequence[Row]) -> str:
+    metrics = rows[0].cell.metrics
+    shown = "" if metrics["condition"] == "real" else f", shown {metrics['condition']}"
+    rules = f", compat {compat_name}" if (compat_name := rules_of(metrics)) else ""
+    return f"{metrics['model']} on {metrics['benchmark']}{shown}{rules}"
+
+
+def _unread(metrics: dict[str, Any]) -> str:
+    """Rates of answers without credit because nobody could read them, or with credit by a guess."""
+    rows = metrics["score"]["rows"]
+    unparsed, errors = (100 * metrics[key] / rows for key in ("unparsed", "errors"))
+    lines = [f"{unparsed:.1f} + {errors:.1f} %"]
+    if metrics.get("guessed"):
+        lines.append(f"guessed {share(metrics['guessed'] / rows)}")
+    return "\n".join(lines)
 
 
 def _interventions(rows: Sequence[Row]) -> list[str]:
@@ -238,7 +252,7 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
     interventions, layers = _interventions(rows), _layers(rows)
     width = 0.8 / max(1, len(layers))
     for row in rows:
-        metrics, estimate = row.cell.metrics, row.cell.metrics["score"]
+        metrics, estimate = row.cell.metrics, as_share(row.cell.metrics["score"])
         if not metrics["layers"]:
             continue
         place = interventions.index(intervention_name(metrics))
@@ -263,7 +277,7 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
 def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axvline(1, color="grey", linestyle=":", linewidth=1)
     for row in rows:
-        masses, estimate = row.cell.metrics["visual_mass"], row.cell.metrics["score"]
+        masses, estimate = row.cell.metrics["visual_mass"], as_share(row.cell.metrics["score"])
         if row.cell.metrics["layers"] and masses["before"]:
             left = masses["after"] / masses["before"]
             axes.errorbar(left, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
@@ -275,7 +289,7 @@ def _draw_references(axes: Axes, rows: Sequence[Row], baseline: str, label: bool
     references = {"chance": rows[0].cell.metrics["chance"]}
     axes.axhline(references["chance"], color="grey", linestyle=":", linewidth=1)
     if rows[0].cell.metrics["intervention"] == baseline:
-        estimate = rows[0].cell.metrics["score"]
+        estimate = as_share(rows[0].cell.metrics["score"])
         references[baseline] = estimate["value"]
         axes.axhspan(estimate["low"], estimate["high"], color="black", alpha=0.12, linewidth=0)
         axes.axhline(estimate["value"], color="black", linewidth=1)

@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from evaluation.report.table import cell_title
+from evaluation.report.table import as_share, cell_title
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLE = {
@@ -48,9 +48,9 @@ def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
 
 def slices(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The score of all questions, then of every slice."""
-    rows = {"all": metrics["score"]}
+    rows = {"all": as_share(metrics["score"])}
     for tag, values in metrics["score"]["by_tag"].items():
-        rows |= {f"{tag} = {value}": estimate for value, estimate in values.items()}
+        rows |= {f"{tag} = {value}": as_share(estimate) for value, estimate in values.items()}
     return rows
 
 

@@ -17,8 +17,35 @@ def console() -> Console:
 
 
 def percent(estimate: Mapping[str, Any]) -> str:
-    """`93.2 % [91.0, 95.1]`"""
+    """`93.2 % [91.0, 95.1]`, or `1,510.7 of 2,000 points [1,480.2, 1,539.8]`"""
+    if estimate["value"] is None:
+        return "undefined"
+    if "highest" in estimate:
+        value, low, high = (f"{estimate[key]:,.1f}" for key in ("value", "low", "high"))
+        return f"{value} of {estimate['highest']:,} points [{low}, {high}]"
     return f"{share(estimate['value'])} [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
+
+
+def as_share(estimate: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An estimate in [0, 1]: points become a share of the highest possible score."""
+    highest = estimate.get("highest", 1)
+    return estimate | {key: estimate[key] / highest for key in ("value", "low", "high")}
+
+
+def unread(estimate: Mapping[str, Any]) -> str:
+    """`1.3 %` of the predictions named no option, or several, or failed"""
+    return share((estimate["ambiguous"] + estimate["none"] + estimate["errors"]) / estimate["rows"])
+
+
+def of_rows(metrics: Mapping[str, Any], key: str) -> str:
+    """`12 (1.3 %)` of the predictions"""
+    return f"{metrics[key]:,} ({share(metrics[key] / metrics['score']['rows'])})"
+
+
+def compat(metrics: Mapping[str, Any]) -> str | None:
+    """Whose rules read the answers; None where they were the benchmark's own."""
+    name = metrics.get("compat", "none")  # cells of before there was a choice lack it
+    return None if name == "none" else name
 
 
 def mass(metrics: Mapping[str, Any]) -> str:
@@ -62,8 +89,9 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         ("score [95 % interval]", percent(metrics["score"])),
         ("questions", f"{metrics['score']['n']:,}"),
         ("score by chance", share(metrics["chance"])),
-        ("unparsed answers", f"{metrics['unparsed']:,}"),
-        ("failed samples", f"{metrics['errors']:,}"),
+        ("unparsed answers", of_rows(metrics, "unparsed")),
+        *([("guessed answers", of_rows(metrics, "guessed"))] if metrics.get("guessed") else []),
+        ("failed samples", of_rows(metrics, "errors")),
         ("visual mass, before → after", mass(metrics)),
         ("visual entropy, before → after", entropy(metrics)),
         ("cells edited", cells(metrics)),
@@ -79,7 +107,9 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     score = metrics["score"]
     screen.print(
         f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
-        f"visual mass {mass(metrics)}  unparsed {metrics['unparsed']}  failed {metrics['errors']}",
+        f"visual mass {mass(metrics)}  unparsed {of_rows(metrics, 'unparsed')}  "
+        f"failed {of_rows(metrics, 'errors')}"
+        + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
         highlight=False,
     )
 
@@ -91,10 +121,12 @@ def intervention_name(metrics: Mapping[str, Any]) -> str:
 
 
 def cell_title(metrics: Mapping[str, Any]) -> str:
-    """`tiny on shapes: uniform, layers early, shown swap, seed 1`"""
+    """`tiny on shapes: uniform, layers early, compat official, shown swap, seed 1`"""
     parts = [intervention_name(metrics)]
     if metrics["layers"] is not None:
         parts.append(f"layers {metrics['layers']}")
+    if compat(metrics):
+        parts.append(f"compat {compat(metrics)}")
     if metrics["condition"] != "real":
         parts.append(f"shown {metrics['condition']}")
     if metrics["seed"]:
@@ -107,10 +139,16 @@ def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
     table.add_column("score or slice")
     table.add_column("value [95 % interval]", justify="right")
     table.add_column("n", justify="right")
+    table.add_column("unparsed or failed", justify="right")
+    for name, measure in metrics["score"].get("measures", {}).items():
+        table.add_row(name.replace("_", " "), percent(measure), f"{measure['n']:,}")
     for name, estimate in metrics["scores"].items():
-        table.add_row(name, percent(estimate), f"{estimate['n']:,}")
+        table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
+        for part, measure in estimate.get("measures", {}).items():
+            table.add_row(f"  {part.replace('_', ' ')}", percent(measure), f"{measure['n']:,}")
     for tag, values in metrics["score"]["by_tag"].items():
         table.add_section()
         for value, estimate in values.items():
-            table.add_row(f"{tag} = {value}", percent(estimate), f"{estimate['n']:,}")
+            name = f"{tag} = {value}"
+            table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
     screen.print(table)

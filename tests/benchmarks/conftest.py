@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import paths
 from benchmarks.benchmark import Benchmark
-from evaluation.types import Prediction, Sample, Status
+from evaluation.types import CandidateScore, Gold, Prediction, Sample, Status
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -29,14 +30,18 @@ def predict() -> Callable[..., Prediction]:
         groups: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
         condition: str = "real",
+        gold: Gold = 0,
+        options: tuple[str, ...] | None = None,
+        scores: tuple[float, ...] | None = None,
     ) -> Prediction:
         return Prediction(
             uid=uid,
             condition=condition,
             raw=None,
-            scores=None,
+            scores=scores and tuple(CandidateScore(log_probability=s, tokens=1) for s in scores),
             parsed=parsed,
-            gold=0,
+            gold=gold,
+            options=options,
             status=status,
             credit=credit,
             visual_mass=None,
@@ -57,6 +62,15 @@ def sample() -> Callable[..., Sample]:
         return Sample(uid=uid, **(usual | fields))
 
     return make
+
+
+@pytest.fixture
+def published() -> Path:
+    """The folder of published data that some tests read, where it is present."""
+    folder = paths.resolve(os.environ.get(paths.VARIABLE, "../shared/data"))
+    if not folder.exists():
+        pytest.skip(f"{folder} is absent")
+    return folder
 
 
 @pytest.fixture

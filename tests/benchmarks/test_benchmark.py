@@ -12,9 +12,13 @@ import pytest
 
 from benchmarks.benchmark import Answer, Benchmark, Expect
 from benchmarks.clusters import subsample
+from benchmarks.hub import HubTable
+from benchmarks.images import StoredImage
 from benchmarks.parsers import Words
 from benchmarks.prompts import Layout, Profile
 from benchmarks.reducers import AllOf, Mean
+from benchmarks.sample import Columns
+from benchmarks.source import LocalFiles
 from evaluation.statistics import connected
 from evaluation.types import CandidateScore, Prediction, Sample
 
@@ -49,10 +53,12 @@ def benchmark(samples: list[Sample]) -> Benchmark:
         free=None,
         reducers={"score": Mean(), "pairs": AllOf(group="pair")},
         chance=0.5,
-        expect=Expect(rows=200, groups={"pair": 100}),
+        expect=Expect(rows=200, groups={"pair": 100}, gold={"Cat": 200}),
         limit=None,
         stratify="level",
         seed=0,
+        shuffle=None,
+        circular=False,
         exports=(),
     )
 
@@ -66,7 +72,7 @@ def scores(*values: float) -> list[CandidateScore]:
 
 
 def test_fields_have_no_defaults() -> None:
-    for kind in (Benchmark, Answer, Expect):
+    for kind in (Benchmark, Answer, Expect, HubTable, LocalFiles, Columns, StoredImage):
         for field in dataclasses.fields(kind):
             assert field.default is dataclasses.MISSING
             assert field.default_factory is dataclasses.MISSING
@@ -107,9 +113,12 @@ def test_other_amounts_of_data_are_refused(benchmark: Benchmark, samples: list[S
     fewer = changed(benchmark, source=lambda: samples[:-1])
     with pytest.raises(ValueError, match=r"expected 200 rows, found 199: the data of t differ"):
         fewer.samples()
-    other = changed(benchmark, expect=Expect(rows=200, groups={"pair": 99}))
+    other = changed(benchmark, expect=Expect(rows=200, groups={"pair": 99}, gold=None))
     with pytest.raises(ValueError, match=r"expected 99 groups of kind 'pair', found 100"):
         other.samples()
+    gold = changed(benchmark, expect=Expect(rows=200, groups={}, gold={"cat": 199, "dog": 1}))
+    with pytest.raises(ValueError, match="199 rows with the gold answer 'cat', found 200"):
+        gold.samples()
     twice = changed(benchmark, source=lambda: [*samples, samples[0]])
     with pytest.raises(ValueError, match=r"two samples have the uid t/000"):
         twice.samples()
@@ -197,3 +206,43 @@ def test_definitions_that_cannot_work_are_refused(benchmark: Benchmark) -> None:
         changed(benchmark, chance=50)
     with pytest.raises(ValueError, match=r"answer\.mode is 'guess'"):
         Answer(mode="guess", by="words", max_new_tokens=4)
+
+
+def test_rotations_are_asked_counted_and_scored(
+    benchmark: Benchmark, predict: Callable[..., Prediction]
+) -> None:
+    circular = changed(benchmark, circular=True)
+    samples = circular.samples()
+    assert len(samples) == 400
+    rows = [
+        predict(s.uid, float(not s.uid.endswith("rotation1") or s.uid < "t/1"), groups=s.groups)
+        for s in samples
+    ]
+    found = circular.score(rows)
+    assert found["score"]["value"] == 0.75
+    assert found["circular"]["value"] == 0.5
+    with pytest.raises(ValueError, match="expected 200 rows, found 199"):
+        circular.score(rows[2:])
+    assert "circular" not in benchmark.score(rows[::2])
+
+
+def test_exports_expect_the_order_of_the_data(benchmark: Benchmark) -> None:
+    for fields in ({"circular": True}, {"shuffle": 0}):
+        with pytest.raises(ValueError, match=r"set benchmark\.exports=\[\]"):
+            changed(benchmark, exports=(lambda rows, folder: folder,), **fields)
+
+
+def test_places_of_images_stay_only_where_there_are_images(
+    benchmark: Benchmark, sample: Callable[..., Sample]
+) -> None:
+    question = sample(text="See <image:1> there.", images=("picture",))
+    assert "See <image:1> there." in benchmark.prompt(question)
+    assert "See  there." in benchmark.prompt(dataclasses.replace(question, images=()))
+
+
+def test_rotations_that_the_data_hold_count_as_rows(sample: Callable[..., Sample]) -> None:
+    rows = [sample(f"t/q{roll}", groups={"circular": "q"}) for roll in ("", "-1", "-2")]
+    Expect(rows=3, groups={"circular": 1}, gold=None).check(rows, "")
+    Expect(rows=None, groups={"circular": 1, "pair": 0}, gold=None).check(rows, "")
+    with pytest.raises(ValueError, match="expected 1 rows, found 3"):
+        Expect(rows=1, groups={}, gold=None).check(rows, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.prompts import Layout, Profile, letters
 from evaluation.types import Sample
@@ -26,18 +26,58 @@ EXPECTED = {
 }
 
 
+OFFICIAL = {  # benchmark: the prompt where a letter answers, the prompt where words answer
+    "mmmu": (
+        "What is it?\n\n(A) cat\n(B) dog\n\n\n"
+        "Answer with the option's letter from the given choices directly.",
+        "What is it?\n\nAnswer the question using a single word or phrase.",
+    ),
+    "mme": ("What is it?\nA. cat\nB. dog", "What is it? Please answer yes or no."),
+    "realworldqa": (
+        "What is it?\n\nA. cat\nB. dog\n"
+        "Please answer directly with only the letter of the correct option and nothing else.",
+        "What is it?\nPlease answer directly with a single word or number.",
+    ),
+    "vstar": (
+        "What is it?\n(A) cat\n(B) dog\n"
+        "Answer with the option's letter from the given choices directly.",
+        "What is it?",
+    ),
+    "cvbench": (
+        "What is it? Select from the following choices.\n(A) cat\n(B) dog",
+        "What is it?",
+    ),
+    "blink": ("What is it?\n(A) cat\n(B) dog", "What is it?"),
+}
+
+
 def profile(name: str) -> Profile:
     return instantiate(OmegaConf.load(FOLDER / f"{name}.yaml"), _convert_="all")
 
 
 def test_every_profile_is_tested_here() -> None:
-    assert {file.stem for file in FOLDER.glob("*.yaml")} == {name for name, _ in EXPECTED}
+    known = {name for name, _ in EXPECTED} | {"official"}
+    assert {file.stem for file in FOLDER.glob("*.yaml")} == known
+    assert {file.stem for file in (FOLDER / "official").glob("*.yaml")} == set(OFFICIAL)
 
 
 @pytest.mark.parametrize(("name", "by"), EXPECTED)
 def test_wording(sample: Callable[..., Sample], name: str, by: str) -> None:
     assert profile(name).name == name
     assert profile(name).write(sample(), by) == EXPECTED[name, by]
+
+
+@pytest.mark.parametrize("benchmark", [*OFFICIAL, "pope"])
+def test_official_wording_is_that_of_the_benchmark(
+    sample: Callable[..., Sample], composed: Callable[..., DictConfig], benchmark: str
+) -> None:
+    config = composed("prompt=official", f"benchmark={benchmark}")
+    official = instantiate(config.prompt, _convert_="all")
+    native = (EXPECTED["native", "letter"], EXPECTED["native", "words"])
+    assert official.name == "official"
+    assert (official.write(sample(), "letter"), official.write(sample(), "words")) == OFFICIAL.get(
+        benchmark, native
+    )
 
 
 def test_context_comes_first_and_only_when_there_is_one(sample: Callable[..., Sample]) -> None:

@@ -70,7 +70,7 @@ def test_macro_by_hand(predict: Predict) -> None:
         for key, credits in table.items()
         for i, credit in enumerate(credits)
     ]
-    score = Macro(tag="kind")(rows)
+    score = Macro(tags=["kind"])(rows)
     assert score["value"] == pytest.approx((0.5 + 0.75) / 2)
     assert score["by_tag"]["kind"]["x"]["value"] == 0.5
     assert score["by_tag"]["kind"]["y"]["value"] == 0.75
@@ -97,7 +97,7 @@ def test_macro_bootstrap_equals_full_enumeration(predict: Predict) -> None:
         for cell, credits in cells.items()
         for i, credit in enumerate(credits)
     ]
-    score = Macro(tag="kind")(rows)
+    score = Macro(tags=["kind"])(rows)
     low, high = exact_bootstrap([[[credit] for credit in credits] for credits in cells.values()])
     assert (score["low"], score["high"]) == pytest.approx((low, high), abs=0.01)
 
@@ -141,7 +141,7 @@ def test_brute_force_on_random_tables(predict: Predict) -> None:
         by_kind = {kind: [row.credit for row in rows if row.tags["kind"] == kind] for kind in "abc"}
         macro = sum(sum(credits) / len(credits) for credits in by_kind.values()) / 3
         assert AllOf(group="item")(rows)["value"] == pytest.approx(full / len(items))
-        assert Macro(tag="kind")(rows)["value"] == pytest.approx(macro)
+        assert Macro(tags=["kind"])(rows)["value"] == pytest.approx(macro)
         assert Mean()(rows)["value"] == pytest.approx(sum(row.credit for row in rows) / 60)
 
 
@@ -153,7 +153,7 @@ def test_the_order_of_the_predictions_does_not_matter(predict: Predict) -> None:
         )
         for i in range(30)
     ]
-    for reduce in (Mean(), AllOf(group="image"), Macro(tag="kind")):
+    for reduce in (Mean(), AllOf(group="image"), Macro(tags=["kind"])):
         assert reduce(rows) == reduce(generator.sample(rows, len(rows)))
 
 
@@ -199,4 +199,4 @@ def test_wrong_tables_are_refused(predict: Predict) -> None:
     with pytest.raises(ValueError, match=r"no group 'pairs'; did you mean 'pair'"):
         AllOf(group="pairs")([predict("t/1", groups={"pair": "a"})])
     with pytest.raises(ValueError, match="no tag 'kind'"):
-        Macro(tag="kind")([predict("t/1")])
+        Macro(tags=["kind"])([predict("t/1")])

@@ -1,0 +1,177 @@
+"""The stored answers of a finished cell, read and scored by other rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.provenance import ROOT
+from evaluation.report.table import console, of_rows, percent
+from evaluation.results import CellFolder
+from evaluation.runner import scored
+from evaluation.types import Benchmark, Prediction, Sample
+
+PARSERS = "benchmarks.parsers"
+
+
+def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool) -> dict[str, Any]:
+    """Print old and new scores of a cell; returns the new metrics.
+
+    Args:
+        run: folder of a finished cell.
+        changes: `parser=NAME`, `compat=NAME` or `benchmark.SETTING=VALUE` each.
+        label: of the file that `write` makes; None: made from the changes.
+        write: keep the new metrics as `metrics-LABEL.json`.
+
+    Raises:
+        FileNotFoundError: there is no finished cell.
+        ValueError: a change cannot be made, or the file exists already.
+    """
+    folder = CellFolder(run)
+    if not folder.finished:
+        raise FileNotFoundError(
+            f"{run} is no finished cell (it has no metrics.json): give the folder that "
+            "`python evaluate.py` prints at its end"
+        )
+    config = changed(OmegaConf.load(run / "config.yaml"), changes)
+    benchmark = instantiate(config.benchmark, _convert_="all")
+    if "compat" in config:
+        benchmark = instantiate(config.compat)(benchmark)
+    before, metrics = folder.predictions(), folder.metrics()
+    after = [read_again(benchmark, prediction) for prediction in before]
+    new = metrics | scored(benchmark, after)
+    if "compat" in config:
+        new["compat"] = config.compat.name
+    screen = console()
+    _show(screen, metrics, new)
+    changed_rows = [a for a, b in zip(after, before, strict=True) if _said(a) != _said(b)]
+    screen.print(f"{len(changed_rows):,} of {len(before):,} answers are read otherwise")
+    if write:
+        path = _write(run, label or _label(changes), new | {"changes": list(changes)})
+        screen.print(f"[dim]{path}[/dim]", highlight=False)
+    return new
+
+
+def changed(config: DictConfig, changes: Sequence[str]) -> DictConfig:
+    """The configuration of a cell with other rules. Raises `ValueError` for any other change."""
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ValueError(f"{change!r} is no setting=value")
+        if key == "parser":
+            config.benchmark.parser = {"_target_": _parser(value)}
+        elif key == "compat":
+            config.compat = OmegaConf.load(_profile(value))
+        elif key.startswith("benchmark.") and _exists(config, key):
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([change]))
+        else:
+            raise ValueError(
+                f"{key!r} cannot be changed after the answers were given: expected parser=NAME, "
+                "compat=NAME or a setting benchmark.SETTING=VALUE of the run's config.yaml"
+            )
+    return config
+
+
+def read_again(benchmark: Benchmark, prediction: Prediction) -> Prediction:
+    """The prediction as the benchmark reads its raw answer or chooses by its scores; a failed one
+    stays as it is.
+    """
+    if prediction.status == "error":
+        return prediction
+    sample = _sample(prediction)
+    ranked = prediction.raw is None
+    answer = prediction.scores if ranked else prediction.raw
+    reading = (benchmark.choose if ranked else benchmark.read)(answer, sample)
+    return dataclasses.replace(
+        prediction,
+        parsed=reading.value,
+        status=reading.status,
+        credit=benchmark.credit(reading, sample),
+        guessed=reading.guessed,
+    )
+
+
+def _sample(prediction: Prediction) -> Sample:
+    """What a stored prediction still knows of its sample."""
+    options = prediction.options
+    if options is None and prediction.scores is not None:
+        options = tuple(str(number) for number, _ in enumerate(prediction.scores))
+    if options is None:
+        raise ValueError(
+            f"the answer to {prediction.uid} was stored by an older version, without its options: "
+            "run the cell again"
+        )
+    return Sample(
+        uid=prediction.uid,
+        images=(),
+        text="",
+        options=options,
+        gold=prediction.gold,
+        groups=prediction.groups,
+        tags=prediction.tags,
+    )
+
+
+def _said(prediction: Prediction) -> tuple[Any, ...]:
+    return prediction.parsed, prediction.status, prediction.guessed
+
+
+def _parser(name: str) -> str:
+    target = name if "." in name else f"{PARSERS}.{name}"
+    try:
+        get_class(target)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"there is no parser {target}; known: Letter, Words, YesNo") from error
+    return target
+
+
+def _profile(name: str) -> Path:
+    folder = ROOT / "conf" / "compat"
+    known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    if name not in known:
+        raise ValueError(f"there is no compat named {name!r}; known are {', '.join(known)}")
+    return known[name]
+
+
+def _exists(config: DictConfig, key: str) -> bool:
+    missing = object()
+    return OmegaConf.select(config, key, default=missing) is not missing
+
+
+def _label(changes: Sequence[str]) -> str:
+    return re.sub(r"[^\w.=-]+", "-", "-".join(changes)).replace("=", "-").strip("-") or "same"
+
+
+def _write(run: Path, label: str, metrics: Mapping[str, Any]) -> Path:
+    if not re.fullmatch(r"[\w.-]+", label):
+        raise ValueError(f"the label {label!r} is no file name: use letters, digits, . _ and -")
+    path = run / f"metrics-{label}.json"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    except FileExistsError as error:
+        raise ValueError(f"{path} exists already: give another --label") from error
+    return path
+
+
+def _show(screen: Console, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    table = Table("measure", box=box.SIMPLE_HEAD)
+    for when in ("as stored", "again"):
+        table.add_column(when, justify="right")
+    scores = [{"score": each["score"], **each["scores"]} for each in (old, new)]
+    for name in dict.fromkeys([*scores[0], *scores[1]]):
+        table.add_row(name, *(percent(each[name]) if name in each else "" for each in scores))
+    for name in ("unparsed", "guessed", "errors"):
+        cells = [of_rows(each, name) if name in each else "" for each in (old, new)]
+        table.add_row(name, *cells)
+    screen.print(table)

@@ -1,0 +1,120 @@
+"""Every set from a local table in its own schema: its samples by hand, and one whole run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from benchmarks.benchmark import Expect
+from evaluation.session import cell_folder, load_benchmark, run_cell
+from tests.benchmarks.set_rows import BINARY, Case
+from tests.benchmarks.set_rows_choice import CHOICE
+from tests.benchmarks.set_rows_free import FREE
+
+CASES = BINARY | CHOICE | FREE
+CONF = Path(__file__).resolve().parents[2] / "conf"
+Composed = Callable[..., DictConfig]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    monkeypatch.setattr("evaluation.session.draw_cell", lambda *_: None)  # drawn in other tests
+
+
+def stored(case: Case, folder: Path) -> Path:
+    path = folder / "rows.parquet"
+    pq.write_table(case.table(), path)
+    return path
+
+
+def test_every_set_on_the_hub_has_rows_here() -> None:
+    files = {path.stem for path in (CONF / "benchmark").glob("*.yaml")}
+    assert files - {"nlvr", "shapes", "shapes_prior", "whatsup", "whatsup_b"} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rows_become_these_samples_and_are_scored(
+    name: str, composed: Composed, tmp_path: Path
+) -> None:
+    case = CASES[name]
+    config = composed(
+        "model=tiny",
+        f"benchmark={name}",
+        f"benchmark.source.local={stored(case, tmp_path)}",
+        "benchmark.answer.max_new_tokens=4",
+    )
+    assert isinstance(instantiate(config.benchmark.expect), Expect)
+    config.benchmark.expect = None  # of the whole set, not of these rows
+    _, samples = load_benchmark(config.benchmark)
+    assert len(samples) == len(case.want)
+    for sample, want in zip(samples, case.want, strict=True):
+        assert fnmatchcase(sample.uid, want.uid)
+        assert (sample.text, sample.context) == (want.text, want.context)
+        assert (sample.options, sample.gold) == (want.options, want.gold)
+        assert (sample.groups, sample.tags) == (want.groups, want.tags)
+        assert [image.load().size for image in sample.images] == [(64, 48)] * want.images
+    metrics = run_cell(config)
+    assert metrics["benchmark"] == name
+    assert metrics["errors"] == 0
+    assert metrics["score"]["rows"] == len(case.want)
+    assert 0 <= metrics["score"]["value"] <= 1
+    (folder,) = (tmp_path / "study/tiny" / name).iterdir()
+    facts = json.loads((folder / "provenance.json").read_text())["data"]
+    assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
+
+
+def test_where_the_data_lie_does_not_change_a_cell(composed: Composed, tmp_path: Path) -> None:
+    learned = SimpleNamespace(name="learned", is_identity=True)
+    names = {
+        cell_folder(composed("benchmark=pope", f"benchmark.source.local={place}"), learned).path
+        for place in ("null", tmp_path / "here", tmp_path / "there")
+    }
+    assert len(names) == 1
+
+
+def test_whatsup_reads_its_own_files(composed: Composed, tmp_path: Path) -> None:
+    captions = [f"A mug {where} a box" for where in ("on", "under", "left of", "right of")]
+    names = ["on", "under", "left_of", "right_of"]
+    rows = []
+    (tmp_path / "data/controlled_images").mkdir(parents=True)
+    for turn, relation in enumerate(names):
+        path = f"data/controlled_images/beer-mug_{relation}_box.jpeg"
+        Image.new("RGB", (64, 64), (turn * 50, 0, 0)).save(tmp_path / path)
+        rows.append({"image_path": path, "caption_options": captions[turn:] + captions[:turn]})
+    (tmp_path / "data/controlled_images_dataset.json").write_text(json.dumps(rows))
+    config = composed(
+        "benchmark=whatsup", f"benchmark.source.root={tmp_path}", "benchmark.expect=null"
+    )
+    samples = instantiate(config.benchmark).samples()
+    assert [sample.options[sample.gold] for sample in samples] == captions
+    assert {sample.groups["set"] for sample in samples} == {"beer-mug/box"}
+    pairs = [sample.groups["pair"] for sample in samples]
+    assert pairs[0] == pairs[1] != pairs[2] == pairs[3]
+    assert [sample.tags["relation"] for sample in samples] == ["on", "under", "left", "right"]
+    metrics = run_cell(config)
+    assert metrics["errors"] == 0
+    assert metrics["scores"]["set"]["n"] == 1
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "benchmark").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_set_says_where_it_comes_from_in_few_lines(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    config = OmegaConf.load(path)
+    assert lines[0].startswith("# ")
+    assert len(lines) <= (60 if path.stem == "nlvr" else 45)
+    assert config.name == path.stem
+    if "id" in config.get("source", {}):
+        assert any("https://" in line for line in lines[:3])
+        assert "chance" in config or path.stem in ("chartqa", "textvqa", "vqav2")
