@@ -34,8 +34,12 @@ class Answer:
     """How a model answers.
 
     Attributes:
-        mode: "rank" takes the candidate with the greatest summed log-probability; "generate" reads
-            free text.
+        mode: "rank" takes the candidate with the greatest value; "generate" reads free text.
+        normalise: value of a candidate, from the summed log-probability of its tokens, the end of
+            the turn included: "sum" as it is; "mean" per token, which favours no length;
+            "minus_blind" less that of the same candidate without any image, which favours no
+            candidate that is likely anyway. The blind pass has no image to act on, so it is always
+            that of the untouched model. Not used by "generate".
         by: candidates are the options' letters or their words; it also picks the prompt's layout.
         max_new_tokens: longest generated answer, in tokens. Not used by "rank".
 
@@ -43,6 +47,7 @@ class Answer:
     """
 
     mode: Literal["rank", "generate"]
+    normalise: Literal["sum", "mean", "minus_blind"]
     by: By
     max_new_tokens: int
 
@@ -52,6 +57,28 @@ class Answer:
                 f"answer.mode is {self.mode!r} and answer.by {self.by!r}; expected rank or "
                 "generate, and letter or words"
             )
+        if self.normalise not in ("sum", "mean", "minus_blind"):
+            raise ValueError(
+                f"answer.normalise is {self.normalise!r}; expected sum, mean or minus_blind"
+            )
+
+    def values(
+        self, scores: Sequence[CandidateScore], blind: Sequence[CandidateScore] | None
+    ) -> list[float]:
+        """The value of every candidate, in nats. Raises `ValueError` without the blind scores."""
+        if self.normalise == "mean":
+            return [score.log_probability / score.tokens for score in scores]
+        if self.normalise == "sum":
+            return [score.log_probability for score in scores]
+        if blind is None:
+            raise ValueError(
+                "answer.normalise is minus_blind, but the candidates were not scored without the "
+                "image; evaluate again, or set it to sum or mean"
+            )
+        return [
+            seen.log_probability - unseen.log_probability
+            for seen, unseen in zip(scores, blind, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,13 +225,24 @@ class Benchmark:
             return self.parser(raw, options)
         return self.free.parser(raw, gold)
 
-    def choose(self, scores: Sequence[CandidateScore], sample: Sample) -> Reading:
-        """The candidate with the greatest summed log-probability; an exact tie is ambiguous.
+    @property
+    def subtracts_blind(self) -> bool:
+        """Whether candidates are also ranked without images, and those scores subtracted."""
+        return self.answer.mode == "rank" and self.answer.normalise == "minus_blind"
+
+    def choose(
+        self,
+        scores: Sequence[CandidateScore],
+        sample: Sample,
+        blind: Sequence[CandidateScore] | None = None,
+    ) -> Reading:
+        """The candidate with the greatest value; an exact tie is ambiguous.
 
         Raises:
-            ValueError: a score is not a number, or their count is not that of the options.
+            ValueError: a value is not a number, their count is not that of the options, or blind
+                scores are needed and missing.
         """
-        values = [score.log_probability for score in scores]
+        values = self.answer.values(scores, blind)
         if len(values) != len(sample.options):
             raise ValueError(
                 f"{sample.uid}: {len(values)} scores for {len(sample.options)} options"

@@ -22,11 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
+from evaluation.answering import prompts
 from evaluation.inputs import input_files, read_metadata
 from evaluation.provenance import ROOT
 from evaluation.report.table import console
 from evaluation.results import digest_weights, fingerprint
-from evaluation.runner import progress_bar, prompts
+from evaluation.runner import progress_bar
 from evaluation.session import load_benchmark, load_model
 from evaluation.types import Benchmark, Prompt, Sample
 

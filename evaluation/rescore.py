@@ -89,9 +89,10 @@ def read_again(benchmark: Benchmark, prediction: Prediction) -> Prediction:
     if prediction.status == "error":
         return prediction
     sample = _sample(prediction)
-    ranked = prediction.raw is None
-    answer = prediction.scores if ranked else prediction.raw
-    reading = (benchmark.choose if ranked else benchmark.read)(answer, sample)
+    if prediction.raw is None:
+        reading = benchmark.choose(prediction.scores, sample, prediction.blind_scores)
+    else:
+        reading = benchmark.read(prediction.raw, sample)
     return dataclasses.replace(
         prediction,
         parsed=reading.value,

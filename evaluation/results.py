@@ -4,8 +4,8 @@
         config.yaml         the composed configuration
         provenance.json     versions, hardware, commit, checkpoint
         part.jsonl          predictions while running: appended batch by batch
-        seconds.jsonl       what each batch took, and of that its attention: a clock has no place
-                            among predictions
+        seconds.jsonl       what each batch took, of that its attention, and how many prompts were
+                            read at once: a clock has no place among predictions
         predictions.jsonl   all predictions in the benchmark's order, written once, at the end
         metrics.json        written last and atomically: its existence means that the cell is
         finished
@@ -75,8 +75,9 @@ def encode(prediction: Prediction) -> str:
 def decode(line: str) -> Prediction:
     """The inverse of `encode`."""
     row = json.loads(line)
-    if row["scores"] is not None:
-        row["scores"] = tuple(CandidateScore(**score) for score in row["scores"])
+    for name in ("scores", "blind_scores"):
+        if row.get(name) is not None:
+            row[name] = tuple(CandidateScore(**score) for score in row[name])
     for name, kind in (("visual_mass", VisualMass), ("visual_entropy", VisualEntropy)):
         if row.get(name) is not None:  # files written before entropy was measured lack it
             row[name] = kind(**{when: tuple(values) for when, values in row[name].items()})
@@ -125,10 +126,14 @@ class CellFolder:
         return {row.uid: row for row in _read(self.path / "part.jsonl")}
 
     def append(
-        self, predictions: Iterable[Prediction], seconds: float, attention_seconds: float
+        self,
+        predictions: Iterable[Prediction],
+        seconds: float,
+        attention_seconds: float,
+        batch_size: int,
     ) -> None:
         """Add one batch; it survives a kill as soon as this returns."""
-        times = [round(seconds, 4), round(attention_seconds, 4)]
+        times = [round(seconds, 4), round(attention_seconds, 4), batch_size]
         _append(self.path / "part.jsonl", [encode(prediction) for prediction in predictions])
         _append(self.path / "seconds.jsonl", [json.dumps(times)])
 
@@ -151,12 +156,17 @@ class CellFolder:
 
     def seconds(self) -> tuple[float, float]:
         """Time spent on batches, and of that on attention, over all runs of the cell."""
+        times = self._times()
+        return sum(line[0] for line in times), sum(line[1] for line in times)
+
+    def smallest_batch(self, asked: int) -> int:
+        """Fewest prompts that were read at once because memory ran out; `asked` if it never did."""
+        return min([asked, *(int(line[2]) for line in self._times() if len(line) > 2)])
+
+    def _times(self) -> list[list[float]]:
         path = self.path / "seconds.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
-        times = [
-            value if isinstance(value, list) else [value, 0.0] for value in map(json.loads, lines)
-        ]
-        return sum(whole for whole, _ in times), sum(attention for _, attention in times)
+        return [line if isinstance(line, list) else [line, 0.0] for line in map(json.loads, lines)]
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Declare the cell done and drop what only an unfinished one needs."""

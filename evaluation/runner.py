@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from typing import Any
 
-import numpy as np
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,32 +21,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from evaluation.answering import Cell, Prepared, needs_blind, predict, prepare
+from evaluation.memory import Room
+from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
-from evaluation.types import (
-    VLM,
-    Batch,
-    Benchmark,
-    Prediction,
-    Prompt,
-    Sample,
-    VisualEntropy,
-    VisualMass,
-)
+from evaluation.types import Benchmark, Prediction, Sample, VisualEntropy, VisualMass
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """What one cell is made of."""
-
-    model: VLM
-    benchmark: Benchmark
-    condition: str  # name of what the samples show
-    samples: Sequence[Sample]  # as shown to the model
-    intervention: (
-        Any  # interventions.Intervention: this package sees plug-ins through protocols only
-    )
-    batch_size: int
-    title: str
+AHEAD = 1  # batches that are prepared while the model runs
 
 
 def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
@@ -55,6 +35,7 @@ def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
 
     Returns the metrics, which the caller makes final.
     """
+    check_shows_images(cell)
     done = folder.recorded()
     batches = [
         batch
@@ -64,16 +45,39 @@ def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
     if batches:
         with progress_bar() as progress, cell.model.intervene(cell.intervention) as log:
             task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
-            for batch in batches:
-                started, attending = time.monotonic(), log.seconds
-                predictions = predict(cell, batch, log)
-                check_edited(cell, predictions)
-                missing = [row for row in predictions if row.uid not in done]
-                seconds = time.monotonic() - started, log.seconds - attending
-                folder.append(missing, *seconds)
-                progress.advance(task, len(missing))
+            room, started = Room(cell.batch_size), time.monotonic()
+
+            def make(batch: Sequence[Sample]) -> Prepared | None:
+                return prepare(cell, batch) if len(batch) <= room.size else None
+
+            with closing(prefetched(batches, make, AHEAD)) as coming:
+                for batch, prepared in coming:
+                    attending = log.seconds
+                    predictions = predict(cell, batch, log, room, prepared)
+                    check_edited(cell, predictions)
+                    missing = [row for row in predictions if row.uid not in done]
+                    ended = time.monotonic()
+                    folder.append(missing, ended - started, log.seconds - attending, room.size)
+                    progress.advance(task, len(missing))
+                    started = ended
     predictions = folder.merge([sample.uid for sample in cell.samples])
-    return summarise(cell, predictions, *folder.seconds())
+    metrics = summarise(cell, predictions, *folder.seconds())
+    return metrics | {"batch_size": folder.smallest_batch(cell.batch_size)}
+
+
+def check_shows_images(cell: Cell) -> None:
+    """Refuse to subtract what is said without an image from the very same."""
+    without = [
+        sample.uid
+        for sample in cell.samples
+        if not sample.images and needs_blind(cell.benchmark, sample)
+    ]
+    if without:
+        raise ValueError(
+            "benchmark.answer.normalise=minus_blind subtracts what the model says without the "
+            f"image, but {len(without):,} samples, first {without[0]}, show none (condition "
+            f"{cell.condition!r}): set normalise to sum or mean"
+        )
 
 
 def check_edited(cell: Cell, predictions: Sequence[Prediction]) -> None:
@@ -111,128 +115,6 @@ def form_batches(
     ]
 
 
-def predict(cell: Cell, samples: Sequence[Sample], log: Any) -> list[Prediction]:
-    """Answers of one batch; a sample whose image cannot be read becomes a recorded error."""
-    readable, errors = prompts(cell.benchmark, samples)
-    batch, refused = _encode(cell.model, readable)
-    errors |= refused
-    shown = [sample for sample in samples if sample.uid not in errors]
-    predictions = [
-        _failed(cell, sample, errors[sample.uid]) for sample in samples if sample.uid in errors
-    ]
-    if not shown:
-        return predictions
-    if cell.benchmark.mode(shown[0]) == "rank":
-        answers = cell.model.rank(batch, [cell.benchmark.candidates(sample) for sample in shown])
-    else:
-        answers = cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
-    measured = log.take()
-    place = {uid: index for index, uid in enumerate(measured.uids)}
-    for sample, answer in zip(shown, answers, strict=True):
-        predictions.append(_answered(cell, sample, answer, measured, place[sample.uid]))
-    return predictions
-
-
-def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Prompt], dict[str, str]]:
-    """What the model is given, without the samples whose images cannot be read, and why not."""
-    readable, errors = [], {}
-    for sample in samples:
-        try:
-            images = tuple(image.load() for image in sample.images)
-        except OSError as error:
-            errors[sample.uid] = str(error)
-            continue
-        readable.append(
-            Prompt(
-                uid=sample.uid,
-                images=images,
-                text=benchmark.prompt(sample),
-                regions=tuple(getattr(image, "regions", ()) for image in sample.images),
-            )
-        )
-    return readable, errors
-
-
-def _encode(model: VLM, prompts: Sequence[Prompt]) -> tuple[Batch | None, dict[str, str]]:
-    """The batch without the prompts that the model refuses, and why it refuses them."""
-    try:
-        return (model.encode(prompts) if prompts else None), {}
-    except ValueError:
-        refused = {}
-        for prompt in prompts:
-            try:
-                model.encode([prompt])
-            except ValueError as error:
-                refused[prompt.uid] = str(error)
-        if not refused:
-            raise
-        kept = [prompt for prompt in prompts if prompt.uid not in refused]
-        return (model.encode(kept) if kept else None), refused
-
-
-def _answered(cell: Cell, sample: Sample, answer: Any, measured: Any, index: int) -> Prediction:
-    ranked = cell.benchmark.mode(sample) == "rank"
-    try:
-        reading = (cell.benchmark.choose if ranked else cell.benchmark.read)(answer, sample)
-    except ValueError as error:  # scores that are not numbers
-        return _failed(cell, sample, str(error))
-    return Prediction(
-        uid=sample.uid,
-        condition=cell.condition,
-        raw=None if ranked else answer,
-        scores=tuple(answer) if ranked else None,
-        parsed=reading.value,
-        gold=sample.gold,
-        status=reading.status,
-        credit=cell.benchmark.credit(reading, sample),
-        visual_mass=_mass(measured, index),
-        cells_edited=int(measured.cells_edited[index]),
-        cells_by_phase={
-            "prefill": int(measured.cells_edited_prefill[index]),
-            "decode": int(measured.cells_edited_decode[index]),
-        },
-        visual_entropy=_entropy(measured, index),
-        groups=dict(sample.groups),
-        tags=dict(sample.tags),
-        options=sample.options,
-        guessed=reading.guessed,
-    )
-
-
-def _mass(measured: Any, index: int) -> VisualMass | None:
-    before, after = measured.layer_mass_before[index], measured.layer_mass_after[index]
-    if np.isnan(before).any():  # no row saw an image
-        return None
-    return VisualMass(before=tuple(before.tolist()), after=tuple(after.tolist()))
-
-
-def _entropy(measured: Any, index: int) -> VisualEntropy | None:
-    before, after = measured.layer_entropy_before[index], measured.layer_entropy_after[index]
-    if np.isnan(before).any():
-        return None
-    return VisualEntropy(before=tuple(before.tolist()), after=tuple(after.tolist()))
-
-
-def _failed(cell: Cell, sample: Sample, error: str) -> Prediction:
-    return Prediction(
-        uid=sample.uid,
-        condition=cell.condition,
-        raw=None,
-        scores=None,
-        parsed=None,
-        gold=sample.gold,
-        status="error",
-        credit=0.0,
-        visual_mass=None,
-        cells_edited=0,
-        cells_by_phase={"prefill": 0, "decode": 0},
-        groups=dict(sample.groups),
-        tags=dict(sample.tags),
-        options=sample.options,
-        error=error,
-    )
-
-
 def summarise(
     cell: Cell, predictions: Sequence[Prediction], seconds: float, attention_seconds: float
 ) -> dict[str, Any]:
@@ -241,6 +123,7 @@ def summarise(
         **scored(cell.benchmark, predictions),
         "visual_mass": by_layer([row.visual_mass for row in predictions]),
         "visual_entropy_nats": by_layer([row.visual_entropy for row in predictions]),
+        "image_tokens": image_tokens(predictions),
         "cells_edited": sum(row.cells_edited for row in predictions),
         "cells_by_phase": cells_by_phase(predictions),
         "seconds": round(seconds, 2),
@@ -275,6 +158,14 @@ def by_layer(measured: Sequence[VisualMass | VisualEntropy | None]) -> dict[str,
     }
     means = {when: sum(values) / len(values) for when, values in layers.items()}
     return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
+
+
+def image_tokens(predictions: Sequence[Prediction]) -> dict[str, float] | None:
+    """Image tokens of a prompt: fewest, mean and most; None where no sample shows an image."""
+    counts = [row.n_image_tokens for row in predictions if row.n_image_tokens]
+    if not counts:
+        return None
+    return {"min": min(counts), "mean": sum(counts) / len(counts), "max": max(counts)}
 
 
 def cells_by_phase(predictions: Sequence[Prediction]) -> dict[str, int] | None:

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from evaluation.answering import Cell
 from evaluation.inputs import (
     by_content,
     check_disjoint,
@@ -26,7 +27,7 @@ from evaluation.provenance import ROOT, provenance
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.results import CellFolder, digest_weights, fingerprint
-from evaluation.runner import Cell, run
+from evaluation.runner import run
 from evaluation.types import VLM, Benchmark, Condition, Sample
 
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")

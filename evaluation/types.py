@@ -143,12 +143,17 @@ class Prediction:
     cells_by_phase: Mapping[str, int] | None = None  # prefill, decode; None in old files
     options: tuple[str, ...] | None = None  # of the sample; None in old files
     guessed: bool = False  # another harness's rule picked an answer that it could not read
+    n_image_tokens: int | None = None  # in the prompt; None for failed samples and in old files
+    blind_scores: tuple[CandidateScore, ...] | None = (
+        None  # of the same candidates without any image and intervention, where they are subtracted
+    )
 
 
 class Batch(Protocol):
     """Prompts as one model sees them: tokenised, padded, on the device. Opaque to everyone else."""
 
     uids: Sequence[str]
+    image_tokens: Sequence[int]  # per prompt
 
 
 class VLM(Protocol):
@@ -204,7 +209,16 @@ class Benchmark(Protocol):
     def candidates(self, sample: Sample) -> Sequence[str]:
         """The answers to rank, in option order."""
 
-    def choose(self, scores: Sequence[CandidateScore], sample: Sample) -> Reading:
+    @property
+    def subtracts_blind(self) -> bool:
+        """Whether candidates are also ranked without images, and those scores subtracted."""
+
+    def choose(
+        self,
+        scores: Sequence[CandidateScore],
+        sample: Sample,
+        blind: Sequence[CandidateScore] | None,
+    ) -> Reading:
         """The likeliest candidate. Raises `ValueError` when a score is not a number."""
 
     def read(self, raw: str, sample: Sample) -> Reading:

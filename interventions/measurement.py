@@ -9,7 +9,8 @@ cell is one (layer, head, row, key).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,6 +69,7 @@ class AttentionLog:
     cells_edited_prefill: int = 0  # (layer, head, row, key), since the context was entered
     cells_edited_decode: int = 0
     expected: Expectation | None = field(default=None, repr=False)
+    resting: bool = field(default=False, repr=False)
     _records: list[Record] = field(default_factory=list, repr=False)
     _taken: Float[np.ndarray, " two"] = field(default_factory=lambda: np.zeros(2), repr=False)
     _taken_samples: int = field(default=0, repr=False)
@@ -117,6 +119,25 @@ class AttentionLog:
         for record in records:
             record.sums[:], record.rows, record.cells[:] = 0.0, 0, 0
         return measurement
+
+    def drop(self) -> None:
+        """Forget what accumulated since the last `take`, as if it had never run.
+
+        For a prompt that broke off, by lack of memory say, and is run again.
+        """
+        for record in self._records:
+            self.cells_edited_prefill -= int(record.cells[0])
+            self.cells_edited_decode -= int(record.cells[1])
+        self._records, self.expected = [], None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Prompts inside the `with` block are those of the unpatched model, and not measured."""
+        self.resting = True
+        try:
+            yield
+        finally:
+            self.resting, self.expected = False, None
 
     @property
     def visual_mass(self) -> tuple[float, float]:

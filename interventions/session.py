@@ -74,12 +74,17 @@ class Session:
         self.watched = watched_layer(intervention, self.layers)
         self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
-        self.looking = False  # whether a plain pass is running, that nobody edits or measures
+        self.previewing = False  # whether the prompt is read unedited, before it is read
         self.observe: Callable[[Call, Rows], None] | None = None  # is shown every call
         self.generation: Expectation | None = None
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []
+
+    @property
+    def looking(self) -> bool:
+        """Whether a plain pass is running, that nobody edits or measures."""
+        return self.previewing or self.log.resting
 
     def enter(self) -> None:
         """Put everything in place; `leave` undoes as much of it as was reached."""
@@ -98,7 +103,8 @@ class Session:
             setattr(module, SESSION, self)
             self._restore.append(partial(delattr, module, SESSION))
         begin, end = torch.compiler.disable(self._begin), torch.compiler.disable(self._end)
-        self._hook(model.register_forward_pre_hook(self.turn.guarded(begin), with_kwargs=True))
+        begin = self._unless_resting(self.turn.guarded(begin))
+        self._hook(model.register_forward_pre_hook(begin, with_kwargs=True))
         self._hook(model.register_forward_hook(end, always_call=True))
         if self.intervention.probe is not None and self.intervention.probe.needs_hidden:
             for layer in self.layers:
@@ -126,6 +132,9 @@ class Session:
             f"{list(self.intervention.rows)}, phase {self.intervention.phase}) met a key with role "
             f"{list(self.intervention.keys)}."
         )
+
+    def _unless_resting(self, hook: Callable[..., None]) -> Callable[..., None]:
+        return lambda *args: None if self.log.resting else hook(*args)
 
     def _hook(self, handle: Any) -> None:
         self._restore.append(handle.remove)
@@ -206,14 +215,14 @@ class Session:
                 f"The intervention {self.intervention.name!r} first looks at the whole prompt; "
                 "leave out prefill_chunk_size."
             )
-        self.looking = True
+        self.previewing = True
         try:
             with torch.no_grad():
                 sequences.memory["confidence"] = prompt_confidence(
                     self.model, arguments, sequences.last_columns()
                 )
         finally:
-            self.looking = False
+            self.previewing = False
 
     def _observe_hidden(
         self, layer: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]

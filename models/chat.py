@@ -72,6 +72,10 @@ class Chat:
             )
         return [*joint[length:], self.terminator]
 
+    def decode(self, answers: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of generated answers, special tokens removed."""
+        return self._tokenizer.batch_decode(answers, skip_special_tokens=True)
+
     @cached_property
     def adds_special_tokens(self) -> bool:
         """Whether the tokenizer must add its opening token, because the template does not."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any
@@ -58,6 +59,7 @@ class VLM:
         self.model = model
         self.processor = processor
         self.chat = Chat(processor)
+        self._answers = Chat(deepcopy(processor))  # own tokenizer: `encode` may be in a thread
         self.image_backend = image_backend
         self._source = source
         self._log: Any = None
@@ -73,7 +75,10 @@ class VLM:
         return self.model.config.image_token_id
 
     def encode(self, prompts: Sequence[Prompt]) -> EncodedBatch:
-        """Render, tokenise, left-pad; prompts with none, one and several images may be mixed."""
+        """Render, tokenise, left-pad; prompts with none, one and several images may be mixed.
+
+        May run in one other thread while this one ranks or generates.
+        """
         rendered = [self.chat.render(prompt) for prompt in prompts]
         texts = tuple(text for text, _ in rendered)
         images = [pictures for _, pictures in rendered if pictures]
@@ -159,7 +164,7 @@ class VLM:
             if step + 1 == max_new_tokens or not running.any():
                 break
             prompts.extend(tokens[:, None], running[:, None])
-        return self.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return self._answers.decode(answers)
 
     def intervene(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
         """Apply an intervention to everything inside the `with` block; yields its log."""
@@ -249,13 +254,13 @@ class VLM:
     def _stop_tokens(self) -> list[int]:
         stops = self.model.generation_config.eos_token_id
         stops = stops if isinstance(stops, list) else [stops]
-        return sorted({self.chat.terminator, *(token for token in stops if token is not None)})
+        return sorted({self._answers.terminator, *(token for token in stops if token is not None)})
 
     def _answer_tokens(
         self, batch: EncodedBatch, candidates: Sequence[Sequence[str]]
     ) -> list[list[list[int]]]:
         return [
-            [self.chat.answer_tokens(text, ids, answer) for answer in texts]
+            [self._answers.answer_tokens(text, ids, answer) for answer in texts]
             for text, ids, texts in zip(batch.texts, batch.token_ids, candidates, strict=True)
         ]
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def benchmark(samples: list[Sample]) -> Benchmark:
     return Benchmark(
         name="t",
         source=lambda: samples,
-        answer=Answer(mode="rank", by="words", max_new_tokens=4),
+        answer=Answer(mode="rank", normalise="sum", by="words", max_new_tokens=4),
         profile=PROFILE,
         parser=Words(),
         free=None,
@@ -92,6 +93,36 @@ def test_choose_takes_the_likeliest_and_never_the_first(
         benchmark.choose(scores(-1, -2, -3), sample())
 
 
+def test_candidates_are_valued_by_sum_by_token_or_less_the_blind_score(
+    benchmark: Benchmark, sample: Callable[..., Sample]
+) -> None:
+    """ "dog" is long and likely without looking: sum -2 - -4, mean -1 - -0.5, less blind 1 - -1."""
+    given = [
+        CandidateScore(log_probability=-2.0, tokens=2),
+        CandidateScore(log_probability=-4.0, tokens=8),
+    ]
+    unseen = [
+        CandidateScore(log_probability=-3.0, tokens=2),
+        CandidateScore(log_probability=-3.0, tokens=8),
+    ]
+
+    def answering(normalise: str) -> Benchmark:
+        return changed(benchmark, answer=replace(benchmark.answer, normalise=normalise))
+
+    assert answering("sum").choose(given, sample()) == (0, "ok")
+    assert answering("mean").choose(given, sample()) == (1, "ok")
+    assert answering("mean").answer.values(given, None) == [-1.0, -0.5]
+    assert answering("minus_blind").answer.values(given, unseen) == [1.0, -1.0]
+    assert answering("minus_blind").choose(given, sample(), given) == (None, "ambiguous")
+    assert answering("minus_blind").choose(given, sample(), unseen) == (0, "ok")
+    assert answering("minus_blind").choose(unseen, sample(), given) == (1, "ok")
+    with pytest.raises(ValueError, match="not scored without the image"):
+        answering("minus_blind").choose(given, sample())
+    with pytest.raises(ValueError, match=r"answer\.normalise is 'length'"):
+        answering("length")
+    assert [answering(way).subtracts_blind for way in ("sum", "mean", "minus_blind")] == [0, 0, 1]
+
+
 def test_credit_needs_an_answer(benchmark: Benchmark, sample: Callable[..., Sample]) -> None:
     assert benchmark.credit(benchmark.read("cat", sample()), sample()) == 1.0
     assert benchmark.credit(benchmark.read("dog", sample()), sample()) == 0.0
@@ -104,7 +135,9 @@ def test_letters_or_words_are_asked_for(
 ) -> None:
     assert benchmark.candidates(sample()) == ("cat", "dog")
     assert benchmark.prompt(sample()) == "What is it?"
-    by_letter = changed(benchmark, answer=Answer(mode="rank", by="letter", max_new_tokens=4))
+    by_letter = changed(
+        benchmark, answer=Answer(mode="rank", normalise="sum", by="letter", max_new_tokens=4)
+    )
     assert by_letter.candidates(sample()) == ("A", "B")
     assert by_letter.prompt(sample()) == "What is it?\nA) cat\nB) dog"
 
@@ -205,7 +238,7 @@ def test_definitions_that_cannot_work_are_refused(benchmark: Benchmark) -> None:
     with pytest.raises(ValueError, match="chance is 50"):
         changed(benchmark, chance=50)
     with pytest.raises(ValueError, match=r"answer\.mode is 'guess'"):
-        Answer(mode="guess", by="words", max_new_tokens=4)
+        Answer(mode="guess", normalise="sum", by="words", max_new_tokens=4)
 
 
 def test_rotations_are_asked_counted_and_scored(

@@ -179,7 +179,7 @@ def benchmark() -> Benchmark:
     return Benchmark(
         name="mmmu",
         source=lambda: [],
-        answer=Answer(mode="generate", by="letter", max_new_tokens=4),
+        answer=Answer(mode="generate", normalise="sum", by="letter", max_new_tokens=4),
         profile=PROFILE,
         parser=Letter(),
         free=None,
@@ -201,7 +201,7 @@ def test_a_profile_replaces_the_rules_of_its_benchmarks(benchmark: Benchmark) ->
     assert read.parser == InferredLetter()
     assert dataclasses.replace(read, parser=benchmark.parser) == benchmark
     ranked = dataclasses.replace(
-        benchmark, answer=Answer(mode="rank", by="letter", max_new_tokens=4)
+        benchmark, answer=Answer(mode="rank", normalise="sum", by="letter", max_new_tokens=4)
     )
     with pytest.raises(ValueError, match="compat=peer reads generated answers and mmmu ranks"):
         profile(ranked)

@@ -36,7 +36,7 @@ def finished(place: Path, mode: str) -> Path:
     samples = benchmark.samples()
     folder = CellFolder(place)
     folder.open(OmegaConf.to_yaml(config), {})
-    folder.append([answered(benchmark, sample) for sample in samples], 1.0, 0.5)
+    folder.append([answered(benchmark, sample) for sample in samples], 1.0, 0.5, 32)
     predictions = folder.merge([sample.uid for sample in samples])
     summary = summarise(SimpleNamespace(benchmark=benchmark), predictions, 1.0, 0.5)
     folder.finish({"model": "none", "compat": "none"} | summary)

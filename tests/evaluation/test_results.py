@@ -53,19 +53,20 @@ def test_a_line_holds_the_agreed_keys() -> None:
 
 def test_a_torn_line_is_cut_before_anything_is_appended(tmp_path: Path) -> None:
     folder = opened(tmp_path)
-    folder.append([ROW], 1.0, 0.5)
+    folder.append([ROW], 1.0, 0.5, 8)
     with (tmp_path / "part.jsonl").open("a") as file:
         file.write(encode(replace(ROW, uid="torn"))[:40])
     folder = opened(tmp_path)
     (tmp_path / "seconds.jsonl").open("a").write("4.0\n")  # as it was written once
-    folder.append([replace(ROW, uid="b")], 2.5, 0.25)
+    folder.append([replace(ROW, uid="b")], 2.5, 0.25, 4)
     assert list(folder.recorded()) == ["a", "b"]
     assert folder.seconds() == (7.5, 0.75)
+    assert folder.smallest_batch(8) == 4
 
 
 def test_merging_needs_every_sample_and_keeps_the_order(tmp_path: Path) -> None:
     folder = opened(tmp_path)
-    folder.append([replace(ROW, uid="b"), ROW], 1.0, 0.0)
+    folder.append([replace(ROW, uid="b"), ROW], 1.0, 0.0, 8)
     with pytest.raises(RuntimeError, match="lacks 1 of 3 predictions, first c"):
         folder.merge(["a", "b", "c"])
     assert [row.uid for row in folder.merge(["a", "b"])] == ["a", "b"]
@@ -75,7 +76,7 @@ def test_merging_needs_every_sample_and_keeps_the_order(tmp_path: Path) -> None:
 def test_a_cell_never_goes_on_in_another_precision(tmp_path: Path) -> None:
     folder = CellFolder(tmp_path)
     folder.open("", {"model": {"dtype": "float32"}})
-    folder.append([ROW], 1.0, 0.5)
+    folder.append([ROW], 1.0, 0.5, 8)
     folder.open("", {"model": {"dtype": "float32"}})
     with pytest.raises(ValueError, match="begun in float32 and would go on in bfloat16"):
         folder.open("", {"model": {"dtype": "bfloat16"}})
@@ -83,7 +84,7 @@ def test_a_cell_never_goes_on_in_another_precision(tmp_path: Path) -> None:
 
 def test_metrics_make_a_cell_finished(tmp_path: Path) -> None:
     folder = opened(tmp_path)
-    folder.append([ROW], 1.0, 0.5)
+    folder.append([ROW], 1.0, 0.5, 8)
     folder.merge(["a"])
     assert not folder.finished
     folder.finish({"score": {"value": 1.0}})

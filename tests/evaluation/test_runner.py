@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from evaluation.answering import Cell
+from evaluation.memory import out_of_memory
 from evaluation.results import CellFolder
-from evaluation.runner import Cell, form_batches, run
+from evaluation.runner import form_batches, run
 from evaluation.types import CandidateScore, Sample
 
 
@@ -29,6 +32,10 @@ class Picture:
         return Image.new("RGB", (2, 2))
 
 
+def score(log_probability: float) -> CandidateScore:
+    return CandidateScore(log_probability=log_probability, tokens=1)
+
+
 @dataclass
 class ScriptedModel:
     """Prefers the option that its picture's name ends with; may be told to stop."""
@@ -37,31 +44,52 @@ class ScriptedModel:
     stop_before: str | None = None
     refuses: str | None = None  # prompts of this text
     edits: bool = True
-    batches: list[tuple[str, ...]] = field(default_factory=list)
+    fits: int = 99  # prompts at once
+    batches: list[tuple[str, ...]] = field(default_factory=list)  # as they were answered
+    pending: list[str] = field(default_factory=list)  # measured and not yet taken
+    paused: bool = False
 
     def encode(self, prompts: Any) -> Any:
         if refused := [prompt.uid for prompt in prompts if prompt.text == self.refuses]:
             raise ValueError(f"{refused[0]} cannot be tokenised")
-        self.batches.append(tuple(prompt.uid for prompt in prompts))
-        if self.stop_before in self.batches[-1]:
-            raise KeyboardInterrupt
-        return prompts
+        return SimpleNamespace(
+            prompts=prompts,
+            uids=[prompt.uid for prompt in prompts],
+            image_tokens=[3 * len(prompt.images) for prompt in prompts],
+        )
 
     def rank(self, batch: Any, candidates: Any) -> list[list[CandidateScore]]:
+        if self.paused:  # without looking, "yes" is likelier than "no" by 2 nats
+            assert not any(prompt.images or "<image" in prompt.text for prompt in batch.prompts)
+            return [[score(-3.0), score(-1.0)] for _ in batch.prompts]
+        if self.stop_before in batch.uids:
+            raise KeyboardInterrupt
+        self.pending += batch.uids
+        if len(batch.uids) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nDetails")
+        self.batches.append(tuple(batch.uids))
         return [
-            [
-                CandidateScore(log_probability=-float(k != len(prompt.text) % 2), tokens=1)
-                for k in range(len(options))
-            ]
-            for prompt, options in zip(batch, candidates, strict=True)
+            [score(-float(k != len(prompt.text) % 2)) for k in range(len(options))]
+            for prompt, options in zip(batch.prompts, candidates, strict=True)
         ]
 
     @contextmanager
     def intervene(self, intervention: Any) -> Iterator[Any]:
-        yield SimpleNamespace(take=self.measure, seconds=0.0)
+        yield SimpleNamespace(take=self.measure, drop=self.drop, paused=self.pause, seconds=0.0)
+
+    def drop(self) -> None:
+        self.pending.clear()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        self.paused = True
+        yield
+        self.paused = False
 
     def measure(self) -> Any:
-        uids = self.batches[-1][::-1]  # a model may process its batch in another order
+        uids = self.pending[::-1]  # a model may process its batch in another order
+        self.pending.clear()
+        assert len(set(uids)) == len(uids)
         masses = np.array([[float(uid), 0.5] for uid in uids])
         return SimpleNamespace(
             uids=uids,
@@ -80,6 +108,7 @@ class ScriptedBenchmark:
     rows: tuple[Sample, ...]
     name: str = "scripted"
     chance: float = 0.5
+    subtracts_blind: bool = False
     answer: Any = field(default_factory=lambda: SimpleNamespace(mode="rank", max_new_tokens=1))
 
     def samples(self) -> tuple[Sample, ...]:
@@ -94,8 +123,10 @@ class ScriptedBenchmark:
     def candidates(self, sample: Sample) -> tuple[str, ...]:
         return sample.options
 
-    def choose(self, scores: Any, sample: Sample) -> Any:
+    def choose(self, scores: Any, sample: Sample, blind: Any) -> Any:
         values = [score.log_probability for score in scores]
+        if self.subtracts_blind:
+            values = [a - b.log_probability for a, b in zip(values, blind, strict=True)]
         return SimpleNamespace(value=values.index(max(values)), status="ok", guessed=False)
 
     def credit(self, reading: Any, sample: Sample) -> float:
@@ -118,10 +149,12 @@ def samples(number: int, broken: set[int] = frozenset()) -> tuple[Sample, ...]:
     )
 
 
-def cell(model: ScriptedModel, rows: tuple[Sample, ...], identity: bool = False) -> Cell:
+def cell(
+    model: ScriptedModel, rows: tuple[Sample, ...], identity: bool = False, blind: bool = False
+) -> Cell:
     return Cell(
         model=model,
-        benchmark=ScriptedBenchmark(rows),
+        benchmark=ScriptedBenchmark(rows, subtracts_blind=blind),
         condition="real",
         samples=rows,
         intervention=SimpleNamespace(name="scripted", is_identity=identity),
@@ -203,6 +236,62 @@ def test_an_intervention_that_changes_nothing_stops_at_once(tmp_path: Path) -> N
         run(cell(model, samples(10)), opened(tmp_path / "a"))
     assert len(model.batches) == 1
     run(cell(ScriptedModel(edits=False), samples(10), identity=True), opened(tmp_path / "b"))
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_the_rest_stays_small(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = samples(10)
+    whole, model = opened(tmp_path / "whole"), ScriptedModel(fits=1)
+    assert run(cell(ScriptedModel(), rows), whole)["batch_size"] == 4
+    with caplog.at_level("WARNING", logger="solvent"):
+        metrics = run(cell(model, rows), folder := opened(tmp_path / "small"))
+    assert metrics["batch_size"] == 1
+    assert caplog.messages == [
+        "out of memory with 4 prompts at once; going on with 2",
+        "out of memory with 2 prompts at once; going on with 1",
+    ]
+    assert [len(batch) for batch in model.batches] == [1] * 10
+    assert folder.predictions() == whole.predictions()
+
+
+def test_a_sample_that_does_not_fit_alone_is_a_recorded_error(tmp_path: Path) -> None:
+    metrics = run(cell(ScriptedModel(fits=0), samples(3)), folder := opened(tmp_path))
+    assert metrics["errors"] == 3
+    assert {row.error for row in folder.predictions()} == {
+        "does not fit into memory: CUDA out of memory. Tried to allocate 20 GiB."
+    }
+
+
+def test_other_failures_are_not_taken_for_lack_of_memory(tmp_path: Path) -> None:
+    model = ScriptedModel()
+    model.rank = lambda *_: (_ for _ in ()).throw(RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        run(cell(model, samples(3)), opened(tmp_path))
+
+
+def test_lack_of_memory_is_known_by_its_exceptions() -> None:
+    cpu = "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory"
+    assert out_of_memory(RuntimeError(cpu))
+    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert out_of_memory(MemoryError())
+    assert not out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+
+
+def test_the_blind_scores_are_subtracted_stored_and_not_measured(tmp_path: Path) -> None:
+    """Scores are 0 and -1, the blind ones -3 ("no") and -1 ("yes"): "no" gains 2 nats."""
+    rows = tuple(replace(row, text=f"<image:1>{row.text}") for row in samples(6))
+    run(cell(ScriptedModel(), rows, blind=True), folder := opened(tmp_path / "a"))
+    for row in folder.predictions():
+        assert row.blind_scores == (score(-3.0), score(-1.0))
+        assert row.parsed == 0
+        assert row.n_image_tokens == 3
+    run(cell(ScriptedModel(), rows), plain := opened(tmp_path / "b"))
+    assert {row.parsed for row in plain.predictions()} == {0, 1}
+    assert {row.blind_scores for row in plain.predictions()} == {None}
+    seen = [replace(row, images=()) for row in rows[:2]]
+    with pytest.raises(ValueError, match="2 samples, first 000, show none"):
+        run(cell(ScriptedModel(), (*seen, *rows[2:]), blind=True), opened(tmp_path / "c"))
 
 
 def test_batches_do_not_depend_on_the_order_of_samples() -> None:

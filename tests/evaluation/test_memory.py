@@ -1,0 +1,99 @@
+"""A forward of a real model that breaks off, and one that is not to be measured, leave no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig
+
+import interventions
+from evaluation.answering import Cell, predict, prepare
+from evaluation.memory import Room
+from evaluation.session import load_benchmark, load_model
+from evaluation.types import Prediction
+from models.prefill import Prefill
+
+
+@pytest.fixture
+def cell(composed: Callable[..., DictConfig]) -> Cell:
+    config = composed("limit=18", "benchmark.answer.normalise=minus_blind")
+    benchmark, samples = load_benchmark(config.benchmark)
+    return Cell(
+        model=load_model(config.model),
+        benchmark=benchmark,
+        condition="real",
+        samples=samples[:6],
+        intervention=interventions.load("gaussian", seed=1),
+        batch_size=6,
+        title="test",
+    )
+
+
+def ranked(cell: Cell, room: Room) -> tuple[list[Prediction], tuple[int, int]]:
+    with cell.model.intervene(cell.intervention) as log:
+        predictions = predict(cell, cell.samples, log, room)
+        return predictions, (log.cells_edited_prefill, log.cells_edited_decode)
+
+
+def test_what_broke_off_is_not_measured_when_it_runs_again(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory runs out after the prompts and the first candidates were booked."""
+    expected, cells = ranked(cell, Room(3))
+    score, calls = Prefill.score, []
+
+    def breaking(prefill: Prefill, column: Any) -> torch.Tensor:
+        calls.append(len(column))
+        if len(calls) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return score(prefill, column)
+
+    monkeypatch.setattr(Prefill, "score", breaking)
+    predictions, cells_again = ranked(cell, room := Room(6))
+    assert calls[:3] == [6, 6, 3]
+    assert room.size == 3
+    assert predictions == expected
+    assert cells_again == cells
+
+
+def test_memory_may_run_out_inside_the_decoder(cell: Cell) -> None:
+    expected, cells = ranked(cell, Room(3))
+    block, calls = cell.model.model.get_decoder().layers[3], []
+
+    def breaking(module: Any, arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = block.register_forward_pre_hook(breaking)
+    try:
+        predictions, cells_again = ranked(cell, Room(6))
+    finally:
+        handle.remove()
+    assert predictions == expected
+    assert cells_again == cells
+
+
+def test_the_blind_pass_is_the_untouched_models_and_nobody_measures_it(cell: Cell) -> None:
+    prepared = prepare(cell, cell.samples)
+    assert not any(prepared.blind.image_tokens)
+    candidates = [cell.benchmark.candidates(sample) for sample in cell.samples]
+    plain = cell.model.rank(prepared.blind, candidates)
+    everything = interventions.load("knockout", keys=["image", "question", "system"])
+    with cell.model.intervene(everything) as log:
+        with log.paused():
+            assert cell.model.rank(prepared.blind, candidates) == plain
+        assert log.take().uids == ()
+        assert (log.forwards, log.cells_edited) == (0, 0)
+        assert cell.model.rank(prepared.blind, candidates) != plain
+        measured = log.take()
+    assert measured.uids == prepared.batch.uids
+    assert (measured.cells_edited > 0).all()
+    rows, _ = ranked(cell, Room(6))
+    blind = {row.uid: list(row.blind_scores) for row in rows}
+    assert [blind[sample.uid] for sample in cell.samples] == plain
+    assert all(np.isfinite(row.visual_mass.after).all() for row in rows)
