@@ -14,7 +14,7 @@ from benchmarks.clusters import subsample
 from benchmarks.freeform import FreeForm
 from benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from benchmarks.prompts import By, Profile, letters
-from benchmarks.reducers import AllOf, Reducer
+from benchmarks.reducers import AllOf, Debiased, Reducer
 from benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from benchmarks.source import Source
 from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
@@ -134,7 +134,8 @@ class Benchmark:
         expect: how much data there must be; None where nothing fixes it.
         shuffle: seed of the order of every question's options, or None: as the data have them.
         circular: ask every question once for every rotation of its options; the score "circular" is
-            the share of questions that are right in all of them.
+            the share of questions that are right in all of them, and "debiased" of those whose
+            right option is the likeliest on average over them.
         limit: greatest number of samples; whole groups only. None: all.
         stratify: tag whose mixture a limit preserves, or None.
         seed: of the subsample that a limit draws.
@@ -277,6 +278,8 @@ class Benchmark:
         reducers = dict(self.reducers)
         if self.circular:
             reducers[GROUP] = AllOf(group=GROUP)
+            if self.answer.mode == "rank":
+                reducers["debiased"] = Debiased(group=GROUP)
         return {name: reduce(predictions) for name, reduce in reducers.items()}
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ range.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from benchmarks.reducers.debiased import Debiased
 from benchmarks.reducers.detection import Detection, MeanF1
 from benchmarks.reducers.matched import BothOf, Matched
 from benchmarks.reducers.means import AllOf, Macro, Mean, MeanOf, Points
@@ -31,6 +32,7 @@ from evaluation.types import Prediction
 __all__ = [
     "AllOf",
     "BothOf",
+    "Debiased",
     "Detection",
     "Macro",
     "Matched",

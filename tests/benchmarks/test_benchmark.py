@@ -248,12 +248,20 @@ def test_rotations_are_asked_counted_and_scored(
     samples = circular.samples()
     assert len(samples) == 400
     rows = [
-        predict(s.uid, float(not s.uid.endswith("rotation1") or s.uid < "t/1"), groups=s.groups)
+        predict(
+            s.uid,
+            float(not s.uid.endswith("rotation1") or s.uid < "t/1"),
+            groups=s.groups,
+            gold=s.gold,
+            options=s.options,
+            scores=(0.0, -1.0),  # always the first letter
+        )
         for s in samples
     ]
     found = circular.score(rows)
     assert found["score"]["value"] == 0.75
     assert found["circular"]["value"] == 0.5
+    assert found["debiased"]["value"] == 0.0  # nothing but a preferred letter
     with pytest.raises(ValueError, match="expected 200 rows, found 199"):
         circular.score(rows[2:])
     assert "circular" not in benchmark.score(rows[::2])
