@@ -26,7 +26,9 @@ from typing import Any
 from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
-LOCATION_KEYS = frozenset({"root", "local"})  # where data lies does not change what they are
+LOCATION_KEYS = frozenset(
+    {"root", "local", "cache"}
+)  # where data lies does not change what they are
 
 
 def fingerprint(definition: Mapping[str, Any]) -> str:
