@@ -26,9 +26,7 @@ from typing import Any
 from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
-LOCATION_KEYS = frozenset(
-    {"root", "local", "cache"}
-)  # where data lies does not change what they are
+LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
 
 
 def fingerprint(definition: Mapping[str, Any]) -> str:

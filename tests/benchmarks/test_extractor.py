@@ -1,4 +1,4 @@
-"""A language model before the rules: what it is asked, what is made of its replies, what is kept."""
+"""A language model before the rules: what it is asked, and what is made of its replies."""
 
 from __future__ import annotations
 
