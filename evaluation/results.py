@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def encode(prediction: Prediction) -> str:
     """One JSON line, without anything that differs between two equal runs."""
-    return json.dumps(asdict(prediction), ensure_ascii=False, allow_nan=False)
+    return json.dumps(prediction, default=vars, ensure_ascii=False, allow_nan=False)
 
 
 def decode(line: str) -> Prediction:

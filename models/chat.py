@@ -56,21 +56,30 @@ class Chat:
         return encoded["input_ids"]
 
     def answer_tokens(self, prompt_text: str, prompt_ids: Sequence[int], answer: str) -> list[int]:
-        """Tokens of an answer after a rendered prompt, terminator included.
+        """Tokens of one answer after a rendered prompt, as `answers_tokens` gives them."""
+        return self.answers_tokens([(prompt_text, prompt_ids, answer)])[0]
+
+    def answers_tokens(self, answers: Sequence[tuple[str, Sequence[int], str]]) -> list[list[int]]:
+        """Tokens of answers, terminator included; each with its rendered prompt and its tokens.
 
         Prompt and answer are tokenised together, as in training. Raises `ModelError` if that
         changes the prompt.
         """
-        joint = self.tokens([prompt_text + self.separator + answer])[0]
-        length = len(prompt_ids)
-        if joint[:length] != list(prompt_ids):
-            raise ModelError(
-                f"Expected the prompt's {length} tokens to stay the same when the answer "
-                f"{answer!r} follows, but the tokenizer merges across the border (tokens "
-                f"{joint[length - 2 : length + 1]} instead of {list(prompt_ids[-2:])}); rephrase "
-                "the answer or the end of the prompt."
-            )
-        return [*joint[length:], self.terminator]
+        if not answers:
+            return []
+        joined = self.tokens([prompt + self.separator + answer for prompt, _, answer in answers])
+        found = []
+        for joint, (_, prompt_ids, answer) in zip(joined, answers, strict=True):
+            length = len(prompt_ids)
+            if joint[:length] != list(prompt_ids):
+                raise ModelError(
+                    f"Expected the prompt's {length} tokens to stay the same when the answer "
+                    f"{answer!r} follows, but the tokenizer merges across the border (tokens "
+                    f"{joint[length - 2 : length + 1]} instead of {list(prompt_ids[-2:])}); "
+                    "rephrase the answer or the end of the prompt."
+                )
+            found.append([*joint[length:], self.terminator])
+        return found
 
     def decode(self, answers: Sequence[Sequence[int]]) -> list[str]:
         """Texts of generated answers, special tokens removed."""

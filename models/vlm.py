@@ -69,7 +69,7 @@ class VLM:
         """Where inputs go: the device of the first weight that is not off-loaded."""
         return next(p.device for p in self.model.parameters() if p.device.type != "meta")
 
-    @property
+    @cached_property  # the configuration is slow to ask, and this is asked for every token
     def image_token_id(self) -> int:
         """The token that an image feature replaces."""
         return self.model.config.image_token_id
@@ -259,10 +259,19 @@ class VLM:
     def _answer_tokens(
         self, batch: EncodedBatch, candidates: Sequence[Sequence[str]]
     ) -> list[list[list[int]]]:
-        return [
-            [self._answers.answer_tokens(text, ids, answer) for answer in texts]
-            for text, ids, texts in zip(batch.texts, batch.token_ids, candidates, strict=True)
-        ]
+        """Tokens of every candidate of every prompt."""
+        tokens = iter(
+            self._answers.answers_tokens(
+                [
+                    (text, ids, answer)
+                    for text, ids, texts in zip(
+                        batch.texts, batch.token_ids, candidates, strict=True
+                    )
+                    for answer in texts
+                ]
+            )
+        )
+        return [[next(tokens) for _ in texts] for texts in candidates]
 
     def _prefill(self, batch: EncodedBatch) -> Prefill:
         """Read the prompts, telling an active intervention whose they are, and what matters."""
