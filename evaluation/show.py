@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from evaluation.answering import prompts
 from evaluation.report.contact import contact_sheet
 from evaluation.report.table import console
-from evaluation.runner import prompts
 from evaluation.session import load_benchmark, load_model
 from evaluation.types import Benchmark, Prompt, Sample, in_words
 
