@@ -23,13 +23,14 @@ class EncodedBatch:
     """Prompts as one model sees them."""
 
     uids: tuple[str, ...]
-    inputs: Mapping[str, Tensor]  # keyword arguments of the model's forward, on its device
+    inputs: Mapping[str, Any]  # keyword arguments of the model's forward, on its device
     positions: Int[Tensor, "*axis batch token"]  # axis: time, height, width in grid families
     texts: tuple[str, ...]  # rendered prompts, one image token per image
     token_ids: tuple[tuple[int, ...], ...]  # tokens of `texts`
     prompt_tokens: tuple[int, ...]  # tokens per prompt, image tokens included
     image_tokens: tuple[int, ...]  # image tokens per prompt
     regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
+    pictures: tuple[tuple[str, ...], ...] = ()  # names of every prompt's, where features are kept
 
 
 class Prefill:

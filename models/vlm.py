@@ -36,6 +36,7 @@ from models.checkpoint import (
 )
 from models.errors import ModelError
 from models.families import Family, find_family, load_processor
+from models.features import FeatureCache, fingerprint, sees_encoder
 from models.prefill import EncodedBatch, Prefill
 
 PER_TOKEN = ("input_ids", "attention_mask")  # what remains of the inputs without images
@@ -53,6 +54,7 @@ class VLM:
         model: PreTrainedModel,
         processor: ProcessorMixin,
         image_backend: str,
+        feature_cache_mb: int,
     ) -> None:
         self.name = name
         self.family = family
@@ -61,8 +63,10 @@ class VLM:
         self.chat = Chat(processor)
         self._answers = Chat(deepcopy(processor))  # own tokenizer: `encode` may be in a thread
         self.image_backend = image_backend
+        self.features = FeatureCache(model, feature_cache_mb)
         self._source = source
         self._log: Any = None
+        self._encoder_is_seen = False  # by the intervention now active
 
     @property
     def device(self) -> torch.device:
@@ -104,6 +108,9 @@ class VLM:
             prompt_tokens=tuple(mask.sum(dim=1).tolist()),
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
             regions=tuple(prompt.regions for prompt in prompts),
+            pictures=tuple(tuple(map(fingerprint, pictures)) for _, pictures in rendered)
+            if self.features.active
+            else (),
         )
 
     @torch.inference_mode()
@@ -168,14 +175,15 @@ class VLM:
 
     def intervene(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
         """Apply an intervention to everything inside the `with` block; yields its log."""
-        return self._named(intervene(self.model, intervention, execution))
+        seen = sees_encoder(intervention)
+        return self._named(intervene(self.model, intervention, execution), seen)
 
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look inside the `with` block, and change nothing."""
-        return self._named(capture(self.model, rows))
+        return self._named(capture(self.model, rows), False)
 
     @contextmanager
-    def _named(self, context: AbstractContextManager[Any]) -> Iterator[Any]:
+    def _named(self, context: AbstractContextManager[Any], encoder_is_seen: bool) -> Iterator[Any]:
         """A context that is told whose prompts come."""
         if self._log is not None:
             raise ModelError(
@@ -183,11 +191,11 @@ class VLM:
                 "leave its `with` block first, or compose the two into one intervention."
             )
         with context as log:
-            self._log = log
+            self._log, self._encoder_is_seen = log, encoder_is_seen
             try:
                 yield log
             finally:
-                self._log = None
+                self._log, self._encoder_is_seen = None, False
 
     def provenance(self) -> dict[str, Any]:
         """What exactly was loaded, and how: plain values only."""
@@ -278,7 +286,7 @@ class VLM:
         if self._log is not None:
             known = any(boxes for row in batch.regions for boxes in row)
             self._log.expect(samples=list(batch.uids), regions=batch.regions if known else None)
-        return Prefill(self.model, batch)
+        return Prefill(self.model, batch if self._encoder_is_seen else self.features.fill(batch))
 
 
 def load(
@@ -292,6 +300,7 @@ def load(
     image_backend: str,
     min_pixels: int | None,
     max_pixels: int | None,
+    feature_cache_mb: int,
     trust_remote_code: bool,
 ) -> VLM:
     """Load a checkpoint and check it; the arguments are explained in conf/model/tiny.yaml.
@@ -316,6 +325,7 @@ def load(
         model=load_weights(source, dtype, device, attention).requires_grad_(False),
         processor=processor,
         image_backend=image_backend,
+        feature_cache_mb=feature_cache_mb,
     )
     check(vlm)
     return vlm

@@ -19,6 +19,7 @@ SETTINGS: dict[str, Any] = {
     "image_backend": "pil",
     "min_pixels": None,
     "max_pixels": None,
+    "feature_cache_mb": 0,
     "trust_remote_code": False,
 }
 
