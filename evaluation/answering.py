@@ -209,6 +209,7 @@ def _answered(
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         options=sample.options,
+        shown=dict(sample.shown) or None,
         guessed=reading.guessed,
     )
 
@@ -244,5 +245,6 @@ def failed(cell: Cell, sample: Sample, error: str) -> Prediction:
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         options=sample.options,
+        shown=dict(sample.shown) or None,
         error=error,
     )

@@ -75,15 +75,21 @@ class Sample:
     )  # group kind -> key, for "all right" scores
     tags: Mapping[str, str] = field(default_factory=dict)  # slices of the table
     meta: Mapping[str, Any] = field(default_factory=dict)  # original columns worth keeping
+    shown: Mapping[str, str] = field(default_factory=dict)  # what a condition did: `donor`, ...
 
 
 class Condition(Protocol):
     """What the model is shown: a named view of the samples; `real` is the identity."""
 
     name: str
+    intervention: Any  # in the place of the cell's own; None keeps it
 
     def views(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The samples as shown, in the same order, with the same uid, text, options and gold."""
+        """The samples as shown, in the same order, with the same uid, options and gold.
+
+        Without those for which the condition does not exist, a question without a fitting donor
+        say. What was done stands in `Sample.shown`.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +153,7 @@ class Prediction:
     blind_scores: tuple[CandidateScore, ...] | None = (
         None  # of the same candidates without any image and intervention, where they are subtracted
     )
+    shown: Mapping[str, str] | None = None  # what the condition did; None: nothing
 
 
 class Batch(Protocol):

@@ -213,7 +213,7 @@ def test_a_profile_replaces_the_rules_of_its_benchmarks(benchmark: Benchmark) ->
 def test_every_profile_can_be_built(benchmark: Benchmark) -> None:
     for file in sorted((CONF / "compat").glob("*.yaml")):
         profile = instantiate(OmegaConf.load(file))
-        assert profile.name == file.stem
+        assert profile.name.startswith(file.stem)  # `llm` goes on with the name of its model
         assert all(isinstance(rules, Rules) for rules in getattr(profile, "rules", {}).values())
         known = {path.stem for path in (CONF / "benchmark").glob("*.yaml")}
         assert set(getattr(profile, "rules", {})) <= known

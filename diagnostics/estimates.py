@@ -1,0 +1,122 @@
+"""Means with intervals over samples that may share an image, and verdicts against a margin.
+
+Axes: N samples, C clusters (independent units).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
+
+from evaluation.statistics import CHUNK, RESAMPLES, SEED, resampled
+
+FEW_CLUSTERS = 30  # below, intervals are marked unreliable
+BCA_CLUSTERS = 500  # below, intervals are bias-corrected and accelerated
+
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "NOT APPLICABLE", "ERROR"]
+"""VACUOUS: the inequality holds, but a model that ignores the image would meet it as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean over samples; it never travels without its interval."""
+
+    value: float
+    low: float  # 95 % interval
+    high: float
+    lower: float  # one-sided 95 % bounds, which verdicts are made of
+    upper: float
+    n: int  # samples
+    clusters: int  # independent units among them
+    reliable: bool  # at least 30 clusters
+
+
+def estimate(values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) -> Estimate | None:
+    """Mean with a bootstrap over whole clusters; None without samples.
+
+    BCa below 500 clusters, percentile from there. Sources: Efron (1987),
+    https://doi.org/10.1080/01621459.1987.10478410; Davison and Hinkley (1997), section 3.8.
+    """
+    if len(values) == 0:
+        return None
+    sums, sizes = cluster_sums(values, clusters)
+    value, count = float(sums.sum() / sizes.sum()), len(sizes)
+    levels = (0.025, 0.975, 0.05, 0.95)
+    low, high, lower, upper = [value] * 4
+    if count > 1 and not np.allclose(sums, value * sizes, rtol=0.0, atol=1e-15):
+        table = np.column_stack([sums, sizes])
+        drawn = np.divide(*resampled(table, np.zeros(count, dtype=int)).T)
+        if count < BCA_CLUSTERS:
+            levels = _accelerated(levels, drawn, value, table)
+        low, high, lower, upper = map(float, np.quantile(drawn, levels))
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        lower=lower,
+        upper=upper,
+        n=len(values),
+        clusters=count,
+        reliable=count >= FEW_CLUSTERS,
+    )
+
+
+def decide(mean: Estimate | None, margin: float) -> Verdict:
+    """PASS when the mean is surely above the margin, FAIL when surely below it."""
+    if mean is None:
+        return "NOT APPLICABLE"
+    if mean.lower > margin:
+        return "PASS"
+    return "FAIL" if mean.upper < margin else "INCONCLUSIVE"
+
+
+def _accelerated(
+    levels: Sequence[float],
+    drawn: Float[np.ndarray, " R"],
+    value: float,
+    table: Float[np.ndarray, "C 2"],
+) -> Sequence[float]:
+    """Levels of a percentile interval, corrected for bias and skewness (Efron 1987, eq. 6.8)."""
+    below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
+    if not 0 < below < 1:
+        return levels
+    without = np.divide(*(table.sum(axis=0) - table).T)  # the mean without each cluster
+    gaps = without.mean() - without
+    acceleration = (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
+    shifted = norm.ppf(below) + norm.ppf(levels)
+    return norm.cdf(norm.ppf(below) + shifted / (1 - acceleration * shifted))
+
+
+def sign_flip(values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) -> float:
+    """One-sided p of a mean above 0: the signs of cluster sums are exchangeable under the null.
+
+    Source: Fisher's randomisation test of paired differences, on clusters; as many random flips as
+    `RESAMPLES`, the observed one among them.
+    """
+    sums, _ = cluster_sums(values, clusters)
+    generator, total, exceeding = np.random.default_rng(SEED), sums.sum(), 1
+    step = max(1, CHUNK // len(sums))
+    for start in range(1, RESAMPLES, step):
+        rows = min(step, RESAMPLES - start)
+        signs = 1.0 - 2.0 * generator.integers(2, size=(rows, len(sums)))
+        exceeding += int((signs @ sums >= total - 1e-12 * np.abs(sums).sum()).sum())
+    return exceeding / RESAMPLES
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Family-wise adjusted p-values. Source: Holm (1979), https://www.jstor.org/stable/4615733."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+
+
+def cluster_sums(
+    values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " C"]]:
+    """Sum of the values in every cluster, and how many there are."""
+    _, index = np.unique(clusters, return_inverse=True)
+    return np.bincount(index, values), np.bincount(index).astype(float)
