@@ -13,8 +13,8 @@ A *cell* is how one value is made from the row's columns:
 from __future__ import annotations
 
 import math
-import string
 import re
+import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

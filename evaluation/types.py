@@ -204,6 +204,9 @@ class Benchmark(Protocol):
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
 
+    def ranking(self) -> Benchmark:
+        """The same questions, answered by ranking their options."""
+
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples came from: revision, commit, fingerprint, as far as known."""
 
@@ -239,3 +242,13 @@ class Benchmark(Protocol):
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> Sequence[Path]:
         """Write the predictions in formats of other people."""
+
+
+class Diagnostic(Protocol):
+    """A test of how the image is used: conditions, and what their answers say."""
+
+    name: str
+    conditions: Sequence[str]  # that it needs, by name
+
+    def read(self, answers: Any, place: Path) -> Any:
+        """What the paired answers say, with what was observed inside the model at `place`."""
