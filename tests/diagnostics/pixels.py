@@ -26,7 +26,7 @@ class Picture:
 def picture(name: str, array: np.ndarray, regions: tuple[Box, ...] = ()) -> Picture:
     """The picture of an array, (height, width, 3)."""
     height, width, _ = array.shape
-    return Picture(name, array.astype(np.uint8).tobytes(), (width, height), regions)
+    return Picture(name, np.rint(array).astype(np.uint8).tobytes(), (width, height), regions)
 
 
 def flat(name: str, size: tuple[int, int] = (8, 8), level: int = 100) -> Picture:
