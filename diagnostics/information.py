@@ -57,7 +57,7 @@ class Information:
         return ("real", *RERUNS, *self.baselines, *SWAPS)
 
     def read(self, answers: Answers) -> Finding:
-        """Verdicts and numbers. Raises `ValueError` when the first baseline or `swap` is missing."""
+        """Verdicts and numbers. Raises `ValueError` without the first baseline or `swap`."""
         primary = self.baselines[0]
         screened = screen(answers, ("real", primary, "swap"), (*self.baselines[1:], *SWAPS))
         if screened.verdict:
