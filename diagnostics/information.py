@@ -63,28 +63,18 @@ class Information:
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers
-        there = [name for name in self.baselines if name in answers.scores]
-        columns = {
-            name: value for each in there for name, value in _gains(answers, each, primary).items()
-        }
-        j, images = image_information_bits(answers)
-        dropped, gain = unlikely(answers, "real", primary), columns["entropy_gain_bits"]
-        columns |= {
-            "mutual_information_bits": j,
-            "entropy_gain_likely_bits": np.where(dropped, np.nan, gain),
-            "accuracy": credit(answers, "real"),
-        }
+        columns = self._columns(answers)
         estimates = estimate_columns(columns, answers.clusters)
         raw = {
-            each: decide(estimates[_named("entropy_gain", each, primary)], self.margin_bits)
-            for each in there
+            name: decide(estimates[_named("entropy_gain", name, primary)], self.margin_bits)
+            for name in self._there(answers)
         }
         gate = decide(estimates["mutual_information_bits"], self.margin_bits)
         limits = floor(change(lambda name: entropy_bits(answers.probabilities(name))), answers)
-        rate = proportion(gain > limits.threshold, answers.clusters)
-        judged = [each for each in raw.values() if each != "NOT APPLICABLE"]
+        gain, tau = columns["entropy_gain_bits"], limits.threshold
+        rate = proportion(gain > tau, answers.clusters)
+        flat = columns["entropy_without_bits"] <= tau
         verdict = weakest(raw[primary], gate)
-        flat = entropy_bits(answers.probabilities(primary)) <= limits.threshold
         return Finding(
             test=self.name,
             verdict=verdict,
@@ -95,15 +85,31 @@ class Information:
                 **screened.counts,
                 "gaining": rate,
                 "ceiling": proportion(flat, answers.clusters),
-                "images": images,
-                "baseline_dependent": int(len(set(judged)) > 1),
-                "floor_bits": limits.threshold,
+                "images": image_information_bits(answers)[1],
+                "baseline_dependent": int(len(_judged(raw)) > 1),
+                "floor_bits": tau,
                 "floored": int(_floored(answers, primary).sum()),
-                "unlikely": int(dropped.sum()),
+                "unlikely": int(unlikely(answers, "real", primary).sum()),
                 "p_value": sign_flip(gain, answers.clusters),
             },
             series=_series(estimates, columns, raw, gate, primary),
         )
+
+    def _there(self, answers: Answers) -> list[str]:
+        return [name for name in self.baselines if name in answers.scores]
+
+    def _columns(self, answers: Answers) -> dict[str, Float[np.ndarray, " N"]]:
+        """Every value per sample whose mean is reported."""
+        primary = self.baselines[0]
+        columns = {}
+        for name in self._there(answers):
+            columns |= _gains(answers, name, primary)
+        dropped = unlikely(answers, "real", primary)
+        return columns | {
+            "mutual_information_bits": image_information_bits(answers)[0],
+            "entropy_gain_likely_bits": np.where(dropped, np.nan, columns["entropy_gain_bits"]),
+            "accuracy": credit(answers, "real"),
+        }
 
     def _reason(
         self,
@@ -125,10 +131,14 @@ class Information:
         said += f": {measured(gain, 'bit')} against a margin of {self.margin_bits:g} bit"
         if information:
             said += f", J {measured(information, 'bit')}"
-        if len({each for each in raw.values() if each != "NOT APPLICABLE"}) > 1:
+        if len(_judged(raw)) > 1:
             verdicts = ", ".join(f"{name} {each}" for name, each in raw.items())
             said += f"; it depends on what stands for no picture ({verdicts})"
         return f"{said}."
+
+
+def _judged(raw: Mapping[str, Verdict]) -> set[Verdict]:
+    return set(raw.values()) - {"NOT APPLICABLE"}
 
 
 def _named(kind: str, baseline: str, primary: str, unit: str = "_bits") -> str:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
-
-from evaluation.statistics import wilson
+from statsmodels.stats.proportion import proportion_confint
 
 BINS = 15
 DIGITS = 9  # confidences equal to here are equal
@@ -23,9 +22,9 @@ def brier(p: Float[np.ndarray, "N K"], gold: Int[np.ndarray, " N"]) -> Float[np.
 
 
 def reliability(
-    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]
+    confidence: Float[np.ndarray, " N"], credit: Float[np.ndarray, " N"]
 ) -> list[Mapping[str, float]]:
-    """Mean confidence and share of right answers, with Wilson's interval, in 15 equal-mass bins.
+    """Mean confidence and mean credit, with Wilson's interval, in 15 equal-mass bins.
 
     Equal confidences stand in one bin, so that the order of samples does not matter; bins may be
     empty and are then left out.
@@ -35,13 +34,13 @@ def reliability(
     points = []
     for each in np.unique(bins):
         rows = bins == each
-        low, high = wilson(int(right[rows].sum()), int(rows.sum()))
+        low, high = proportion_confint(credit[rows].sum(), rows.sum(), method="wilson")
         points.append(
             {
                 "confidence": float(confidence[rows].mean()),
-                "accuracy": float(right[rows].mean()),
-                "low": low,
-                "high": high,
+                "accuracy": float(credit[rows].mean()),
+                "low": float(low),
+                "high": float(high),
                 "n": int(rows.sum()),
             }
         )

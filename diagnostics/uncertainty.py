@@ -72,24 +72,12 @@ class Uncertainty:
         limits = floor(change(lambda name: _confidence(answers, name)), answers)
         columns = self._columns(answers)
         estimates = estimate_columns(columns, answers.clusters)
-        gain = columns["confidence_gain"]
-        kept = {
-            each: proportion(held[~np.isnan(held)] >= -limits.threshold, answers.clusters[rows])
-            for each in self.baselines
-            if (held := columns.get(_named("confidence_gain", each, primary))) is not None
-            and (rows := ~np.isnan(held)).any()
-        }
-        raw = {
-            each: weakest(
-                decide(estimates[_named("confidence_gain", each, primary)], -self.margin),
-                decide(rate, 0.5),
-            )
-            for each, rate in kept.items()
-        }
+        kept = self._kept(columns, -limits.threshold, answers)
+        raw = self._ungated(estimates, kept)
         gate = decide(_mean(image_effect_bits(answers), answers), self.dependency_margin_bits)
         verdict = _gated(raw[primary], gate)
-        held = gain >= -limits.threshold
         points = {name: _points(answers, name) for name in ("real", primary)}
+        gain = columns["confidence_gain"]
         return Finding(
             test=self.name,
             verdict=verdict,
@@ -99,37 +87,55 @@ class Uncertainty:
                 **estimates,
                 **screened.counts,
                 **{_named("consistency", each, primary): rate for each, rate in kept.items()},
-                "ceiling": proportion(
-                    _confidence(answers, primary) >= 1 - limits.threshold, answers.clusters
-                ),
-                "switches": proportion(
-                    (np.abs(gain) <= limits.threshold)
-                    & flips(answers.scores["real"], answers.scores[primary]),
-                    answers.clusters,
-                ),
+                **self._rates(answers, gain, limits.threshold),
                 "calibration_error": calibration_error(points["real"]),
                 "calibration_error_without": calibration_error(points[primary]),
                 "baseline_dependent": int(len(set(raw.values())) > 1),
                 "floor": limits.threshold,
-                "unlikely": int(unlikely(answers, "real", primary).sum()),
-                "p_value": max(
-                    sign_flip(gain + self.margin, answers.clusters),
-                    sign_flip(held - 0.5, answers.clusters),
-                ),
             },
-            series={
-                "reliability": {"real": points["real"], "without": points[primary]},
-                "levels": np.linspace(0, 1, 101).tolist(),
-                "gain_quantiles": np.quantile(gain, np.linspace(0, 1, 101)).tolist(),
-                "ungated": raw,
-                "gate": gate,
-            },
+            series=_series(points["real"], points[primary], gain) | {"ungated": raw, "gate": gate},
         )
+
+    def _kept(
+        self, columns: Mapping[str, Float[np.ndarray, " N"]], least: float, answers: Answers
+    ) -> dict[str, Estimate]:
+        """Share of samples whose confidence does not fall, for every baseline that was run."""
+        rates = {}
+        for name in self.baselines:
+            gain = columns.get(_named("confidence_gain", name, self.baselines[0]))
+            if gain is not None and (rows := ~np.isnan(gain)).any():
+                rates[name] = proportion(gain[rows] >= least, answers.clusters[rows])
+        return rates
+
+    def _ungated(
+        self, estimates: Mapping[str, Estimate | None], kept: Mapping[str, Estimate]
+    ) -> dict[str, Verdict]:
+        """What the inequality says, before asking whether a blind model would meet it."""
+        gains = {name: _named("confidence_gain", name, self.baselines[0]) for name in kept}
+        return {
+            name: weakest(decide(estimates[gains[name]], -self.margin), decide(rate, 0.5))
+            for name, rate in kept.items()
+        }
+
+    def _rates(
+        self, answers: Answers, gain: Float[np.ndarray, " N"], tau: float
+    ) -> dict[str, Estimate | float | int | None]:
+        """Ceiling, answers that switch at equal confidence, refusals, and p of both claims."""
+        primary, clusters = self.baselines[0], answers.clusters
+        switched = flips(answers.scores["real"], answers.scores[primary]) & (np.abs(gain) <= tau)
+        means = sign_flip(gain + self.margin, clusters)
+        rates = sign_flip((gain >= -tau) - 0.5, clusters)
+        return {
+            "ceiling": proportion(_confidence(answers, primary) >= 1 - tau, clusters),
+            "switches": proportion(switched, clusters),
+            "unlikely": int(unlikely(answers, "real", primary).sum()),
+            "p_value": max(means, rates),
+        }
 
     def _columns(self, answers: Answers) -> dict[str, Float[np.ndarray, " N"]]:
         """Every value per sample whose mean is reported."""
         primary = self.baselines[0]
-        real, right = _confidence(answers, "real"), _right(answers, "real")
+        real, right = _confidence(answers, "real"), credit(answers, "real") == 1
         gain = real - _confidence(answers, primary)
         dropped = unlikely(answers, "real", primary)
         columns = {
@@ -187,13 +193,22 @@ def _confidence(answers: Answers, condition: str) -> Float[np.ndarray, " N"]:
     return answers.probabilities(condition).max(axis=1)
 
 
-def _right(answers: Answers, condition: str) -> np.ndarray:
-    """Whether the right option alone is the likeliest."""
-    return credit(answers, condition) == 1
-
-
 def _points(answers: Answers, condition: str) -> list[Mapping[str, float]]:
-    return reliability(_confidence(answers, condition), _right(answers, condition))
+    return reliability(_confidence(answers, condition), credit(answers, condition))
+
+
+def _series(
+    real: list[Mapping[str, float]],
+    without: list[Mapping[str, float]],
+    gain: Float[np.ndarray, " N"],
+) -> dict[str, object]:
+    """Reliability diagrams, and the distribution of dC."""
+    levels = np.linspace(0, 1, 101)
+    return {
+        "reliability": {"real": real, "without": without},
+        "levels": levels.tolist(),
+        "gain_quantiles": np.quantile(gain, levels).tolist(),
+    }
 
 
 def _mean(values: Float[np.ndarray, " N"], answers: Answers) -> Estimate | None:
