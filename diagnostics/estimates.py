@@ -72,13 +72,14 @@ def estimate_ratio(
     bottoms: Float[np.ndarray, " N"],
     clusters: Int[np.ndarray, " N"],
 ) -> Estimate | None:
-    """Ratio of two means over the same samples; None where the lower one may be 0."""
-    if len(tops) == 0:
-        return None
+    """Ratio of two means over the same samples, of which the lower one is no mean of negatives.
+
+    None where fewer than 30 clusters have a lower value above 0: it may then be 0 in a resample.
+    """
     above, below = (cluster_sums(values, clusters)[0] for values in (tops, bottoms))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = _ratios(above[:, None], below, len(tops))[0]
-    return ratio if np.isfinite([ratio.value, ratio.low, ratio.high]).all() else None
+    if (below > 0).sum() < FEW_CLUSTERS:
+        return None
+    return _ratios(above[:, None], below, len(tops))[0]
 
 
 def proportion(hits: Bool[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) -> Estimate | None:
