@@ -1,4 +1,4 @@
-"""Intervals of quantities that are not plain means: ratios, angles.
+"""Intervals of quantities that are not plain means: ratios, angles, coefficients.
 
 Axes: N samples, J values of each, R resamples.
 """
@@ -71,6 +71,13 @@ def fieller(
         ends += [float((middle - half) / squared), float((middle + half) / squared)]
     low, high, lower, upper = ends
     return _estimate(numerator / denominator, (low, high, lower, upper), samples, clusters)
+
+
+def coefficient(value: float, error: float, samples: int, clusters: int) -> Estimate:
+    """A regression coefficient from its standard error, t with clusters - 1 freedoms."""
+    quantiles = student.ppf(LEVELS, clusters - 1)
+    low, high, lower, upper = (float(value + each * error) for each in quantiles)
+    return _estimate(value, (low, high, lower, upper), samples, clusters)
 
 
 def _estimate(
