@@ -103,50 +103,47 @@ def asserted_conflicts(answers: Answers, condition: str, others: Sequence[str]) 
     Raises:
         ValueError: an asserted option does not exist, or differs between conditions.
     """
-    return _conflicts(answers, condition, "asserted", others, image_is_gold=True)
+    text = np.full(len(answers), -1)
+    for row, facts in enumerate(answers.shown.get(condition, ())):
+        if "asserted" in facts:
+            _same_assertion(answers, row, condition, others)
+            index, options = int(facts["asserted"]), answers.options[row]
+            if not 0 <= index < len(options):
+                raise ValueError(
+                    f"{answers.uids[row]}: {condition} asserts option {index}, but there are "
+                    f"{len(options)} options, counted from 0"
+                )
+            text[row] = index if options[index] != options[answers.gold[row]] else -1
+    rows = text >= 0
+    return Conflict(answers=answers.take(rows), image=answers.gold[rows], text=text[rows])
 
 
 def swapped_conflicts(answers: Answers, condition: str) -> Conflict:
-    """Samples shown another picture that makes another of their options right.
+    """Samples shown the picture of a donor which makes another of their options right.
 
-    The image implies that option (`shown` holds its index as `implied`, known where the donor's
-    question is the same), and the text goes with the sample's own right option.
-
-    Raises:
-        ValueError: an implied option does not exist.
+    The image implies the donor's right answer, so that the donor's question must be the same
+    (NLVR: one statement about pictures of either label), and the text goes with the sample's own.
+    Samples whose options lack the donor's right answer are left out.
     """
-    return _conflicts(answers, condition, "implied", (), image_is_gold=False)
-
-
-def _conflicts(
-    answers: Answers, condition: str, key: str, others: Sequence[str], *, image_is_gold: bool
-) -> Conflict:
-    other = np.full(len(answers), -1)
+    place = {uid: row for row, uid in enumerate(answers.uids)}
+    image = np.full(len(answers), -1)
     for row, facts in enumerate(answers.shown.get(condition, ())):
-        if key in facts:
-            index, options = int(facts[key]), answers.options[row]
-            if not 0 <= index < len(options):
-                raise ValueError(
-                    f"{answers.uids[row]}: {condition} has {key} option {index}, but there are "
-                    f"{len(options)} options"
-                )
-            _same_elsewhere(answers, row, condition, key, others)
-            other[row] = -1 if options[index] == options[answers.gold[row]] else index
-    rows = other >= 0
-    gold, kept = answers.gold[rows], answers.take(rows)
-    image, text = (gold, other[rows]) if image_is_gold else (other[rows], gold)
-    return Conflict(answers=kept, image=image, text=text)
+        donor = place.get(facts.get("donor", ""))
+        if donor is not None:
+            options, implied = answers.options[row], answers.options[donor][answers.gold[donor]]
+            if implied in options and implied != options[answers.gold[row]]:
+                image[row] = options.index(implied)
+    rows = image >= 0
+    return Conflict(answers=answers.take(rows), image=image[rows], text=answers.gold[rows])
 
 
-def _same_elsewhere(
-    answers: Answers, row: int, condition: str, key: str, others: Sequence[str]
-) -> None:
-    index = answers.shown[condition][row][key]
-    for other in others:
-        said = answers.shown[other][row].get(key, index) if other in answers.shown else index
-        if said != index:
+def _same_assertion(answers: Answers, row: int, condition: str, others: Sequence[str]) -> None:
+    asserted = answers.shown[condition][row]["asserted"]
+    for other in set(others) & answers.shown.keys():
+        said = answers.shown[other][row].get("asserted", asserted)
+        if said != asserted:
             raise ValueError(
-                f"{answers.uids[row]}: {condition} has {key} option {index}, but {other} {said}"
+                f"{answers.uids[row]}: {condition} asserts option {asserted}, but {other} {said}"
             )
 
 

@@ -30,6 +30,9 @@ class Override:
     samples: the image alone prefers c_i and the text alone c_t, so that there is a conflict inside
     the model. Both runs are unimodal, so that nothing is selected by its outcome.
 
+    Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
+    answer goes with the picture that is shown.
+
     Read a FAIL with the evidence weight beside it: the image may be weak, or the model may comply
     with an assertion. Sources: the criterion is that of counterfactual override in studies of text
     dominance; Deng et al. (2025), https://arxiv.org/abs/2503.02199, for the text preference ratio.

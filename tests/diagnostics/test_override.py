@@ -152,10 +152,10 @@ def test_what_is_no_conflict() -> None:
     none = TEST.read(replace(answers, shown={"mislead": congruent}))
     assert (none.verdict, none.metrics["conflicts"]) == ("NOT APPLICABLE", 0)
     missing = tuple({"asserted": "4"} for _ in answers.gold)
-    with pytest.raises(ValueError, match="asserted option 4, but there are 4 options"):
+    with pytest.raises(ValueError, match="mislead asserts option 4, but there are 4 options"):
         TEST.read(replace(answers, shown={"mislead": missing}))
     other = tuple({"asserted": str((int(f["asserted"]) + 1) % 4)} for f in answers.shown["mislead"])
-    with pytest.raises(ValueError, match="asserted option 1, but mislead_text 2"):
+    with pytest.raises(ValueError, match="mislead asserts option 1, but mislead_text 2"):
         TEST.read(replace(answers, shown={**answers.shown, "mislead_text": other}))
 
 
@@ -170,10 +170,14 @@ def test_what_is_no_conflict() -> None:
 )
 def test_answers_follow_the_picture(model: str, rate: float, shift: float) -> None:
     answers = world(model)
-    implied = tuple({"implied": str((gold + 1) % 4)} for gold in answers.gold)
-    metrics = TEST.read(replace(answers, shown={**answers.shown, "swap_diff": implied})).metrics
+    labels = answers.gold.tolist()  # the donor's is the next one
+    donors = tuple({"donor": answers.uids[labels.index((gold + 1) % 4)]} for gold in labels)
+    metrics = TEST.read(replace(answers, shown={**answers.shown, "swap_diff": donors})).metrics
     assert metrics["follow_conflicts"] == len(answers)
     assert metrics["follow_rate"].value == pytest.approx(rate)
     assert metrics["follow_shift_nats"].value == pytest.approx(shift)
+    same = tuple({"donor": uid} for uid in answers.uids)
+    none = TEST.read(replace(answers, shown={**answers.shown, "swap_diff": same})).metrics
+    assert (none["follow_conflicts"], none["follow_rate"]) == (0, None)
     followed = metrics["follow_rate_when_right"]
     assert followed.value == 1 if model == "M2" else followed is None
