@@ -1,0 +1,213 @@
+"""The exchange rate: what image and text are worth, in bits and in nats of evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from diagnostics.answers import Answers
+from diagnostics.conflict import asserted_conflicts
+from diagnostics.distances import entropy_bits
+from diagnostics.estimates import Estimate, Verdict, decide, estimate
+from diagnostics.evidence import Weight, evidence_weight
+from diagnostics.findings import Finding
+from diagnostics.ratios import function_of_means
+from diagnostics.usable import fitted_bits
+
+Metrics = dict[str, Estimate | float | int | None]
+Values = dict[str, Float[np.ndarray, " N"]]  # of nothing, image, text, both
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Bits that image and text contribute, and the weight of image evidence under conflict.
+
+    With v = log2 P(right option) given nothing, the image, the text or both, the contributions are
+    Shapley values of two players: image = ((v_i - v_0) + (v_it - v_t)) / 2, text alike, and
+    synergy = v_it - v_i - v_t + v_0; image + text = v_it - v_0. `label_free_` ones take v = -H of
+    the answer. A share exists only where both are surely positive; the angle, 90 degrees for image
+    alone and 0 for text alone, always does unless both are 0. The gains are in bits of the right
+    option over the answer without the image: as the model says it, and once temperature (and class
+    bias where all questions share their options) is fitted.
+
+    The verdict says whether the image contributes bits at all; the strict one, in every sample.
+
+    Sources: Shapley (1953), https://doi.org/10.1515/9781400881970-018; Xu et al. (2020),
+    https://arxiv.org/abs/2002.10689; Ethayarajh et al. (2022), https://arxiv.org/abs/2110.08420.
+    """
+
+    margin: float
+    blind: str
+    image_alone: str
+    text_alone: str
+    folds: int
+    least_spread: float
+    most_invalid: float
+    name: ClassVar[str] = "exchange"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions that are read."""
+        return tuple(dict.fromkeys((*self._four.values(), *self._conflict)))
+
+    @property
+    def _four(self) -> dict[str, str]:
+        return {"nothing": "nothing", "image": "image_only", "text": self.blind, "both": "real"}
+
+    @property
+    def _conflict(self) -> tuple[str, str, str]:
+        return ("mislead", self.image_alone, self.text_alone)
+
+    def read(self, answers: Answers) -> Finding:
+        """Contributions, gains and the evidence weight.
+
+        Raises:
+            ValueError: an asserted option does not exist, or conditions assert different ones.
+        """
+        valid = self._valid(answers)
+        kept = answers.take(valid)
+        weight = self._weight(answers)
+        labels = {name: _right_bits(kept, condition) for name, condition in self._four.items()}
+        free = {
+            name: -entropy_bits(kept.probabilities(condition))
+            for name, condition in self._four.items()
+        }
+        image, _, _ = _shapley(labels)
+        metrics: Metrics = {
+            "n": len(kept),
+            "invalid": int((~valid).sum()),
+            **{f"v_{name}_bits": estimate(each, kept.clusters) for name, each in labels.items()},
+            **_contributions(labels, kept, ""),
+            **_contributions(free, kept, "label_free_"),
+            "zero_shot_gain_bits": estimate(labels["both"] - labels["text"], kept.clusters),
+            **self._fitted(kept),
+            "rho": weight.rho,
+            "image_weight": weight.image,
+            "text_weight": weight.text,
+            "offset_nats": weight.offset_nats,
+        }
+        verdict = self._verdict(metrics, len(answers))
+        strict: Verdict = "PASS" if len(kept) and (image > 0).all() else "FAIL"
+        return Finding(
+            test=self.name,
+            verdict=verdict,
+            strict=verdict if verdict in ("ERROR", "NOT APPLICABLE") else strict,
+            reason=_reason(verdict, metrics, weight),
+            metrics=metrics,
+            series={
+                "image_bits": image.tolist(),
+                "text_bits": _shapley(labels)[1].tolist(),
+                "rho_reason": weight.reason,
+            },
+        )
+
+    def _valid(self, answers: Answers) -> Bool[np.ndarray, " N"]:
+        """Samples whose every option has a probability above 0 under all four conditions."""
+        valid = answers.valid(*self._four.values())
+        for condition in self._four.values():
+            finite = np.isfinite(answers.scores[condition])
+            valid = valid & (finite.sum(axis=1) == answers.sizes)
+        return valid
+
+    def _weight(self, answers: Answers) -> Weight:
+        conflict = asserted_conflicts(answers, "mislead", (self.text_alone,))
+        margin, image, text = (conflict.margins(name) for name in self._conflict)
+        rows = np.isfinite(margin) & np.isfinite(image) & np.isfinite(text)
+        return evidence_weight(
+            margin[rows],
+            image[rows],
+            -text[rows],
+            conflict.answers.clusters[rows],
+            self.least_spread,
+        )
+
+    def _fitted(self, kept: Answers) -> Metrics:
+        """V-information about the right option, over the answer to nothing or without the image."""
+        shared = len(set(kept.options)) == 1
+        bits = {
+            name: fitted_bits(
+                kept.log_probabilities(condition),
+                kept.gold,
+                kept.clusters,
+                self.folds,
+                class_bias=shared,
+            )
+            for name, condition in self._four.items()
+        }
+        pairs = {
+            "usable_gain_bits": ("both", "text"),
+            "usable_both_bits": ("both", "nothing"),
+            "usable_image_bits": ("image", "nothing"),
+            "usable_text_bits": ("text", "nothing"),
+        }
+        return {
+            name: None if bits[more] is None else estimate(bits[more] - bits[less], kept.clusters)
+            for name, (more, less) in pairs.items()
+        }
+
+    def _verdict(self, metrics: Metrics, samples: int) -> Verdict:
+        if metrics["invalid"] > self.most_invalid * samples:
+            return "ERROR"
+        return decide(metrics["image_bits"], self.margin)
+
+
+def _right_bits(answers: Answers, condition: str) -> Float[np.ndarray, " N"]:
+    rows = np.arange(len(answers))
+    return answers.log_probabilities(condition)[rows, answers.gold] / np.log(2)
+
+
+def _shapley(v: Values) -> tuple[Float[np.ndarray, " N"], ...]:
+    """Contributions of image and text, and their synergy."""
+    synergy = v["both"] - v["image"] - v["text"] + v["nothing"]
+    image = v["image"] - v["nothing"] + synergy / 2
+    return image, v["text"] - v["nothing"] + synergy / 2, synergy
+
+
+def _contributions(v: Values, kept: Answers, prefix: str) -> Metrics:
+    image, text, synergy = _shapley(v)
+    found: Metrics = {
+        "image_bits": estimate(image, kept.clusters),
+        "text_bits": estimate(text, kept.clusters),
+        "synergy_bits": estimate(synergy, kept.clusters),
+    }
+    pair = np.column_stack([image, text])
+    positive = len(kept) and found["image_bits"].lower > 0 and found["text_bits"].lower > 0
+    found["image_share"] = (
+        function_of_means(pair, kept.clusters, lambda mean: mean[:, 0] / mean.sum(axis=1))
+        if positive
+        else None
+    )
+    found["angle_degrees"] = _angle(pair, kept)
+    return {f"{prefix}{name}": value for name, value in found.items()}
+
+
+def _angle(pair: Float[np.ndarray, "N 2"], kept: Answers) -> Estimate | None:
+    """atan2(image, text); resamples are read as turns of at most 180 degrees from it."""
+    if not len(pair) or np.hypot(*pair.mean(axis=0)) < 1e-9:
+        return None
+    centre = np.degrees(np.arctan2(*pair.mean(axis=0)))
+
+    def angle(means: Float[np.ndarray, "R 2"]) -> Float[np.ndarray, " R"]:
+        turned = np.degrees(np.arctan2(means[:, 0], means[:, 1])) - centre
+        return centre + (turned + 180) % 360 - 180
+
+    return function_of_means(pair, kept.clusters, angle)
+
+
+def _reason(verdict: Verdict, metrics: Metrics, weight: Weight) -> str:
+    if verdict == "ERROR":
+        return f"{metrics['invalid']} samples have scores that are not finite numbers"
+    if verdict == "NOT APPLICABLE":
+        return "no sample has answers with and without image and text"
+    image, text = metrics["image_bits"], metrics["text_bits"]
+    said = (
+        f"the image contributes {image.value:.3f} bits ({image.low:.3f} to {image.high:.3f}) and "
+        f"the text {text.value:.3f} ({text.low:.3f} to {text.high:.3f})"
+    )
+    if weight.rho is None:
+        return f"{said}; the evidence weight is not identified: {weight.reason}"
+    rho = weight.rho
+    return f"{said}; the evidence weight is {rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f})"
