@@ -1,27 +1,40 @@
-"""C3, attention budget: what the image gets of the attention, and what more text takes from it."""
+"""What the image gets of the attention, and what more text takes from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from diagnostics.answers import REFERENCE, Answers
-from diagnostics.distances import jensen_shannon_bits
-from diagnostics.estimates import Estimate, Verdict, decide, estimate
-from diagnostics.fillers import Curve, Filler, curve
+from diagnostics.composed import AtMost, compose
+from diagnostics.estimates import Verdict, decide, estimate
+from diagnostics.fillers import Curve, FillerCase, curve
 from diagnostics.findings import Finding
-from diagnostics.shares import ANSWER, GROUPS, IMAGE, PLACES, Shares
+from diagnostics.heads import Metrics, attention
+from diagnostics.shares import Shares
 from diagnostics.slopes import slope
-from diagnostics.tables import plain, table
-
-Metrics = dict[str, Estimate | float | int | None]
+from evaluation.types import Condition
 
 MEASURES = {"dependency": "J", "gain": "LG"}  # field of a curve -> its sign in reasons
-SHOWN = ("mass", "lift", "dependency", "effect", "gain", "right", "text_right")
+EQUAL = 1e-6  # bits; a smaller fall is rounding
+SHOWN = ("visible", "mass", "lift", "dependency", "effect", "gain", "right", "text_right")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """What filler text in one place did. Axes: N samples that need the image, T lengths."""
+
+    told: Float[np.ndarray, "N T"]  # the influence that is judged, in bits
+    clusters: Int[np.ndarray, " N"]
+    invalid: float  # share of the samples that it was shown to
+    fall: str  # names among the metrics: slope of the influence
+    text: str  # slope of accuracy from text alone
+    metrics: Metrics
+    series: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +77,10 @@ class Budget:
             raise ValueError("expected one draw, one place and one word of filler at least")
 
     @property
-    def fillers(self) -> tuple[Filler, ...]:
+    def fillers(self) -> tuple[FillerCase, ...]:
         """All filler texts; their conditions are shown to `samples` samples each."""
         return tuple(
-            Filler(place=place, words=words, draw=draw + 1)
+            FillerCase(place=place, words=words, draw=draw + 1)
             for place in self.places
             for words in self.words
             for draw in range(self.draws)
@@ -83,6 +96,25 @@ class Budget:
         """Those among them under which attention must be measured."""
         return (REFERENCE, *(filler.name for filler in self.fillers))
 
+    def composed(
+        self, known: Mapping[str, Condition], filler: Callable[..., Condition]
+    ) -> dict[str, Condition]:
+        """Every condition that is needed, by name.
+
+        Args:
+            known: defined conditions, by name; `real`, `swap`, `knock` and `text` among them.
+            filler: makes a condition from `name`, `words`, `place` and `draw`.
+
+        Raises `ValueError` when one of the four is missing.
+        """
+        added = {case.name: filler(name=case.name, **asdict(case)) for case in self.fillers}
+        every = {name: compose(name, {**known, **added}) for name in self.conditions}
+        filled = {name for case in self.fillers for name in case.needed}
+        return {
+            name: AtMost(condition=each, samples=self.samples) if name in filled else each
+            for name, each in every.items()
+        }
+
     def read(self, answers: Answers, shares: Mapping[str, Shares]) -> Finding:
         """Shares per layer and head, curves over the length of the filler, and the verdict.
 
@@ -90,7 +122,7 @@ class Budget:
 
         Raises `ValueError` when some but not all filler conditions were run.
         """
-        metrics, series = self._attention(answers, shares)
+        metrics, series = attention(answers, shares, self.discoveries)
         bad = ~answers.valid(REFERENCE, "knock")
         metrics["invalid"] = int(bad.sum())
         if not any(filler.name in answers.scores for filler in self.fillers):
@@ -101,59 +133,37 @@ class Budget:
                 f"the attention budget needs {len(missing)} more conditions, first {missing[0]!r}; "
                 "run them or none with filler text"
             )
-        some = answers.take(self._shown(answers))
-        curves = [curve(some, shares, place, self.words, self.draws) for place in self.places]
-        known = np.all([np.isfinite(self._told(each)).all(axis=1) for each in curves], axis=0)
-        metrics["filler_samples"], metrics["filler_invalid"] = len(some), int((~known).sum())
-        series["curves"] = []
-        for each in curves:
-            needs = known & self._needs_image(some, each)
-            metrics |= self._slopes(some, each, needs, known)
-            series["curves"].append(_drawn(some, each, needs))
-        broken = bad.mean() > self.most_invalid or (~known).mean() > self.most_invalid
-        needs = known & self._needs_image(some, curves[0])
-        return self._finding(
-            *self._judged(some, curves[0], needs, metrics, bool(broken)), metrics, series
-        )
+        seen = [self._place(answers, shares, place) for place in self.places]
+        for one in seen:
+            metrics |= one.metrics
+        series["curves"] = [one.series for one in seen]
+        if max(bad.mean(), *(one.invalid for one in seen)) > self.most_invalid:
+            reason = f"More than {self.most_invalid:.0%} of the samples have no numbers."
+            return self._finding("ERROR", "ERROR", reason, metrics, series)
+        return self._finding(*self._judged(seen[0]), metrics, series)
 
-    def _shown(self, answers: Answers) -> Bool[np.ndarray, " N"]:
-        """Samples that any filler condition has."""
-        tables = [answers.scores[name] for filler in self.fillers for name in filler.needed[:1]]
-        return np.any([~np.isnan(scores).all(axis=1) for scores in tables], axis=0)
-
-    def _attention(
-        self, answers: Answers, shares: Mapping[str, Shares]
-    ) -> tuple[Metrics, dict[str, Any]]:
-        """What the image gets as the sample is, and what it does: E and J."""
-        metrics: Metrics = {}
-        for name, other in (("effect_bits", "knock"), ("dependency_bits", "swap")):
-            rows = answers.valid(REFERENCE, other)
-            pair = (answers.probabilities(condition)[rows] for condition in (REFERENCE, other))
-            metrics[name] = estimate(jensen_shannon_bits(*pair), answers.clusters[rows])
-        if REFERENCE not in shares:
-            return metrics, {}
-        found = shares[REFERENCE].at(answers.uids)
-        quantities = {
-            "mass": found.mass[..., IMAGE],
-            "effective": found.effective[..., IMAGE],
-            "lift": found.lift,
-            "first": found.mass[..., GROUPS.index("first")],
+    def _place(self, answers: Answers, shares: Mapping[str, Shares], place: str) -> Place:
+        """What filler text in one place does to the samples that it was shown to."""
+        fillers = [case.name for case in self.fillers if case.place == place]
+        shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
+        some = answers.take(np.any(shown[:-1], axis=0) & shown[-1])  # some have no donor
+        each = curve(some, shares, place, self.words, self.draws)
+        known = np.isfinite(getattr(each, self.measure)).all(axis=1)
+        needs = known & self._needs_image(some, each)
+        counts = {
+            f"filler_samples_{place}": len(some),
+            f"filler_invalid_{place}": int((~known).sum()),
+            f"needing_image_{place}": int(needs.sum()),
         }
-        heads: dict[str, Any] = {}
-        for place, place_name in enumerate(PLACES):
-            for name, values in quantities.items():
-                here = values[..., place]
-                metrics[f"{name}_{place_name}"] = _overall(here, answers.clusters)
-                heads[f"{name}_{place_name}"] = table(here, answers.clusters).lists()
-        lifts = table(found.lift[..., ANSWER], answers.clusters)
-        differs = lifts.differs(1.0, self.discoveries)
-        metrics["heads_above_count"] = int((differs & (lifts.value > 1)).sum())
-        metrics["heads_below_count"] = int((differs & (lifts.value < 1)).sum())
-        metrics["heads"] = int(np.isfinite(lifts.value).sum())
-        return metrics, {"heads": heads, "lift_differs_from_1": differs.tolist()}
-
-    def _told(self, each: Curve) -> Float[np.ndarray, "N T"]:
-        return getattr(each, self.measure)
+        return Place(
+            told=getattr(each, self.measure)[needs],
+            clusters=some.clusters[needs],
+            invalid=float((~known).mean()) if len(some) else 0.0,
+            fall=f"{self.measure}_slope_bits_{place}",
+            text=f"text_accuracy_slope_{place}",
+            metrics=counts | _slopes(some, each, needs, known & ~needs),
+            series=_drawn(some, each, needs),
+        )
 
     def _needs_image(self, answers: Answers, each: Curve) -> Bool[np.ndarray, " N"]:
         """Whether the text alone leaves the answer at chance; over all lengths, as one length would
@@ -162,66 +172,18 @@ class Budget:
         with np.errstate(invalid="ignore"):
             return each.text_gold.mean(axis=1) <= 1 / answers.sizes + self.chance_excess
 
-    def _slopes(
-        self,
-        answers: Answers,
-        each: Curve,
-        needs: Bool[np.ndarray, " N"],
-        known: Bool[np.ndarray, " N"],
-    ) -> Metrics:
-        """Changes per doubling of the text, and the dilution exponent."""
-        units, place, doublings = answers.clusters, each.place, each.doublings
-        others = known & ~needs
-        found: Metrics = {f"needing_image_{place}": int(needs.sum())}
-        for name in MEASURES:
-            values = getattr(each, name)
-            found[f"{name}_slope_bits_{place}"] = slope(
-                doublings[needs], values[needs], units[needs]
-            )
-        found[f"effect_slope_bits_{place}"] = slope(
-            doublings[needs], each.effect[needs], units[needs]
-        )
-        found[f"text_accuracy_slope_{place}"] = slope(
-            doublings[others], each.text_right[others], units[others]
-        )
-        found[f"dilution_{place}"] = _negated(slope(each.crowding, each.log_odds, units))
-        return found
-
-    def _judged(
-        self,
-        answers: Answers,
-        each: Curve,
-        needs: Bool[np.ndarray, " N"],
-        metrics: Metrics,
-        broken: bool,
-    ) -> tuple[Verdict, Verdict, str]:
-        """Both verdicts and the reason, about the first place."""
-        if broken:
-            return (
-                "ERROR",
-                "ERROR",
-                (
-                    f"More than {self.most_invalid:.0%} of the samples have no numbers under some "
-                    "condition."
-                ),
-            )
-        sign, place = MEASURES[self.measure], each.place
-        if not needs.any():
+    def _judged(self, seen: Place) -> tuple[Verdict, Verdict, str]:
+        """Both verdicts and the reason, about one place."""
+        start = estimate(seen.told[:, 0], seen.clusters)
+        if start is None:
             reason = "No sample is left at chance by its text, so none needs the image."
             return "NOT APPLICABLE", "NOT APPLICABLE", reason
-        told = self._told(each)[needs]
-        start = estimate(told[:, 0], answers.clusters[needs])
-        strict: Verdict = "PASS" if (told[:, -1] >= told[:, 0] - 1e-6).all() else "FAIL"
+        sign, lost = MEASURES[self.measure], seen.told[:, 0] - seen.told[:, -1]
+        strict: Verdict = "PASS" if (lost <= EQUAL).all() else "FAIL"
         if start.upper < self.influence_bits:
-            return (
-                "VACUOUS",
-                strict,
-                (
-                    f"{sign} is {start.value:.4f} bits without filler: there is no influence to lose."
-                ),
-            )
-        fall: Estimate | None = metrics[f"{self.measure}_slope_bits_{place}"]
-        text: Estimate | None = metrics[f"text_accuracy_slope_{place}"]
+            reason = f"{sign} is {start.value:.4f} bits without filler, so there is none to lose."
+            return "VACUOUS", strict, reason
+        fall = seen.metrics[seen.fall]
         verdict = decide(fall, -self.margin_bits)
         reason = (
             f"{sign} changes by {fall.value:+.4f} bits [{fall.low:+.4f}, {fall.high:+.4f}] per "
@@ -229,25 +191,14 @@ class Budget:
         )
         if verdict != "FAIL":
             return verdict, strict, f"{reason}."
+        text = seen.metrics[seen.text]
         if text is None:
-            return (
-                "INCONCLUSIVE",
-                strict,
-                (
-                    f"{reason}, but no sample can be answered from its text, so mere decay over long "
-                    "texts is not ruled out."
-                ),
-            )
-        if text.lower > -self.text_margin:
+            decay = "but whether answers from text decay too cannot be told"
+        elif text.lower > -self.text_margin:
             return "FAIL", strict, f"{reason}, while accuracy from text alone stays."
-        return (
-            "INCONCLUSIVE",
-            strict,
-            (
-                f"{reason}, but accuracy from text alone changes by {text.value:+.4f} too, so it may "
-                "be mere decay over long texts."
-            ),
-        )
+        else:
+            decay = f"but accuracy from text alone may decay too ({text.value:+.4f})"
+        return "INCONCLUSIVE", strict, f"{reason}, {decay}."
 
     def _finding(
         self,
@@ -267,12 +218,25 @@ class Budget:
         )
 
 
-def _overall(values: Float[np.ndarray, "N L H"], clusters: np.ndarray) -> Estimate | None:
-    """Mean over layers and heads that have the quantity, with an interval over samples."""
-    known = np.isfinite(values)
-    count = known.sum(axis=(1, 2))
-    means = np.where(known, values, 0.0).sum(axis=(1, 2), dtype=float) / np.maximum(count, 1)
-    return estimate(means[count > 0], clusters[count > 0])
+def _slopes(
+    answers: Answers,
+    each: Curve,
+    needs: Bool[np.ndarray, " N"],
+    others: Bool[np.ndarray, " N"],
+) -> Metrics:
+    """Changes per doubling of the text, and the dilution exponent."""
+    found: Metrics = {}
+    for name, values, rows in (
+        ("dependency_slope_bits", each.dependency, needs),
+        ("gain_slope_bits", each.gain, needs),
+        ("effect_slope_bits", each.effect, needs),
+        ("text_accuracy_slope", each.text_right, others),
+    ):
+        found[f"{name}_{each.place}"] = slope(
+            each.doublings[rows], values[rows], answers.clusters[rows]
+        )
+    dilution = slope(-each.crowding, each.log_odds, answers.clusters)
+    return found | {f"dilution_{each.place}": dilution}
 
 
 def _drawn(answers: Answers, each: Curve, needs: Bool[np.ndarray, " N"]) -> dict[str, Any]:
@@ -286,7 +250,6 @@ def _drawn(answers: Answers, each: Curve, needs: Bool[np.ndarray, " N"]) -> dict
             drawn[f"{name}{suffix}"] = [
                 _told(column, answers.clusters[rows]) for column in values.T
             ]
-    drawn["visible_tokens_per_image_token"] = plain(np.nanmean(1 / each.uniform, axis=0))
     return drawn
 
 
@@ -294,18 +257,3 @@ def _told(values: Float[np.ndarray, " N"], clusters: np.ndarray) -> dict[str, An
     known = np.isfinite(values)
     found = estimate(values[known], clusters[known])
     return None if found is None else asdict(found)
-
-
-def _negated(found: Estimate | None) -> Estimate | None:
-    if found is None:
-        return None
-    return Estimate(
-        value=-found.value,
-        low=-found.high,
-        high=-found.low,
-        lower=-found.upper,
-        upper=-found.lower,
-        n=found.n,
-        clusters=found.clusters,
-        reliable=found.reliable,
-    )

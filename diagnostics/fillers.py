@@ -21,7 +21,7 @@ OTHERS = ("swap", "knock", "text")  # what the picture's influence is told by
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filler:
+class FillerCase:
     """Where filler text stands, how long it is, and which of several texts it is."""
 
     place: str
@@ -59,9 +59,14 @@ class Curve:
     text_gold: Float[np.ndarray, "N T"]  # P(gold | text)
 
     @property
+    def visible(self) -> Float[np.ndarray, "N T"]:
+        """Visible tokens per image token."""
+        return 1.0 / np.where(self.uniform > 0, self.uniform, np.nan)
+
+    @property
     def lift(self) -> Float[np.ndarray, "N T"]:
         """Mass / mass under equal weights."""
-        return self.mass / self.uniform
+        return self.mass * self.visible
 
     @property
     def crowding(self) -> Float[np.ndarray, "N T"]:
@@ -87,11 +92,14 @@ def curve(
     """The curve of one place; `shares` of the conditions with the sample's own image."""
     lengths = (0, *words)
     texts = [
-        [Filler(place=place, words=length, draw=draw + 1) for draw in range(draws if length else 1)]
+        [
+            FillerCase(place=place, words=length, draw=draw)
+            for draw in range(1, 1 + (draws if length else 1))
+        ]
         for length in lengths
     ]
 
-    def over(measure: Callable[[Filler], Float[np.ndarray, " N"]]) -> Float[np.ndarray, "N T"]:
+    def over(measure: Callable[[FillerCase], Float[np.ndarray, " N"]]) -> Float[np.ndarray, "N T"]:
         return np.stack([np.mean([measure(one) for one in some], axis=0) for some in texts], axis=1)
 
     return Curve(
@@ -118,12 +126,13 @@ def _on_image(
         nothing = np.full(len(answers), np.nan)
         return nothing, nothing
     found = shares[name].at(answers.uids)
-    layers = ~np.isnan(found.uniform[..., ANSWER, IMAGE]).all(axis=0)
-    mass = found.mass[:, layers, :, ANSWER, IMAGE].mean(axis=(1, 2), dtype=float)
-    return mass, found.uniform[:, layers, ANSWER, IMAGE].mean(axis=1, dtype=float)
+    mass, uniform = found.mass[..., ANSWER, IMAGE], found.uniform[..., ANSWER, IMAGE]
+    layers = ~np.isnan(uniform).all(axis=0)  # that have attention
+    mass, uniform = mass[:, layers], uniform[:, layers]
+    return mass.mean(axis=(1, 2), dtype=float), uniform.mean(axis=1, dtype=float)
 
 
-def _distance(answers: Answers, one: Filler, other: str) -> Float[np.ndarray, " N"]:
+def _distance(answers: Answers, one: FillerCase, other: str) -> Float[np.ndarray, " N"]:
     pair = (one.name, one.under(other))
     bits = jensen_shannon_bits(*(answers.probabilities(name) for name in pair))
     return np.where(answers.valid(*pair), bits, np.nan)

@@ -77,7 +77,8 @@ class Shares:
                 f"expected attention shares in {path}, but it has no {', '.join(missing)}; measure "
                 "the condition again"
             )
-        return cls(**found | {"uids": tuple(found["uids"].tolist())})
+        found["uids"] = tuple(found["uids"].tolist())
+        return cls(**found)
 
 
 def stack(samples: Sequence[Measured]) -> Shares:

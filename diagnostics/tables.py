@@ -6,6 +6,7 @@ Axes: N samples, C clusters (independent units), L layers, H heads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -70,6 +71,6 @@ def table(values: Float[np.ndarray, "N L H"], clusters: Int[np.ndarray, " N"]) -
     return Table(value=mean, error=error, clusters=count)
 
 
-def plain(values: Float[np.ndarray, "..."]) -> list:
+def plain(values: np.ndarray) -> list[Any]:
     """Nested lists of numbers, None where a value is not finite."""
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
