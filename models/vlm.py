@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from evaluation.types import CandidateScore, Prompt
-from interventions import capture, intervene
+from interventions import budget, capture, intervene
 from interventions.decoders import innermost
 from models.appearance import Appearance, appearance
 from models.chat import Chat
@@ -184,6 +184,11 @@ class VLM:
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look inside the `with` block, and change nothing."""
         return self._named(capture(self.model, rows), False)
+
+    def budget(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
+        """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
+        seen = sees_encoder(intervention)
+        return self._named(budget(self.model, intervention, execution), seen)
 
     @contextmanager
     def watch_states(self) -> Iterator[StateWatch]:
