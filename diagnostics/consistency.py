@@ -119,14 +119,14 @@ class Consistency:
         bits, drawn = sides.bits(), sides.resampled(self.halves, self.seed)
         fused = band(bits[:, 1:], drawn[:, :, 1:], sides.clusters)
         at = fused.layer + 1  # the first is layer 0
-        p_values = self._p_values(sides.after_layer_0(), bits[:, 1:])
-        pooled = sides.pooled()
-        together, spread = pooled.bits(), pooled.resampled(self.halves, self.seed)
+        p_values = self._p_values(sides.at(slice(1, None)), bits[:, 1:])
+        together = sides.pooled().bits()
+        spread = sides.pooled().at(slice(at, at + 1)).resampled(self.halves, self.seed)
         metrics = {
             "gain_bits": fused.best,
             "layer": kept.layers[at],
             "information_bits": pointwise(bits[0, at], drawn[:, 0, at], sides.clusters),
-            "unconditional_bits": pointwise(together[0, at], spread[:, 0, at], sides.clusters),
+            "unconditional_bits": pointwise(together[0, at], spread[:, 0, 0], sides.clusters),
         }
         for place, name in enumerate(kept.runs[1:]):
             value, values = gains(bits)[place, at], gains(drawn)[:, place, at]

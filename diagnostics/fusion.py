@@ -40,9 +40,10 @@ class Sides:
     strata: Int[np.ndarray, " N"]
     clusters: Int[np.ndarray, " N"]
 
-    def after_layer_0(self) -> Sides:
-        """Without the layer before the decoder, which no attention has mixed."""
-        return replace(self, image=self.image[:, 1:], runs=[run[:, 1:] for run in self.runs])
+    def at(self, layers: slice) -> Sides:
+        """Some of the layers."""
+        runs = [run[:, layers] for run in self.runs]
+        return replace(self, image=self.image[:, layers], runs=runs)
 
     def pooled(self) -> Sides:
         """Everything in one stratum: what the answer explains counts as shared."""
