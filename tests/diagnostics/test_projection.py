@@ -127,7 +127,7 @@ def test_fewer_components_are_the_first_ones() -> None:
 
 
 def test_components_in_sample_show_no_coupling() -> None:
-    """Principal components never look at the other side: mean 0, sd sqrt(2 x 8 x 8 / 2) / 400 nats."""
+    """Principal components never look at the other side: mean 0, sd 8 / 400 nats."""
     found = []
     for seed in range(4):
         scores = project({"real": drawn(seed, 400, 400)}, strata_of(400), 8)
