@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 import interventions
+from diagnostics.projection import project
+from diagnostics.states import create
+from diagnostics.strata import Strata
 from evaluation.types import Prompt
 from interventions import InterventionError
 from models.errors import ModelError
@@ -18,12 +22,14 @@ from models.prefill import EncodedBatch
 from models.states import SampleStates, StateWatch, prompt_roles, summaries
 from models.vlm import VLM, load
 from tests.conftest import ROOT
+from tests.diagnostics.test_consistency import FAST
 from tests.models.conftest import SETTINGS
 from tests.models.reference import IMAGE_TOKENS, PROMPTS, Reference
 from tests.models.test_vlm import CANDIDATES, picture, prompts, written
-from tests.random_models import IDS
+from tests.random_models import HIDDEN, IDS, LAYERS
 
 __all__ = ["prompts"]  # the fixture: prompts with one image, none, and two
+EDIT = {"real": "learned", "swap": "learned", "knock": "knockout"}
 ROLES = ("image", "last", "question")
 
 
@@ -174,3 +180,30 @@ def test_mistakes_are_told(vlm: VLM, prompts: list[Prompt]) -> None:
             reads_a_chunk(vlm, seen, batch)
     with pytest.raises(InterventionError), vlm.intervene(interventions.load("knockout")):
         vlm.rank(vlm.encode(prompts[1:2]), [["yes"]])  # no image: nothing to cut
+
+
+def test_controls_equal_the_real_run_before_the_first_layer(
+    loaded: dict[str, VLM], tmp_path: Path
+) -> None:
+    """From a model's states to the fusion gain: exactly 0 bits at layer 0, where nothing is mixed.
+
+    With its question's tokens the text shares bits with the image there already, in all runs alike.
+    """
+    vlm, test = loaded["llava"], replace(FAST, dimensions=1, sweep=[1], halves=5, permutations=9)
+    uids, found = [str(number) for number in range(40)], {}
+    for name, offset in (("real", 0), ("swap", 100), ("knock", 0)):
+        asked = [
+            Prompt(uid=uid, images=(picture("llava", int(uid) + offset),), text=f"{int(uid) % 7}?")
+            for uid in uids
+        ]
+        found[name] = create(tmp_path / name, uids, layers=LAYERS + 1, hidden=HIDDEN)
+        for uid, states in seen_with(vlm, asked, EDIT[name]).items():
+            found[name].put(uid, states)
+    names = tuple("yes" if int(uid) < 20 else "no" for uid in uids)
+    strata = Strata(uids=tuple(uids), names=names, clusters=np.arange(40), left_out={})
+    series = test.read(project(found, strata, 1)).series
+    assert series["layers"] == list(range(LAYERS + 1))
+    assert series["last"]["gain_bits"][0] == series["question"]["gain_bits"][0] == 0
+    assert series["last"]["information_bits"]["real"][0] == 0  # one token ends all prompts
+    assert series["question"]["information_bits"]["real"][0] != 0
+    assert all(series["last"]["gain_bits"][1:])
