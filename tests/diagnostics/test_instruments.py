@@ -187,6 +187,18 @@ def test_missing_donors_are_no_failures_but_broken_scores_are() -> None:
     assert (broken.verdict, broken.metrics["invalid"]) == ("ERROR", 3)
 
 
+def test_a_sample_without_a_donor_is_left_out_not_failed() -> None:
+    """What was shown tells a picture that was not found from a model that failed on it."""
+    answers = scripted("M2", 10)
+    swap = np.where(np.arange(160)[:, None] < 50, np.nan, answers.scores["swap"])
+    answers = replace(answers, scores={**answers.scores, "swap": swap})
+    found = TESTS[0].read(answers)
+    assert [found.metrics[name] for name in ("samples", "without_donor", "invalid")] == [110, 50, 0]
+    facts = ({"donor": "x"},) * 160
+    failed = TESTS[0].read(replace(answers, shown={**answers.shown, "swap": facts}))
+    assert (failed.verdict, failed.metrics["invalid"]) == ("ERROR", 50)
+
+
 def test_covering_evidence_must_move_the_answer_more() -> None:
     answers = scripted("M2", 10)
     gone, kept = answers.scores["mask_100"], answers.scores["real"]
