@@ -24,7 +24,13 @@ from diagnostics.findings import Finding
 from diagnostics.floors import PLACEBOS, RERUNS, Floor, Gap, floor, in_some_sample, mean_gap
 from diagnostics.reasons import measured
 from diagnostics.screening import screen, unlikely
-from diagnostics.swaps import SWAPS, credit, image_information_bits, probability_gap
+from diagnostics.swaps import (
+    SWAPS,
+    credit,
+    image_information_bits,
+    noise_information_bits,
+    probability_gap,
+)
 
 NEEDED = ("real", "swap", *PLACEBOS)
 CONTENT = ("swap_same", "swap_diff")
@@ -39,9 +45,10 @@ class Dependency:
     bits. The mean of D minus the divergence to placebos (same picture, stored anew) is judged
     against a margin; that it exceeds zero in some sample is the strict claim, which nearly every
     model meets that is not severed from its pictures. J is what the answer says about which picture
-    was shown; it grows with the number of pictures, and by about (m + 1) / m for m swaps it falls
-    short of its limit for many. The content contrast, D of donors with another right answer minus D
-    of donors with the same, separates what matters for the answer from what does not.
+    was shown, and also above 0 where reruns differ, as is said beside it; it grows with the number
+    of pictures, and by about (m + 1) / m for m swaps it falls short of its limit for many. The
+    content contrast, D of donors with another right answer minus D of donors with the same,
+    separates what matters for the answer from what does not.
 
     A pass does not say that the picture is used rightly.
 
@@ -113,6 +120,7 @@ def _columns(answers: Answers, gap: Gap) -> dict[str, Float[np.ndarray, " N"]]:
         "jsd_over_placebo_bits": bits - placebo,
         "jsd_over_placebo_likely_bits": np.where(dropped, np.nan, bits - placebo),
         "mutual_information_bits": image_information_bits(answers)[0],
+        "mutual_information_noise_bits": noise_information_bits(answers),
         "total_variation": average(probability_gap(answers, variation)),
         "logit_distance_nats": average(
             lambda name: logit_distance_nats(real, logs(name), answers.sizes)

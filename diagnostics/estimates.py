@@ -20,6 +20,7 @@ from evaluation.statistics import CHUNK, RESAMPLES, SEED, resampled
 
 FEW_CLUSTERS = 30  # below, intervals are marked unreliable
 BCA_CLUSTERS = 500  # below, intervals are bias-corrected and accelerated
+ROUNDING = 1e-12  # spread of values below which it is rounding and they are equal
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "NOT APPLICABLE", "ERROR"]
 """VACUOUS: the inequality holds, but a model that ignores the image would meet it as well."""
@@ -130,7 +131,7 @@ def _ratio(
     value, count = float(np.divide(*table.sum(axis=0))), len(table)
     levels = (0.025, 0.975, 0.05, 0.95)
     low, high, lower, upper = [value] * 4
-    if count > 1 and not np.allclose(table[:, 0], value * table[:, 1], rtol=0.0, atol=1e-15):
+    if count > 1 and not np.allclose(table[:, 0], value * table[:, 1], rtol=0.0, atol=ROUNDING):
         ratios = np.divide(*drawn.T)
         if count < BCA_CLUSTERS:
             levels = _accelerated(levels, ratios, value, table)

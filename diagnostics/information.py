@@ -24,7 +24,7 @@ from diagnostics.findings import Finding
 from diagnostics.floors import RERUNS, floor, in_every_sample
 from diagnostics.reasons import measured
 from diagnostics.screening import screen, unlikely
-from diagnostics.swaps import SWAPS, change, credit, image_information_bits
+from diagnostics.swaps import SWAPS, change, credit, image_information_bits, noise_information_bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class Information:
 
     Per sample, dH = H(answer | text) - H(answer | text, picture), in [-log2 K, log2 K] bits. PASS
     needs its mean above the margin, and also that of J, what the answer says about which picture
-    was shown: a model that merely grows surer whenever there is a picture has dH > 0 and J = 0. A
-    sample with dH < 0 is no fault, since a rational observer's entropy may rise when evidence
-    contradicts a prior. Entropy ignores what is right: dH > 0 with a negative label gain is a model
-    that is misled with confidence. The coherence gap, mean KL minus mean dH, is 0 where the answer
-    without a picture is the average over pictures.
+    was shown, beyond what it says about reruns: a model that merely grows surer whenever there is a
+    picture has dH > 0 and J = 0. A sample with dH < 0 is no fault, since a rational observer's
+    entropy may rise when evidence contradicts a prior. Entropy ignores what is right: dH > 0 with a
+    negative label gain is a model that is misled with confidence. The coherence gap, mean KL minus
+    mean dH, is 0 where the answer without a picture is the average over pictures.
 
     "Without the picture" is either no picture at all, a blank one, or a picture that no other token
     may look at. A verdict that depends on which is said to do so.
@@ -69,11 +69,12 @@ class Information:
             name: decide(estimates[_named("entropy_gain", name, primary)], self.margin_bits)
             for name in self._there(answers)
         }
-        gate = decide(estimates["mutual_information_bits"], self.margin_bits)
+        noise = estimates["mutual_information_noise_bits"]
+        least = self.margin_bits + (noise.value if noise else 0.0)
+        gate = decide(estimates["mutual_information_bits"], least)
         limits = floor(change(lambda name: entropy_bits(answers.probabilities(name))), answers)
         gain, tau = columns["entropy_gain_bits"], limits.threshold
         rate = proportion(gain > tau, answers.clusters)
-        flat = columns["entropy_without_bits"] <= tau
         verdict = weakest(raw[primary], gate)
         return Finding(
             test=self.name,
@@ -84,7 +85,7 @@ class Information:
                 **estimates,
                 **screened.counts,
                 "gaining": rate,
-                "ceiling": proportion(flat, answers.clusters),
+                "ceiling": proportion(columns["entropy_without_bits"] <= tau, answers.clusters),
                 "images": image_information_bits(answers)[1],
                 "baseline_dependent": int(len(_judged(raw)) > 1),
                 "floor_bits": tau,
@@ -107,6 +108,7 @@ class Information:
         dropped = unlikely(answers, "real", primary)
         return columns | {
             "mutual_information_bits": image_information_bits(answers)[0],
+            "mutual_information_noise_bits": noise_information_bits(answers),
             "entropy_gain_likely_bits": np.where(dropped, np.nan, columns["entropy_gain_bits"]),
             "accuracy": credit(answers, "real"),
         }

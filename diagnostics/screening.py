@@ -13,6 +13,7 @@ from diagnostics.estimates import Verdict
 from diagnostics.findings import Finding
 
 MOST_INVALID = 0.01  # share of failed samples above which a test reads nothing
+FROM_DONORS = ("swap",)  # needed conditions that not every sample has: a donor may not be found
 LEAST_MASS = 0.05  # probability of all options together, below which an answer is a refusal, say
 
 
@@ -21,7 +22,7 @@ class Screened:
     """Samples with numbers under all conditions that a test cannot do without, and the others."""
 
     answers: Answers
-    counts: Mapping[str, int]  # samples, invalid, single_option, duplicate_options
+    counts: Mapping[str, int]  # samples read, and why others are not
     verdict: Verdict | None  # None: the test may go on
     reason: str
 
@@ -41,8 +42,9 @@ def screen(answers: Answers, needed: tuple[str, ...], optional: tuple[str, ...] 
     """Drop and count what cannot be read.
 
     A question with one option, or with two options that are the same word, is no question: it is
-    dropped. A sample without numbers under a needed condition is invalid, and so is one whose
-    scores under an optional condition are no numbers, though it may lack them altogether.
+    dropped, and so is one for which no donor of another picture was found. A sample without numbers
+    under a needed condition is invalid, and so is one whose scores under an optional condition are
+    no numbers, though it may lack them altogether.
 
     Raises `ValueError` when a needed condition was not run at all.
     """
@@ -52,7 +54,8 @@ def screen(answers: Answers, needed: tuple[str, ...], optional: tuple[str, ...] 
         )
     single = answers.sizes < 2
     duplicate = ~single & np.array([_repeats(options) for options in answers.options], dtype=bool)
-    asked = ~single & ~duplicate
+    alone = ~single & ~duplicate & ~_has_donors(answers, needed)
+    asked = ~single & ~duplicate & ~alone
     valid = answers.valid(*needed)
     for name in optional:
         if name in answers.scores:
@@ -63,6 +66,7 @@ def screen(answers: Answers, needed: tuple[str, ...], optional: tuple[str, ...] 
         "invalid": invalid,
         "single_option": int(single.sum()),
         "duplicate_options": int(duplicate.sum()),
+        "without_donor": int(alone.sum()),
     }
     verdict, reason = _judge(counts, int(asked.sum()))
     return Screened(
@@ -82,13 +86,21 @@ def unlikely(answers: Answers, *conditions: str) -> Bool[np.ndarray, " N"]:
     return (np.array(masses) < LEAST_MASS).any(axis=0)
 
 
+def _has_donors(answers: Answers, needed: tuple[str, ...]) -> Bool[np.ndarray, " N"]:
+    there = [attempted(answers, name) for name in needed if name in FROM_DONORS]
+    return np.all([np.ones(len(answers), dtype=bool), *there], axis=0)
+
+
 def _repeats(options: tuple[str, ...]) -> bool:
     return len({" ".join(option.casefold().split()) for option in options}) < len(options)
 
 
 def _judge(counts: Mapping[str, int], asked: int) -> tuple[Verdict | None, str]:
     if asked == 0:
-        return "NOT APPLICABLE", "No question has two different options to choose from."
+        return (
+            "NOT APPLICABLE",
+            "No question has two different options, and a donor where one is needed.",
+        )
     if counts["invalid"] > MOST_INVALID * asked:
         return "ERROR", (
             f"The model gave no usable numbers for {counts['invalid']} of {asked} samples, more "

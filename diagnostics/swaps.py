@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from diagnostics.answers import Answers
 from diagnostics.distances import jensen_shannon_bits, mutual_information_bits, top_set
-from diagnostics.floors import PLACEBOS, Gap, mean_gap
+from diagnostics.floors import PLACEBOS, RERUNS, Gap, mean_gap
 
 SWAPS = ("swap", "swap_2", "swap_3", "swap_4")  # the same question, pictures of other questions
 
@@ -46,6 +46,20 @@ def image_information_bits(answers: Answers) -> tuple[Float[np.ndarray, " N"], i
     """
     names = ["real", *(name for name in SWAPS if name in answers.scores)]
     return mutual_information_bits(np.stack([answers.probabilities(n) for n in names])), len(names)
+
+
+def noise_information_bits(answers: Answers) -> Float[np.ndarray, " N"]:
+    """J of reruns, where nothing differs, as large as it would be among as many answers as J has.
+
+    Noise of small variance v gives an expected J in proportion to (M - 1) / M for M answers. NaN
+    for a sample that was not rerun.
+    """
+    names = ["real", *(name for name in RERUNS if name in answers.scores)]
+    if len(names) < 2:
+        return np.full(len(answers), np.nan)
+    among = mutual_information_bits(np.stack([answers.probabilities(name) for name in names]))
+    images = image_information_bits(answers)[1]
+    return among * (1 - 1 / images) / (1 - 1 / len(names))
 
 
 def credit(answers: Answers, condition: str) -> Float[np.ndarray, " N"]:

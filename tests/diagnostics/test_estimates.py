@@ -152,6 +152,12 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
+def test_equal_values_have_no_spread_but_rounding() -> None:
+    values = 0.1 + 1e-16 * np.random.default_rng(5).integers(-3, 4, size=60)
+    found = estimate(values, np.arange(60) % 20)
+    assert (found.low, found.high) == (found.value, found.value)
+
+
 def test_one_sample_has_no_spread_and_none_no_mean() -> None:
     one = estimate(np.array([0.3]), np.array([7]))
     assert (one.value, one.low, one.high, one.reliable) == (0.3, 0.3, 0.3, False)
