@@ -147,7 +147,9 @@ def _same_assertion(answers: Answers, row: int, condition: str, others: Sequence
             )
 
 
-def follow(answers: Answers, condition: str, noise: float) -> dict[str, Estimate | int | None]:
+def follow(
+    answers: Answers, condition: str, reruns: Sequence[str], floor: float
+) -> dict[str, Estimate | int | None]:
     """Does the answer follow the picture when a picture with another right option is shown?
 
     `follow_rate` is the share of samples that prefer what the new picture implies (ties count 1/2),
@@ -155,6 +157,7 @@ def follow(answers: Answers, condition: str, noise: float) -> dict[str, Estimate
     picture, `follow_shift_nats` how far the margin moved.
     """
     conflict = swapped_conflicts(answers, condition)
+    noise = conflict.noise(reruns, REFERENCE, floor)
     moved, own = conflict.margins(condition), conflict.margins(REFERENCE)
     followed = wins(moved, noise)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,13 +35,15 @@ class Exchange:
     bias where all questions share their options) is fitted.
 
     The verdict says whether the image contributes bits at all; the strict one, in every sample.
+    `series["verdicts"]` has it for each way to have no image; where they differ, the conclusion
+    depends on the baseline and is no conclusion.
 
     Sources: Shapley (1953), https://doi.org/10.1515/9781400881970-018; Xu et al. (2020),
     https://arxiv.org/abs/2002.10689; Ethayarajh et al. (2022), https://arxiv.org/abs/2110.08420.
     """
 
     margin: float
-    blind: str
+    blinds: Sequence[str]
     image_alone: str
     text_alone: str
     folds: int
@@ -51,11 +54,11 @@ class Exchange:
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
-        return tuple(dict.fromkeys((*self._four.values(), *self._conflict)))
+        return tuple(dict.fromkeys((*self._four.values(), *self.blinds, *self._conflict)))
 
     @property
     def _four(self) -> dict[str, str]:
-        return {"nothing": "nothing", "image": "image_only", "text": self.blind, "both": "real"}
+        return {"nothing": "nothing", "image": "image_only", "text": self.blinds[0], "both": "real"}
 
     @property
     def _conflict(self) -> tuple[str, str, str]:
@@ -82,7 +85,7 @@ class Exchange:
             **{f"v_{name}_bits": estimate(each, kept.clusters) for name, each in labels.items()},
             **_contributions(labels, kept, ""),
             **_contributions(free, kept, "label_free_"),
-            "zero_shot_gain_bits": estimate(labels["both"] - labels["text"], kept.clusters),
+            **self._by_blind(kept, labels),
             **self._fitted(kept),
             "rho": weight.rho,
             "image_weight": weight.image,
@@ -90,6 +93,9 @@ class Exchange:
             "offset_nats": weight.offset_nats,
         }
         verdict = self._verdict(metrics, len(answers))
+        by_blind = {
+            blind: decide(metrics[f"image_bits_over_{blind}"], self.margin) for blind in self.blinds
+        }
         strict: Verdict = "PASS" if len(kept) and (image > 0).all() else "FAIL"
         return Finding(
             test=self.name,
@@ -101,6 +107,7 @@ class Exchange:
                 "image_bits": image.tolist(),
                 "text_bits": _shapley(labels)[1].tolist(),
                 "rho_reason": weight.reason,
+                "verdicts": by_blind,
             },
         )
 
@@ -111,6 +118,20 @@ class Exchange:
             finite = np.isfinite(answers.scores[condition])
             valid = valid & (finite.sum(axis=1) == answers.sizes)
         return valid
+
+    def _by_blind(self, kept: Answers, labels: Values) -> Metrics:
+        """The image's bits and gain with each way to have no image."""
+        found: Metrics = {}
+        for blind in self.blinds:
+            there = blind in kept.scores
+            text = _right_bits(kept, blind) if there else np.full(len(kept), np.nan)
+            rows = np.isfinite(text)
+            image = _shapley(labels | {"text": text})[0]
+            found[f"image_bits_over_{blind}"] = estimate(image[rows], kept.clusters[rows])
+            found[f"zero_shot_gain_bits_over_{blind}"] = estimate(
+                (labels["both"] - text)[rows], kept.clusters[rows]
+            )
+        return found
 
     def _weight(self, answers: Answers) -> Weight:
         conflict = asserted_conflicts(answers, "mislead", (self.text_alone,))

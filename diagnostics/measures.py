@@ -25,9 +25,9 @@ class Measures:
 
     Perceptual score = accuracy(real) - accuracy(swap), also as a share of accuracy(real), and of
     1 - majority, the accuracy of the most frequent right answer, taken as known. Multimodal gain =
-    accuracy(real) - accuracy(text). A right option that ties with others counts 1 / ties. The
-    verdict says whether the perceptual score is surely above the margin; the strict one, whether
-    the own image beats the swapped ones in every sample.
+    accuracy(real) - accuracy(no image), for every way to have none. A right option that ties with
+    others counts 1 / ties. The verdict says whether the perceptual score is surely above the
+    margin; the strict one, whether the own image beats the swapped ones in every sample.
 
     Sources: Gat, Schwartz and Schwing (2021), Perceptual Score, https://arxiv.org/abs/2110.14375;
     Chen et al. (2024), MMStar, https://arxiv.org/abs/2403.20330.
@@ -35,20 +35,21 @@ class Measures:
 
     margin: float
     swaps: Sequence[str]
-    blind: str
+    blinds: Sequence[str]
     most_invalid: float
     name: ClassVar[str] = "measures"
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
-        return (REFERENCE, self.blind, *self.swaps)
+        return (REFERENCE, *self.blinds, *self.swaps)
 
     def read(self, answers: Answers) -> Finding:
         """Accuracies and their differences."""
-        own, blind = (self._credit(answers, each) for each in (REFERENCE, self.blind))
+        own = self._credit(answers, REFERENCE)
+        blind = {name: self._credit(answers, name) for name in self.blinds}
         swapped = _mean_there(np.stack([self._credit(answers, each) for each in self.swaps]))
-        bad = np.isnan(own) | np.isnan(blind) | self._failed_swaps(answers)
+        bad = np.isnan(own) | np.isnan(blind[self.blinds[0]]) | self._failed_swaps(answers)
         pair, seen = np.column_stack([own, swapped]), np.isfinite(own) & np.isfinite(swapped)
         majority = _majority(answers)
         clusters = answers.clusters
@@ -57,7 +58,7 @@ class Measures:
             "invalid": int(bad.sum()),
             "accuracy_real": _estimate(own, clusters),
             "accuracy_swap": _estimate(swapped, clusters),
-            "accuracy_blind": _estimate(blind, clusters),
+            **{f"accuracy_{name}": _estimate(each, clusters) for name, each in blind.items()},
             "majority": majority,
             "perceptual_score": _estimate(own - swapped, clusters),
             "perceptual_score_of_accuracy": function_of_means(
@@ -66,7 +67,10 @@ class Measures:
             "perceptual_score_of_majority": None
             if majority == 1
             else _estimate((own - swapped) / (1 - majority), clusters),
-            "multimodal_gain": _estimate(own - blind, clusters),
+            **{
+                f"multimodal_gain_over_{name}": _estimate(own - each, clusters)
+                for name, each in blind.items()
+            },
         }
         verdict = decide(metrics["perceptual_score"], self.margin)
         if bad.sum() > self.most_invalid * len(answers):

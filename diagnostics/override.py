@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
-from diagnostics.answers import Answers
+from diagnostics.answers import REFERENCE, Answers
 from diagnostics.conflict import Conflict, asserted_conflicts, follow, wins
 from diagnostics.dose import HalfDose, half_dose
 from diagnostics.estimates import Estimate, Verdict, decide, sign_flip
@@ -51,7 +51,7 @@ class Override:
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
         single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED)
-        return tuple(dict.fromkeys(("real", *single, *self.doses, *self.reruns)))
+        return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns)))
 
     def read(self, answers: Answers) -> Finding:
         """Win rates, margins, dose response and controls.
@@ -61,7 +61,7 @@ class Override:
         """
         texts = [self.text_alone, AFTER, *(name for name, dose in self.doses.items() if dose > 0)]
         conflict = asserted_conflicts(answers, CONFLICT, texts)
-        noise = conflict.noise(self.reruns, "real", self.floor)
+        noise = conflict.noise(self.reruns, REFERENCE, self.floor)
         margins = {name: conflict.margins(name) for name in self.conditions}
         needed = np.stack([margins[x] for x in (CONFLICT, self.image_alone, self.text_alone)])
         valid = np.isfinite(needed).all(axis=0)
@@ -83,7 +83,7 @@ class Override:
                 wins(margins[AFTER], noise) - wins(margins[CONFLICT], noise)
             ),
             "dose_50": half.value,
-            **follow(answers, SWAPPED, noise),
+            **follow(answers, SWAPPED, self.reruns, self.floor),
         }
         verdicts = {
             rows: self._verdict(metrics, rows) if len(conflict) else "NOT APPLICABLE"

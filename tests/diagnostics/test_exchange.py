@@ -77,10 +77,15 @@ def test_label_free_bits_and_verdicts() -> None:
     image = TEST.read(scripted("M2", repeats=4))
     assert image.metrics["label_free_image_bits"].value == pytest.approx(2 - 1.2075, abs=1e-4)
     assert image.metrics["label_free_text_bits"].value == pytest.approx(0)
-    assert image.metrics["zero_shot_gain_bits"].value == pytest.approx(1.5850, abs=1e-4)
+    assert image.metrics["zero_shot_gain_bits_over_text"].value == pytest.approx(1.5850, abs=1e-4)
     assert (image.verdict, image.strict) == ("PASS", "PASS")
+    # Presence without content: sharpened with a blank picture, not with a severed one.
+    presence = TEST.read(scripted("M6", repeats=4))
+    gains = [presence.metrics[f"zero_shot_gain_bits_over_{name}"] for name in ("blank", "knock")]
+    assert [gain.value for gain in gains] == pytest.approx([0, V["M6"][3] - PRIOR], abs=1e-10)
     assert TEST.read(scripted("M0", repeats=4)).verdict == "FAIL"
-    assert TEST.read(scripted("M6", repeats=4)).verdict == "FAIL"
+    assert presence.verdict == "FAIL"
+    assert presence.series["verdicts"] == dict.fromkeys(("text", "blank", "knock"), "FAIL")
 
 
 def weighed(model: str, image: float = 1.0) -> Answers:
@@ -136,6 +141,17 @@ def test_evidence_weight_is_covered_by_its_interval() -> None:
     assert (weight.rho, weight.reason) == (None, "the weight of the text may be 0")
     same = evidence_weight(margin, image, image, np.arange(120), 0.1)
     assert "of its own" in same.reason
+
+
+def test_duplicates_in_a_cluster_add_no_certainty() -> None:
+    generator = np.random.default_rng(3)
+    image, text = generator.normal(2, 1, size=(2, 100))
+    values = (image - text + generator.normal(0, 1, 100), image, text)
+    once = evidence_weight(*values, np.arange(100), 0.1).rho
+    copied = [np.repeat(each, 5) for each in (*values, np.arange(100))]
+    again = evidence_weight(*copied, 0.1).rho
+    assert again.high - again.low == pytest.approx(once.high - once.low, rel=0.1)
+    assert (again.n, again.clusters) == (500, 100)
 
 
 def test_fieller_holds_the_ratios_that_a_t_test_keeps() -> None:

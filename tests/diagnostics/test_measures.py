@@ -40,11 +40,12 @@ def test_accuracies(model: str, real: float, swap: float, blind: float, verdict:
     values = {
         "accuracy_real": real,
         "accuracy_swap": swap,
-        "accuracy_blind": blind,
+        "accuracy_text": blind,
         "perceptual_score": real - swap,
         "perceptual_score_of_accuracy": (real - swap) / real,
         "perceptual_score_of_majority": (real - swap) / (3 / 4),
-        "multimodal_gain": real - blind,
+        "multimodal_gain_over_text": real - blind,
+        "multimodal_gain_over_knock": real - blind,
     }
     assert {name: finding.metrics[name].value for name in values} == pytest.approx(values)
     assert finding.verdict == verdict
