@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -96,20 +96,13 @@ class Budget:
         """Those among them under which attention must be measured."""
         return (REFERENCE, *(filler.name for filler in self.fillers))
 
-    def composed(
-        self, known: Mapping[str, Condition], filler: Callable[..., Condition]
-    ) -> dict[str, Condition]:
-        """Every condition that is needed, by name.
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Every condition that is needed, by name, from those that are defined.
 
-        Args:
-            known: defined conditions, by name; `real`, `swap`, `knock` and `text` among them.
-            filler: makes a condition from `name`, `words`, `place` and `draw`.
-
-        Raises `ValueError` when one of the four is missing.
+        Raises `ValueError` when one of them is missing.
         """
-        added = {case.name: filler(name=case.name, **asdict(case)) for case in self.fillers}
-        every = {name: compose(name, {**known, **added}) for name in self.conditions}
         filled = {name for case in self.fillers for name in case.needed}
+        every = {name: compose(name, known) for name in self.conditions}
         return {
             name: AtMost(condition=each, samples=self.samples) if name in filled else each
             for name, each in every.items()

@@ -49,7 +49,7 @@ def scripted(strength: list[float], text: list[float]) -> Answers:
     """Two options. The image says the right one with a logit, at every length; the text says it in
     every other sample with another logit. With another picture the image says the other one.
     """
-    names = ("real", *(f"filler_after_{words}_1" for words in WORDS))
+    names = ("real", *(f"filler_after_{words}" for words in WORDS))
     scores, knows = {}, np.arange(N) % 2
     for name, image, words in zip(names, strength, text, strict=True):
         for other, sign in (("", 1), ("swap", -1), ("knock", 0), ("text", 0)):
@@ -158,7 +158,7 @@ def test_without_filler_only_attention_is_told() -> None:
 
 def test_failed_samples_are_counted_and_too_many_spoil_the_verdict() -> None:
     answers = scripted(STAYS, KNOWN)
-    answers.scores["swap+filler_after_64_1"][:2] = np.nan
+    answers.scores["swap+filler_after_64"][:2] = np.nan
     found = budget().read(answers, {})
     assert found.verdict == "ERROR"
     assert found.metrics["filler_invalid_after"] == 2
@@ -177,7 +177,7 @@ def test_samples_without_a_donor_are_left_out() -> None:
 
 def test_draws_are_averaged_within_samples() -> None:
     one, other = scripted(STAYS, KNOWN), scripted(FALLS, KNOWN)
-    second = {name[:-1] + "2": scores for name, scores in other.scores.items() if "filler" in name}
+    second = {f"{name}_2": scores for name, scores in other.scores.items() if "filler" in name}
     answers = replace(one, scores={**one.scores, **second})
     slopes = [
         budget().read(each, {}).metrics["gain_slope_bits_after"].value
@@ -193,8 +193,8 @@ def _base(answers: Answers) -> dict[str, np.ndarray]:
 
 def test_mistakes_are_named() -> None:
     answers = scripted(STAYS, KNOWN)
-    del answers.scores["text+filler_after_64_1"]
-    with pytest.raises(ValueError, match="first 'text\\+filler_after_64_1'"):
+    del answers.scores["text+filler_after_64"]
+    with pytest.raises(ValueError, match="first 'text\\+filler_after_64'"):
         budget().read(answers, {})
     with pytest.raises(ValueError, match="measure must be one of dependency, gain"):
         budget(measure="mass")
