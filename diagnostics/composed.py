@@ -88,7 +88,8 @@ def compose(name: str, known: Mapping[str, Condition]) -> Condition:
     missing = [part for part in name.split(JOINT) if part not in known]
     if missing:
         raise ValueError(
-            f"{name!r} needs the condition {missing[0]!r}, which is not defined; add it to conf/conditions.yaml"
+            f"{name!r} needs the condition {missing[0]!r}, which is not defined; "
+            "add it to conf/conditions.yaml"
         )
     parts = tuple(known[part] for part in name.split(JOINT))
     return parts[0] if len(parts) == 1 else Composed(parts=parts)
