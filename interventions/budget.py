@@ -44,7 +44,7 @@ PLACES = ("answer", "question")
 image token, that one included.
 """
 
-CHUNK = 1 << 21  # weights held at a time: 8 MiB in float32
+CHUNK = 1 << 23  # weights held at a time: 32 MiB in float32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -78,7 +78,7 @@ KNOWN = [3.0] * 5
         (STAYS, KNOWN, "PASS", "PASS", "changes by"),
         (FALLS, KNOWN, "FAIL", "FAIL", "text alone stays"),
         (NOTHING, KNOWN, "VACUOUS", "PASS", "none to lose"),
-        (FALLS, NOTHING, "INCONCLUSIVE", "FAIL", "cannot be told"),
+        (FALLS, NOTHING, "INCONCLUSIVE", "FAIL", "no such samples"),
     ],
 )
 @pytest.mark.parametrize("measure", ["dependency", "gain"])
@@ -95,7 +95,8 @@ def test_decay_of_answers_from_text_is_no_budget_failure() -> None:
     answers = scripted(FALLS, [9.0, 9.0, 9.0, -0.5, -0.5])
     found = budget(chance_excess=0.0).read(answers, {})
     assert found.verdict == "INCONCLUSIVE"
-    assert "may decay too" in found.reason
+    assert "not ruled out" in found.reason
+    assert "per doubling)" in found.reason
 
 
 def test_the_slope_is_that_of_the_influence_by_hand() -> None:
@@ -173,6 +174,16 @@ def test_samples_without_a_donor_are_left_out() -> None:
     found = budget().read(answers, {})
     assert found.verdict == "PASS"
     assert found.metrics["filler_samples_after"] == N - 4
+
+
+def test_one_option_is_no_question() -> None:
+    answers = scripted(STAYS, KNOWN)
+    for scores in answers.scores.values():
+        scores[:6, 1] = -np.inf
+    answers = replace(answers, options=(("yes",),) * 6 + answers.options[6:])
+    found = budget().read(answers, {})
+    assert found.verdict == "PASS"
+    assert (found.metrics["invalid"], found.metrics["filler_samples_after"]) == (0, N - 6)
 
 
 def test_draws_are_averaged_within_samples() -> None:
