@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -96,20 +96,13 @@ class Budget:
         """Those among them under which attention must be measured."""
         return (REFERENCE, *(filler.name for filler in self.fillers))
 
-    def composed(
-        self, known: Mapping[str, Condition], filler: Callable[..., Condition]
-    ) -> dict[str, Condition]:
-        """Every condition that is needed, by name.
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Every condition that is needed, by name, from those that are defined.
 
-        Args:
-            known: defined conditions, by name; `real`, `swap`, `knock` and `text` among them.
-            filler: makes a condition from `name`, `words`, `place` and `draw`.
-
-        Raises `ValueError` when one of the four is missing.
+        Raises `ValueError` when one of them is missing.
         """
-        added = {case.name: filler(name=case.name, **asdict(case)) for case in self.fillers}
-        every = {name: compose(name, {**known, **added}) for name in self.conditions}
         filled = {name for case in self.fillers for name in case.needed}
+        every = {name: compose(name, known) for name in self.conditions}
         return {
             name: AtMost(condition=each, samples=self.samples) if name in filled else each
             for name, each in every.items()
@@ -123,7 +116,7 @@ class Budget:
         Raises `ValueError` when some but not all filler conditions were run.
         """
         metrics, series = attention(answers, shares, self.discoveries)
-        bad = ~answers.valid(REFERENCE, "knock")
+        bad = (answers.sizes > 1) & ~answers.valid(REFERENCE, "knock")
         metrics["invalid"] = int(bad.sum())
         if not any(filler.name in answers.scores for filler in self.fillers):
             reason = "No filler text was shown, so only shares of attention are told."
@@ -146,7 +139,8 @@ class Budget:
         """What filler text in one place does to the samples that it was shown to."""
         fillers = [case.name for case in self.fillers if case.place == place]
         shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
-        some = answers.take(np.any(shown[:-1], axis=0) & shown[-1])  # some have no donor
+        shown_to = np.any(shown[:-1], axis=0) & shown[-1]  # some have no donor
+        some = answers.take(shown_to & (answers.sizes > 1))
         each = curve(some, shares, place, self.words, self.draws)
         known = np.isfinite(getattr(each, self.measure)).all(axis=1)
         needs = known & self._needs_image(some, each)
@@ -192,13 +186,11 @@ class Budget:
         if verdict != "FAIL":
             return verdict, strict, f"{reason}."
         text = seen.metrics[seen.text]
-        if text is None:
-            decay = "but whether answers from text decay too cannot be told"
-        elif text.lower > -self.text_margin:
+        if text is not None and text.lower > -self.text_margin:
             return "FAIL", strict, f"{reason}, while accuracy from text alone stays."
-        else:
-            decay = f"but accuracy from text alone may decay too ({text.value:+.4f})"
-        return "INCONCLUSIVE", strict, f"{reason}, {decay}."
+        decay = f"{text.low:+.4f} to {text.high:+.4f} per doubling" if text else "no such samples"
+        reason = f"{reason}, but decay of accuracy from text alone is not ruled out ({decay})."
+        return "INCONCLUSIVE", strict, reason
 
     def _finding(
         self,

@@ -1,6 +1,6 @@
 """One condition after another: the picture of another sample and filler text, say.
 
-In names, `swap+filler_after_64_1` is `swap` and then `filler_after_64_1`.
+In names, `swap+filler_after_64` is `swap` and then `filler_after_64`.
 """
 
 from __future__ import annotations
@@ -87,6 +87,9 @@ def compose(name: str, known: Mapping[str, Condition]) -> Condition:
     """
     missing = [part for part in name.split(JOINT) if part not in known]
     if missing:
-        raise ValueError(f"{name!r} needs the condition {missing[0]!r}, which is not defined")
+        raise ValueError(
+            f"{name!r} needs the condition {missing[0]!r}, which is not defined; "
+            "add it to conf/conditions.yaml"
+        )
     parts = tuple(known[part] for part in name.split(JOINT))
     return parts[0] if len(parts) == 1 else Composed(parts=parts)

@@ -31,10 +31,12 @@ class FillerCase:
     @property
     def name(self) -> str:
         """Of its condition."""
-        return f"filler_{self.place}_{self.words}_{self.draw}" if self.words else REFERENCE
+        if not self.words:
+            return REFERENCE
+        return f"filler_{self.place}_{self.words}" + (f"_{self.draw}" if self.draw > 1 else "")
 
     def under(self, other: str) -> str:
-        """Name of another condition with this filler: `swap+filler_after_64_1`."""
+        """Name of another condition with this filler: `swap+filler_after_64`."""
         return JOINT.join((other, self.name)) if self.words else other
 
     @property

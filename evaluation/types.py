@@ -183,6 +183,9 @@ class VLM(Protocol):
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look for the length of a `with` block."""
 
+    def budget(self, intervention: Any) -> AbstractContextManager[Any]:
+        """Intervene, and see how prompts share out their attention; yields a log of both."""
+
     def provenance(self) -> dict[str, Any]:
         """Checkpoint, revision, dtype, device and processor settings, for the run's record."""
 

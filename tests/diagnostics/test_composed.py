@@ -87,16 +87,17 @@ def test_a_subset_is_the_same_under_every_condition_and_in_any_order() -> None:
 
 
 def test_the_budget_makes_all_of_its_conditions() -> None:
-    def filler(*, name: str, words: int, place: str, draw: int) -> Condition:
-        return Says(name=name, words=f"{words} {place} {draw}")
-
     small: Budget = budget(words=(4,), places=("between", "after"), draws=2, samples=5)
-    made = small.composed(KNOWN, filler)
+    names = [f"filler_{place}_4{draw}" for place in ("between", "after") for draw in ("", "_2")]
+    fillers = {name: Says(name=name, words=name) for name in names}
+    made = small.composed({**KNOWN, **fillers})
     assert tuple(made) == small.conditions
-    assert len(made) == 4 + 2 * 2 * 4
+    assert len(made) == 4 + 4 * 4
     assert all(condition.name == name for name, condition in made.items())
     views = made["text+filler_after_4_2"].views(SAMPLES)
     assert len(views) == 5
-    assert all(view.images == () and view.text.endswith(" 4 after 2") for view in views)
+    assert all(view.images == () and view.text.endswith("after_4_2") for view in views)
     assert len(made["knock"].views(SAMPLES)) == len(SAMPLES)
-    assert small.measured == ("real", *(n for n in made if n.startswith("filler")))
+    assert small.measured == ("real", *names)
+    with pytest.raises(ValueError, match="'filler_between_4', which is not defined"):
+        small.composed(KNOWN)
