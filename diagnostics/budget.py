@@ -92,9 +92,9 @@ class Budget:
         return (REFERENCE, "swap", "knock", "text", *(n for f in self.fillers for n in f.needed))
 
     @property
-    def measured(self) -> tuple[str, ...]:
-        """Those among them under which attention must be measured."""
-        return (REFERENCE, *(filler.name for filler in self.fillers))
+    def watches(self) -> dict[str, tuple[str, ...]]:
+        """Attention, wherever the sample's own image is shown."""
+        return {"shares": (REFERENCE, *(filler.name for filler in self.fillers))}
 
     def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
         """Every condition that is needed, by name, from those that are defined.

@@ -57,6 +57,11 @@ class Consistency:
         return (REFERENCE, *CONTROLS)
 
     @property
+    def watches(self) -> dict[str, tuple[str, ...]]:
+        """Decoder states, in all runs."""
+        return {"states": self.conditions}
+
+    @property
     def components(self) -> int:
         """How many to store of every state."""
         return max([self.dimensions, *self.sweep])

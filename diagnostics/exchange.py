@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +50,7 @@ class Exchange:
     least_spread: float
     most_invalid: float
     name: ClassVar[str] = "exchange"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class Information:
     baselines: Sequence[str]  # conditions without the picture; the first is judged
     margin_bits: float  # least effect of interest, of dH and of J
     name: ClassVar[str] = "information"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

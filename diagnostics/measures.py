@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +38,7 @@ class Measures:
     blinds: Sequence[str]
     most_invalid: float
     name: ClassVar[str] = "measures"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Override:
     floor: float
     most_invalid: float
     name: ClassVar[str] = "override"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class Perturbation:
     primary: str  # the perturbation that is judged
     margin: float  # least effect of interest, in total variation
     name: ClassVar[str] = "perturbation"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

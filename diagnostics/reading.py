@@ -12,13 +12,14 @@ import numpy as np
 
 from diagnostics.answers import collect
 from diagnostics.estimates import holm
+from diagnostics.observations import inputs
 from evaluation.types import Diagnostic, Prediction
 
 
 def read_all(
     tests: Mapping[str, Diagnostic],
     predictions: Mapping[str, Sequence[Prediction]],
-    place: Path,
+    cell: Path,
 ) -> dict[str, dict[str, Any]]:
     """Findings by test, as plain values; what is not a number is None.
 
@@ -26,10 +27,12 @@ def read_all(
 
     Args:
         predictions: by condition.
-        place: folder of what was observed inside the model.
+        cell: folder of the cell.
     """
     answers = collect(predictions)
-    findings = {name: plain(asdict(test.read(answers, place))) for name, test in tests.items()}
+    findings = {
+        name: plain(asdict(test.read(*inputs(test, answers, cell)))) for name, test in tests.items()
+    }
     tested = [name for name, found in findings.items() if found["metrics"].get("p") is not None]
     adjusted = holm([findings[name]["metrics"]["p"] for name in tested]) if tested else []
     for name, p in zip(tested, adjusted, strict=True):

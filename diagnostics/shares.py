@@ -92,3 +92,16 @@ def stack(samples: Sequence[Measured]) -> Shares:
         uniform=np.stack([sample.uniform for sample in samples]),
         image_tokens=np.array([sample.image_tokens for sample in samples]),
     )
+
+
+def joined(parts: Sequence[Shares]) -> Shares:
+    """Samples of several parts; of a sample that is in several, the last."""
+    place = {uid: (part, row) for part in parts for row, uid in enumerate(part.uids)}
+    rows = [np.array([row for part, row in place.values() if part is each]) for each in parts]
+    kept = [(part, row) for part, row in zip(parts, rows, strict=True) if len(row)]
+    order = [part.uids[index] for part, row in kept for index in row]
+    names = ("mass", "effective", "uniform", "image_tokens")
+    arrays = {
+        name: np.concatenate([getattr(part, name)[row] for part, row in kept]) for name in names
+    }
+    return Shares(uids=tuple(order), **arrays)

@@ -52,6 +52,7 @@ class Uncertainty:
     margin: float  # loss of mean confidence that is tolerated
     dependency_margin_bits: float  # least effect of other pictures for a PASS to count
     name: ClassVar[str] = "uncertainty"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ A sample that cannot be shown, or that does not fit into memory alone, becomes a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,6 +44,7 @@ class Cell:
     batch_size: int
     title: str
     measured: bool  # whether attention is measured where nothing is edited; edits always are
+    watches: Collection[str] = ()  # what is kept of the inside of the model: states, shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
     if not shown:
         return predictions
     blind_scores: Sequence[Any] = [None] * len(shown)
-    unmeasured = cell.intervention.is_identity and not cell.measured
+    unmeasured = cell.intervention.is_identity and not (cell.measured or cell.watches)
     ranks = cell.benchmark.mode(shown[0]) == "rank"
     candidates = [cell.benchmark.candidates(sample) for sample in shown] if ranks else []
     with log.paused() if unmeasured else nullcontext():

@@ -56,13 +56,26 @@ def diagnose(
             intervention=condition.intervention or cell.intervention,
             title=f"{name}, condition {number} of {len(conditions)}",
             measured=False,
+            watches=watches(tests, name),
         )
         answer_all(shown, place)
         place.settle()
-    findings = read(tests, answers_of(folder, list(conditions)), folder.path)
+    answers = answers_of(folder, list(conditions))
+    get_method("diagnostics.observations.gather")(tests, answers, folder.path)
+    findings = read(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)
     write_atomically(folder.path / "diagnostics" / "findings.json", f"{text}\n")
     return findings
+
+
+def watches(tests: Mapping[str, Diagnostic], condition: str) -> list[str]:
+    """What the tests want to see inside the model under a condition."""
+    return [
+        sight
+        for test in tests.values()
+        for sight, names in test.watches.items()
+        if condition in names
+    ]
 
 
 def serves_as_real(cell: Cell, name: str) -> bool:
@@ -90,7 +103,7 @@ def read(
     tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
 ) -> dict[str, Any]:
     """Findings by test, a pure function of what is stored in a cell's folder."""
-    return get_method("diagnostics.reading.read_all")(tests, predictions, cell / "diagnostics")
+    return get_method("diagnostics.reading.read_all")(tests, predictions, cell)
 
 
 def needed(tests: Mapping[str, Diagnostic], known: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from evaluation.diagnosing import answers_of, needed, read
+from evaluation.diagnosing import REFERENCE, answers_of, read
 from evaluation.report.findings import show_findings
 from evaluation.report.table import console
 from evaluation.results import CellFolder
@@ -41,7 +41,8 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
     tests = instantiate(config.diagnostic, _convert_="all")
-    findings = read(tests, answers_of(folder, needed(tests, list(config.conditions))), run)
+    names = [name for test in tests.values() for name in test.conditions]
+    findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()
     show_findings(screen, findings)
     if folder.finished and not changes:

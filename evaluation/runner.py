@@ -26,6 +26,7 @@ from evaluation.memory import Room
 from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
 from evaluation.types import Benchmark, Prediction, Sample, VisualEntropy, VisualMass
+from evaluation.watching import watched
 
 AHEAD = 1  # batches that are prepared while the model runs
 
@@ -50,7 +51,8 @@ def answer_all(cell: Cell, folder: CellFolder) -> list[Prediction]:
         if any(sample.uid not in done for sample in batch)
     ]
     if batches:
-        with progress_bar() as progress, cell.model.intervene(cell.intervention) as log:
+        with progress_bar() as progress, watched(cell, folder) as watch:
+            log = watch.log
             task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
             room, started = Room(cell.batch_size), time.monotonic()
 
@@ -62,6 +64,7 @@ def answer_all(cell: Cell, folder: CellFolder) -> list[Prediction]:
                     attending = log.seconds
                     predictions = predict(cell, batch, log, room, prepared)
                     check_edited(cell, predictions)
+                    watch.keep()
                     missing = [row for row in predictions if row.uid not in done]
                     ended = time.monotonic()
                     folder.append(missing, ended - started, log.seconds - attending, room.size)

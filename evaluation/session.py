@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,14 @@ from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.answering import Cell
-from evaluation.diagnosing import check_known, diagnose, needed
+from evaluation.diagnosing import (
+    REFERENCE,
+    check_known,
+    diagnose,
+    needed,
+    serves_as_real,
+    watches,
+)
 from evaluation.inputs import (
     by_content,
     check_disjoint,
@@ -29,7 +37,7 @@ from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import run
-from evaluation.types import VLM, Benchmark, Condition, Sample
+from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
 
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
 
@@ -74,9 +82,11 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         title=cell_title(labels),
         measured=True,
     )
+    if tests and serves_as_real(cell, REFERENCE):
+        cell = replace(cell, watches=watches(tests, REFERENCE))
     metrics = labels | run(cell, folder)
     if tests:
-        conditions = {name: named_condition(config, name) for name in used_conditions(config)}
+        conditions = needed_conditions(config, tests)
         metrics["diagnostics"] = diagnose(cell, samples, tests, conditions, folder)
     benchmark.export(folder.predictions(), folder.path)
     figure = draw_cell(metrics, folder.path / "figures")
@@ -118,18 +128,20 @@ def named_condition(config: DictConfig, name: str) -> Condition:
     return instantiate(config.conditions[name], _convert_="all")
 
 
-def used_conditions(config: DictConfig) -> list[str]:
-    """Names of the conditions that the tests of a configuration need."""
-    tests = instantiate(config.get("diagnostic") or {}, _convert_="all")
-    return needed(tests, list(config.conditions)) if tests else []
+def needed_conditions(config: DictConfig, tests: Mapping[str, Diagnostic]) -> dict[str, Condition]:
+    """All conditions that the tests need, by name, `real` first."""
+    known = {name: named_condition(config, name) for name in config.conditions}
+    for test in tests.values():
+        known |= test.composed(known) if hasattr(test, "composed") else {}
+    return {name: known[name] for name in needed(tests, list(known))}
 
 
 def _setting(config: DictConfig) -> dict[str, Any]:
     """Everything that can change a bit of a result, apart from the intervention and its seed."""
     container = OmegaConf.to_container(config, resolve=True)
     setting = {key: container.get(key) for key in SETTING_KEYS}
-    names = dict.fromkeys([config.condition, *used_conditions(config)])
-    setting["conditions"] = {name: container["conditions"][name] for name in names}
+    setting["condition"] = container["conditions"][config.condition]
+    setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
     return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
 
 

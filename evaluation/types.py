@@ -252,6 +252,7 @@ class Diagnostic(Protocol):
 
     name: str
     conditions: Sequence[str]  # that it needs, by name
+    watches: Mapping[str, Sequence[str]]  # states, shares -> conditions under which it needs them
 
-    def read(self, answers: Any, place: Path) -> Any:
-        """What the paired answers say, with what was observed inside the model at `place`."""
+    def read(self, *inputs: Any) -> Any:
+        """What the paired answers say, or what was seen inside the model, or both."""

@@ -119,7 +119,7 @@ def test_the_slope_is_that_of_the_influence_by_hand() -> None:
 
 def test_equal_scores_dilute_by_count() -> None:
     answers = scripted(STAYS, KNOWN)
-    names = budget().measured
+    names = budget().watches["shares"]
     exact = tuple(IMAGE_TOKENS / (IMAGE_TOKENS + TEXT_TOKENS + words) for words in (0, *WORDS))
     np.testing.assert_allclose(exact, TOY, atol=5e-5)
     found = budget().read(answers, toy_shares(names, exact))
@@ -141,7 +141,7 @@ def test_without_filler_only_attention_is_told() -> None:
     answers = scripted(STAYS, KNOWN)
     kept = {name: answers.scores[name] for name in ("real", "swap", "knock", "text")}
     answers = replace(answers, scores=kept)
-    shares = toy_shares(budget().measured, TOY)["real"]
+    shares = toy_shares(budget().watches["shares"], TOY)["real"]
     generator = np.random.default_rng(0)
     mass = shares.mass.copy()
     mass[:, 0, 0, :, IMAGE] += generator.normal(-0.3, 0.1, (N, 1))  # one head looks away
@@ -214,7 +214,7 @@ def test_mistakes_are_named() -> None:
 
 
 def test_shares_come_back_as_they_were_saved(tmp_path: Path) -> None:
-    shares = toy_shares(budget().measured, TOY)["real"]
+    shares = toy_shares(budget().watches["shares"], TOY)["real"]
     shares.save(tmp_path / "shares.npz")
     found = Shares.load(tmp_path / "shares.npz")
     assert found.uids == shares.uids

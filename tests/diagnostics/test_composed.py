@@ -98,6 +98,6 @@ def test_the_budget_makes_all_of_its_conditions() -> None:
     assert len(views) == 5
     assert all(view.images == () and view.text.endswith("after_4_2") for view in views)
     assert len(made["knock"].views(SAMPLES)) == len(SAMPLES)
-    assert small.measured == ("real", *names)
+    assert small.watches["shares"] == ("real", *names)
     with pytest.raises(ValueError, match="'filler_between_4', which is not defined"):
         small.composed(KNOWN)

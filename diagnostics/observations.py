@@ -1,0 +1,58 @@
+"""What was seen inside the model: gathered once all conditions are answered, read by two tests.
+
+<cell>/diagnostics/states.npz            scores of decoder states on their principal components
+<cell>/diagnostics/<condition>/shares.npz   how attention was shared out
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from diagnostics import states
+from diagnostics.answers import REFERENCE, Answers, collect
+from diagnostics.projection import Scores, project
+from diagnostics.shares import Shares, joined
+from evaluation.types import Diagnostic, Prediction
+
+STATES, SHARES = "states", "shares"
+
+
+def gather(
+    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
+) -> None:
+    """Turn what was kept while the model answered into what tests read, and drop the rest."""
+    answers = collect(predictions)
+    for test in tests.values():
+        names = test.watches.get(STATES, ())
+        folders = {name: _place(cell, name) / STATES for name in names}
+        folders = {name: folder for name, folder in folders.items() if folder.exists()}
+        if folders:
+            kept = {name: states.load(folder) for name, folder in folders.items()}
+            scores = project(kept, test.strata(answers), test.components)
+            scores.save(cell / "diagnostics" / "states.npz")
+            for folder in folders.values():
+                shutil.rmtree(folder)
+        for name in test.watches.get(SHARES, ()):
+            folder = _place(cell, name) / SHARES
+            parts = [Shares.load(path) for path in sorted(folder.glob("*.npz"))]
+            if parts:
+                joined(parts).save(folder.with_suffix(".npz"))
+                shutil.rmtree(folder)
+
+
+def inputs(test: Diagnostic, answers: Answers, cell: Path) -> tuple[Any, ...]:
+    """What a test reads: answers, or scores of states, or answers and shares of attention."""
+    if STATES in test.watches:
+        return (Scores.load(cell / "diagnostics" / "states.npz"),)
+    if SHARES in test.watches:
+        paths = {name: _place(cell, name) / "shares.npz" for name in test.watches[SHARES]}
+        return (answers, {name: Shares.load(path) for name, path in paths.items() if path.exists()})
+    return (answers,)
+
+
+def _place(cell: Path, condition: str) -> Path:
+    """Where a condition was answered: `real` often by the cell itself."""
+    place = cell / "diagnostics" / condition
+    return cell if condition == REFERENCE and not place.exists() else place
