@@ -24,6 +24,7 @@ from evaluation.runner import answer_all
 from evaluation.types import Condition, Diagnostic, Prediction, Sample
 
 REFERENCE = "real"
+FINDINGS = "findings.json"
 
 
 def diagnose(
@@ -64,7 +65,7 @@ def diagnose(
     get_method("diagnostics.observations.gather")(tests, answers, folder.path)
     findings = read(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)
-    write_atomically(folder.path / "diagnostics" / "findings.json", f"{text}\n")
+    write_atomically(folder.path / "diagnostics" / FINDINGS, f"{text}\n")
     return findings
 
 

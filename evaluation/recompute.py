@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from evaluation.diagnosing import REFERENCE, answers_of, read
+from evaluation.diagnosing import FINDINGS, REFERENCE, answers_of, read
 from evaluation.report.findings import show_findings
 from evaluation.report.table import console
 from evaluation.results import CellFolder
@@ -45,7 +46,8 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
     findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()
     show_findings(screen, findings)
-    if folder.finished and not changes:
-        same = findings == folder.metrics().get("diagnostics")
-        screen.print("equal to metrics.json" if same else "[red]metrics.json differs[/red]")
+    stored = run / "diagnostics" / FINDINGS
+    if stored.exists() and not changes:
+        same = findings == json.loads(stored.read_text())
+        screen.print(f"{'equal to' if same else '[red]differs[/red] from'} what the cell stored")
     return findings

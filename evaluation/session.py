@@ -35,6 +35,7 @@ from evaluation.inputs import (
 from evaluation.provenance import ROOT, provenance
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
+from evaluation.report.usage import draw_usage
 from evaluation.results import CellFolder, digest_weights, fingerprint
 from evaluation.runner import run
 from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
@@ -87,7 +88,9 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     metrics = labels | run(cell, folder)
     if tests:
         conditions = needed_conditions(config, tests)
-        metrics["diagnostics"] = diagnose(cell, samples, tests, conditions, folder)
+        findings = diagnose(cell, samples, tests, conditions, folder)
+        draw_usage(findings, cell_title(labels), folder.path / "figures")
+        metrics["diagnostics"] = {name: found | {"series": None} for name, found in findings.items()}
     benchmark.export(folder.predictions(), folder.path)
     figure = draw_cell(metrics, folder.path / "figures")
     folder.finish(metrics)

@@ -1,0 +1,137 @@
+"""Modality-usage tests as part of a cell: run once, resumed, stored, read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from diagnostics.answers import collect
+from diagnostics.distances import jensen_shannon_bits
+from diagnostics.swaps import image_information_bits
+from evaluation import diagnosing, session
+from evaluation.diagnosing import answers_of
+from evaluation.provenance import ROOT
+from evaluation.recompute import recompute
+from evaluation.results import CellFolder
+
+SWAPPED = ("real", "swap", "swap_2", "swap_3", "swap_4")
+
+
+def run(output: Path, *overrides: str) -> tuple[CellFolder, dict[str, Any]]:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("evaluate", [f"output={output}", "limit=27", *overrides])
+    metrics = session.run_cell(config)
+    (place,) = (output / "study" / "tiny" / "shapes").iterdir()
+    return CellFolder(place), metrics
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[CellFolder, dict[str, Any]]:
+    return run(tmp_path_factory.mktemp("whole"), "diagnostic=[dependency,information]")
+
+
+def contents(folder: CellFolder) -> dict[str, bytes]:
+    """Everything that is no clock."""
+    clocks = ("seconds.jsonl", "metrics.json", "provenance.json", "config.yaml")
+    return {
+        path.relative_to(folder.path).as_posix(): path.read_bytes()
+        for path in folder.path.rglob("*.json*")
+        if path.name not in clocks
+    }
+
+
+def test_every_condition_is_answered_once_and_shared(
+    finished: tuple[CellFolder, dict[str, Any]],
+) -> None:
+    folder, metrics = finished
+    assert set(metrics["diagnostics"]) == {"dependency", "information"}
+    places = {path.name for path in (folder.path / "diagnostics").iterdir() if path.is_dir()}
+    assert {"swap", "swap_4", "text", "knock", "blank", "placebo_jpeg"} <= places
+    assert "real" not in places  # the cell's own predictions serve
+    rows = folder.condition("swap").predictions()
+    assert [row.uid for row in rows] == [row.uid for row in folder.predictions()]
+    assert all(row.shown["donor"] != row.uid for row in rows)
+    assert all(row.visual_mass is None for row in rows)
+    counts = {row.n_image_tokens for row in rows}
+    assert counts == {row.n_image_tokens for row in folder.predictions()}
+
+
+def test_it_is_recomputed_without_the_model_identically(
+    finished: tuple[CellFolder, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, metrics = finished
+    monkeypatch.setattr(session, "load_model", lambda config: pytest.fail("no model is needed"))
+    recompute(folder.path, [])
+    assert "equal to what the cell stored" in capsys.readouterr().out
+    again = recompute(folder.path, ["diagnostic.dependency.margin_bits=0.99"])
+    assert again["dependency"]["verdict"] == "FAIL"
+    assert metrics["diagnostics"]["dependency"]["verdict"] == "PASS"
+    with pytest.raises(ValueError, match="no setting 'diagnostic.dependency.margin'"):
+        recompute(folder.path, ["diagnostic.dependency.margin=1"])
+
+
+def test_an_interrupted_run_ends_with_the_same_bytes(
+    finished: tuple[CellFolder, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = finished
+    answer_all, calls = diagnosing.answer_all, []
+
+    def stops(cell: Any, place: CellFolder) -> Any:
+        calls.append(cell.condition)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return answer_all(cell, place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(diagnosing, "answer_all", stops)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, "diagnostic=[dependency,information]")
+    folder, _ = run(tmp_path, "diagnostic=[dependency,information]")
+    assert folder.path.name == whole.path.name
+    assert contents(folder) == contents(whole)
+
+
+def test_knockout_everywhere_leaves_no_trace_of_the_picture(tmp_path: Path) -> None:
+    """Rows after the image that cannot see it answer the same for every image, bit for bit."""
+    folder, metrics = run(tmp_path, "diagnostic=[dependency]", "intervention=knockout")
+    answers = collect(answers_of(folder, SWAPPED))
+    for name in SWAPPED[1:]:
+        assert np.array_equal(answers.scores["real"], answers.scores[name])
+        distances = jensen_shannon_bits(
+            answers.probabilities("real"), answers.probabilities(name)
+        )
+        assert (distances == 0).all()
+    assert (image_information_bits(answers)[0] == 0).all()
+    assert metrics["diagnostics"]["dependency"]["verdict"] == "FAIL"
+
+
+def test_learned_changes_nothing_whoever_watches(
+    finished: tuple[CellFolder, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Measured, unmeasured and with states and attention watched: the same log-probabilities."""
+    plain, _ = finished
+    fillers = ("diagnostic.budget.words=[16]", "diagnostic.budget.samples=9")
+    few = ("diagnostic.consistency.dimensions=1", "diagnostic.consistency.sweep=[]")
+    cheap = ("diagnostic.consistency.permutations=19", "diagnostic.consistency.halves=20")
+    tests = "diagnostic=[consistency,budget,information]"
+    folder, metrics = run(tmp_path, tests, *fillers, *few, *cheap)
+    for name in ("real", "swap", "text", "knock"):
+        ours, theirs = (collect(answers_of(each, ["real", name])) for each in (folder, plain))
+        assert np.array_equal(ours.scores[name], theirs.scores[name]), name
+    assert metrics["diagnostics"]["budget"]["metrics"]["image_mass"]["value"] > 0
+    assert not list(folder.path.rglob("states/*.npy"))  # only their scores are kept
+    assert (folder.path / "diagnostics" / "states.npz").exists()
+    stored = json.loads((folder.path / "diagnostics" / "findings.json").read_text())
+    assert recompute(folder.path, []) == stored
+
+
+def test_what_no_test_can_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no condition named 'swop', did you mean 'swap'"):
+        run(tmp_path, "condition=swop")
