@@ -74,11 +74,8 @@ class Exchange:
         kept = answers.take(valid)
         weight = self._weight(answers)
         labels = {name: _right_bits(kept, condition) for name, condition in self._four.items()}
-        free = {
-            name: -entropy_bits(kept.probabilities(condition))
-            for name, condition in self._four.items()
-        }
-        image, _, _ = _shapley(labels)
+        free = {name: -entropy_bits(kept.probabilities(each)) for name, each in self._four.items()}
+        image, text, _ = _shapley(labels)
         metrics: Metrics = {
             "n": len(kept),
             "invalid": int((~valid).sum()),
@@ -105,7 +102,7 @@ class Exchange:
             metrics=metrics,
             series={
                 "image_bits": image.tolist(),
-                "text_bits": _shapley(labels)[1].tolist(),
+                "text_bits": text.tolist(),
                 "rho_reason": weight.reason,
                 "verdicts": by_blind,
             },

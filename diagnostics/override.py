@@ -74,35 +74,36 @@ class Override:
             "noise_nats": noise,
             **self._outcome(conflict, valid, noise, "all"),
             **self._outcome(conflict, eligible, noise, "eligible"),
-            **{
-                f"{name}_shift_nats": conflict.mean(margins[name] - margins[self.image_alone])
-                for name in CONTROLS
-            },
-            "after_minus_before_nats": conflict.mean(margins[AFTER] - margins[CONFLICT]),
-            "after_minus_before_win_rate": conflict.mean(
-                wins(margins[AFTER], noise) - wins(margins[CONFLICT], noise)
-            ),
+            **self._controls(conflict, margins, noise),
             "dose_50": half.value,
             **follow(answers, SWAPPED, self.reruns, self.floor),
         }
-        verdicts = {
-            rows: self._verdict(metrics, rows) if len(conflict) else "NOT APPLICABLE"
-            for rows in ("eligible", "all")
-        }
+        verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
         return Finding(
             test=self.name,
-            verdict=verdicts["eligible"],
-            strict=_strict(verdicts["eligible"], metrics["strict_win_rate_eligible"]),
-            reason=_reason(verdicts["eligible"], metrics),
+            verdict=verdict,
+            strict=_strict(verdict, metrics["strict_win_rate_eligible"]),
+            reason=_reason(verdict, metrics),
             metrics=metrics,
             series={
-                "verdicts": verdicts,
+                "verdicts": {"eligible": verdict, "all": everything},
                 "margins_nats": _plain(margins[CONFLICT]),
                 "eligible": eligible.tolist(),
                 "dose": self._curve(conflict, noise),
                 "dose_50_reason": half.reason,
             },
         )
+
+    def _controls(
+        self, conflict: Conflict, margins: Mapping[str, Float[np.ndarray, " N"]], noise: float
+    ) -> Metrics:
+        """What texts do to the margin of the image alone, and what the place of the text does."""
+        alone, before, after = (margins[name] for name in (self.image_alone, CONFLICT, AFTER))
+        return {
+            **{f"{name}_shift_nats": conflict.mean(margins[name] - alone) for name in CONTROLS},
+            "after_minus_before_nats": conflict.mean(after - before),
+            "after_minus_before_win_rate": conflict.mean(wins(after, noise) - wins(before, noise)),
+        }
 
     def _outcome(
         self, conflict: Conflict, rows: Bool[np.ndarray, " N"], noise: float, suffix: str
