@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -198,6 +198,20 @@ class Benchmark:
         if self.limit is None:
             return samples
         return subsample(samples, self.limit, self.seed, self.stratify)
+
+    def ranking(self) -> Benchmark:
+        """The same questions, answered by the likeliest option, whatever the benchmark's own way.
+
+        Raises:
+            ValueError: some questions have no options.
+        """
+        if self.free is not None and any(not sample.options for sample in self.samples()):
+            raise ValueError(
+                f"{self.name}: the modality-usage tests compare the probabilities of options, and "
+                "some of its questions have none; choose another benchmark"
+            )
+        answer = replace(self.answer, mode="rank", normalise="sum")
+        return replace(self, answer=answer, exports=())
 
     def provenance(self) -> dict[str, Any]:
         """What the source knows of where its rows came from; empty where it knows nothing."""

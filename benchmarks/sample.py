@@ -13,6 +13,7 @@ A *cell* is how one value is made from the row's columns:
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,12 @@ class Columns:
             raise ValueError(
                 f"the row has no options and gold.free is {kind!r}; say what kind of answer is "
                 "meant: text, number or list"
+            )
+        embedded = isinstance(self.options, Mapping) and "embedded_options" in self.options.values()
+        if embedded and re.fullmatch(r"[A-Z]", str(value).strip()):
+            raise ValueError(
+                f"the gold answer is the letter {value!r}, but no labelled options were found in "
+                "the question; check `style` of its embedded options"
             )
         answers = value if isinstance(value, list | tuple) else [value]
         if not answers or any(map(_empty, answers)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -42,6 +43,7 @@ class Cell:
     )
     batch_size: int
     title: str
+    measured: bool  # whether attention is measured where nothing is edited; edits always are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +120,20 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
     if not shown:
         return predictions
     blind_scores: Sequence[Any] = [None] * len(shown)
-    if cell.benchmark.mode(shown[0]) == "rank":
-        candidates = [cell.benchmark.candidates(sample) for sample in shown]
-        answers: Sequence[Any] = cell.model.rank(batch, candidates)
-        if prepared.blind is not None:
-            with log.paused():
-                blind_scores = cell.model.rank(prepared.blind, candidates)
-    else:
-        answers = cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
-    measured = log.take()
-    place = {uid: index for index, uid in enumerate(measured.uids)}
+    unmeasured = cell.intervention.is_identity and not cell.measured
+    ranks = cell.benchmark.mode(shown[0]) == "rank"
+    candidates = [cell.benchmark.candidates(sample) for sample in shown] if ranks else []
+    with log.paused() if unmeasured else nullcontext():
+        answers: Sequence[Any] = (
+            cell.model.rank(batch, candidates)
+            if ranks
+            else cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
+        )
+    if prepared.blind is not None:
+        with log.paused():
+            blind_scores = cell.model.rank(prepared.blind, candidates)
+    measured = None if unmeasured else log.take()
+    place = {uid: index for index, uid in enumerate(measured.uids if measured else batch.uids)}
     tokens = dict(zip(batch.uids, batch.image_tokens, strict=True))
     for sample, given, unseen in zip(shown, answers, blind_scores, strict=True):
         row = _answered(cell, sample, given, unseen, measured, place[sample.uid])
@@ -200,10 +206,10 @@ def _answered(
         status=reading.status,
         credit=cell.benchmark.credit(reading, sample),
         visual_mass=_mass(measured, index),
-        cells_edited=int(measured.cells_edited[index]),
+        cells_edited=int(measured.cells_edited[index]) if measured else 0,
         cells_by_phase={
-            "prefill": int(measured.cells_edited_prefill[index]),
-            "decode": int(measured.cells_edited_decode[index]),
+            "prefill": int(measured.cells_edited_prefill[index]) if measured else 0,
+            "decode": int(measured.cells_edited_decode[index]) if measured else 0,
         },
         visual_entropy=_entropy(measured, index),
         groups=dict(sample.groups),
@@ -215,6 +221,8 @@ def _answered(
 
 
 def _mass(measured: Any, index: int) -> VisualMass | None:
+    if measured is None:
+        return None
     before, after = measured.layer_mass_before[index], measured.layer_mass_after[index]
     if np.isnan(before).any():  # no row saw an image
         return None
@@ -222,6 +230,8 @@ def _mass(measured: Any, index: int) -> VisualMass | None:
 
 
 def _entropy(measured: Any, index: int) -> VisualEntropy | None:
+    if measured is None:
+        return None
     before, after = measured.layer_entropy_before[index], measured.layer_entropy_after[index]
     if np.isnan(before).any():
         return None

@@ -87,6 +87,7 @@ def evaluated(config: DictConfig, samples: Sequence[Sample]) -> Timing:
         intervention=intervention,
         batch_size=config.batch_size,
         title="",
+        measured=True,
     )
     with tempfile.TemporaryDirectory() as place:
         folder = CellFolder(Path(place))

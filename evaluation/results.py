@@ -7,6 +7,8 @@
         seconds.jsonl       what each batch took, of that its attention, and how many prompts were
                             read at once: a clock has no place among predictions
         predictions.jsonl   all predictions in the benchmark's order, written once, at the end
+        diagnostics/        of the modality-usage tests: a folder like this one per condition, and
+                            findings.json
         metrics.json        written last and atomically: its existence means that the cell is
         finished
 
@@ -105,6 +107,11 @@ class CellFolder:
         self._check_same_precision(provenance)
         write_atomically(self.path / "config.yaml", config)
         write_atomically(self.path / "provenance.json", json.dumps(provenance, indent=2) + "\n")
+        self.mend()
+
+    def mend(self) -> None:
+        """Make the folder where there is none; cut a torn last line off the predictions."""
+        self.path.mkdir(parents=True, exist_ok=True)
         for name in ("part.jsonl", "seconds.jsonl"):
             _cut_torn_line(self.path / name)
 
@@ -168,11 +175,24 @@ class CellFolder:
         lines = path.read_text().splitlines() if path.exists() else []
         return [line if isinstance(line, list) else [line, 0.0] for line in map(json.loads, lines)]
 
+    def condition(self, name: str) -> CellFolder:
+        """Where the answers to another view of the samples lie."""
+        return CellFolder(self.path / "diagnostics" / name)
+
+    @property
+    def merged(self) -> bool:
+        """All predictions are there."""
+        return (self.path / "predictions.jsonl").exists()
+
     def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Declare the cell done and drop what only an unfinished one needs."""
+        """Declare the cell done."""
         write_atomically(
             self.path / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n"
         )
+        self.settle()
+
+    def settle(self) -> None:
+        """Drop what only an unfinished run needs."""
         (self.path / "part.jsonl").unlink(missing_ok=True)
 
     def metrics(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.answering import Cell
+from evaluation.diagnosing import check_known, diagnose, needed
 from evaluation.inputs import (
     by_content,
     check_disjoint,
@@ -43,7 +44,8 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     intervention = instantiate(config.intervention, _convert_="all")
     files = input_files(config.intervention)
     check_inputs(intervention.name, files, calibration_command(config))
-    condition = instantiate(config.condition, _convert_="all")
+    condition = named_condition(config, config.condition)
+    tests = instantiate(config.get("diagnostic") or {}, _convert_="all")
     folder = cell_folder(config, intervention)
     labels = _labels(config, intervention, condition)
     if folder.finished:
@@ -70,8 +72,12 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         intervention=intervention,
         batch_size=config.batch_size,
         title=cell_title(labels),
+        measured=True,
     )
     metrics = labels | run(cell, folder)
+    if tests:
+        conditions = {name: named_condition(config, name) for name in used_conditions(config)}
+        metrics["diagnostics"] = diagnose(cell, samples, tests, conditions, folder)
     benchmark.export(folder.predictions(), folder.path)
     figure = draw_cell(metrics, folder.path / "figures")
     folder.finish(metrics)
@@ -106,10 +112,24 @@ def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
     return CellFolder(place / f"{intervention.name}-{identity[:12]}")
 
 
+def named_condition(config: DictConfig, name: str) -> Condition:
+    """What a condition's name stands for. Raises `ValueError` where nobody defined it."""
+    check_known(name, list(config.conditions))
+    return instantiate(config.conditions[name], _convert_="all")
+
+
+def used_conditions(config: DictConfig) -> list[str]:
+    """Names of the conditions that the tests of a configuration need."""
+    tests = instantiate(config.get("diagnostic") or {}, _convert_="all")
+    return needed(tests, list(config.conditions)) if tests else []
+
+
 def _setting(config: DictConfig) -> dict[str, Any]:
     """Everything that can change a bit of a result, apart from the intervention and its seed."""
     container = OmegaConf.to_container(config, resolve=True)
     setting = {key: container.get(key) for key in SETTING_KEYS}
+    names = dict.fromkeys([config.condition, *used_conditions(config)])
+    setting["conditions"] = {name: container["conditions"][name] for name in names}
     return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +14,7 @@ from rich.text import Text
 from evaluation.answering import prompts
 from evaluation.report.contact import contact_sheet
 from evaluation.report.table import console
-from evaluation.session import load_benchmark, load_model
+from evaluation.session import load_benchmark, load_model, named_condition
 from evaluation.types import Benchmark, Prompt, Sample, in_words
 
 COLOURS = {
@@ -32,7 +31,7 @@ def show(config: DictConfig) -> Path:
     """Print the chosen samples as the model gets them; the path of the contact sheet."""
     screen = console()
     benchmark, samples = load_benchmark(config.benchmark)
-    condition = instantiate(config.condition, _convert_="all")
+    condition = named_condition(config, config.condition)
     if config.n < 1:
         raise ValueError(f"n is {config.n}; expected at least 1 sample to show")
     chosen = evenly(condition.views(samples), config.n)

@@ -183,6 +183,9 @@ class VLM(Protocol):
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look for the length of a `with` block."""
 
+    def budget(self, intervention: Any) -> AbstractContextManager[Any]:
+        """Intervene, and see how prompts share out their attention; yields a log of both."""
+
     def provenance(self) -> dict[str, Any]:
         """Checkpoint, revision, dtype, device and processor settings, for the run's record."""
 
@@ -203,6 +206,9 @@ class Benchmark(Protocol):
 
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
+
+    def ranking(self) -> Benchmark:
+        """The same questions, answered by ranking their options."""
 
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples came from: revision, commit, fingerprint, as far as known."""
@@ -239,3 +245,13 @@ class Benchmark(Protocol):
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> Sequence[Path]:
         """Write the predictions in formats of other people."""
+
+
+class Diagnostic(Protocol):
+    """A test of how the image is used: conditions, and what their answers say."""
+
+    name: str
+    conditions: Sequence[str]  # that it needs, by name
+
+    def read(self, answers: Any, place: Path) -> Any:
+        """What the paired answers say, with what was observed inside the model at `place`."""

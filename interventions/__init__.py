@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from interventions.budget import budget
 from interventions.capture import capture
 from interventions.intervention import Intervention, available, load
 from interventions.measurement import AttentionLog, Measurement
@@ -26,6 +27,7 @@ __all__ = [
     "InterventionError",
     "Measurement",
     "available",
+    "budget",
     "capture",
     "intervene",
     "load",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -63,7 +64,7 @@ class Capture:
                 )
         return [_attention(uid, weights) for uid, weights in seen.items()]
 
-    def observe(self, call: Call, rows: Rows) -> None:
+    def observe(self, call: Call, rows: Rows, heads: Any) -> None:
         """Keep the weights on image tokens of those last prompt rows that are in this call."""
         last = rows.prompt_lengths[:, None]
         chosen = (rows.key_position < last) & (rows.key_position >= last - self.rows)

@@ -88,7 +88,7 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
             f"{name} is an encoder-decoder: its decoder sees the image through cross-attention, "
             "not as tokens of its sequence."
         )
-    module = _innermost(model.get_decoder())
+    module = innermost(model.get_decoder())
     config = module.config
     if token is None and "vision_config" not in model.config.sub_configs:
         raise InterventionError(f"{name} has no text decoder inside a vision-language model.")
@@ -138,7 +138,7 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
     )
 
 
-def _innermost(module: nn.Module) -> nn.Module:
+def innermost(module: nn.Module) -> nn.Module:
     """The module that holds the decoder layers; some models give its language-model head."""
     while not hasattr(module, "layers"):
         inner = module.get_decoder() if hasattr(module, "get_decoder") else module

@@ -72,9 +72,7 @@ def execute_view(
     before, broken = measure(view, view.weights), not_finite(view)
     if heads is None or not view.rows.edits:
         return Outcome(sums=summed(view, before, before, None, broken))
-    edited, editable = edited_weights(view, intervention)
-    touched = editable & view.rows.edited[:, None, :] & chosen_heads(view, heads)
-    weights = torch.where(touched[..., None], edited, view.weights)
+    weights, touched = weights_after(view, intervention, heads)
     return Outcome(
         sums=summed(view, before, measure(view, weights), touched, broken),
         index=view.rows.index,
@@ -82,6 +80,17 @@ def execute_view(
         output=attention_output(weights, view.value),
         weights=weights,
     )
+
+
+def weights_after(
+    view: View, intervention: Intervention, heads: Sequence[int] | HeadRule | None
+) -> tuple[Float[Tensor, "batch head row key"], Bool[Tensor, "batch head row"] | None]:
+    """Weights of all rows after the edit, and where rows were edited (None: nowhere)."""
+    if heads is None or not view.rows.edits:
+        return view.weights, None
+    edited, editable = edited_weights(view, intervention)
+    touched = editable & view.rows.edited[:, None, :] & chosen_heads(view, heads)
+    return torch.where(touched[..., None], edited, view.weights), touched
 
 
 def chosen_heads(view: View, heads: Sequence[int] | HeadRule) -> Bool[Tensor, "batch|1 head row|1"]:

@@ -10,7 +10,7 @@ See https://huggingface.co/docs/transformers/en/attention_interface
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -35,8 +35,8 @@ from interventions.generation import check_heads, whole_model
 from interventions.intervention import Intervention
 from interventions.measurement import AttentionLog
 from interventions.selectors import check_choice
-from interventions.session import Session
-from interventions.view import Call, Rows
+from interventions.session import Observer, Session
+from interventions.view import Call
 
 EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
 
@@ -95,7 +95,7 @@ def intervene(
     model: PreTrainedModel,
     intervention: Intervention,
     execution: str = "fused",
-    observe: Callable[[Call, Rows], None] | None = None,
+    observe: Observer | None = None,
 ) -> Iterator[AttentionLog]:
     """Apply an intervention to a model's text decoder for the length of a `with` block.
 
@@ -104,7 +104,8 @@ def intervene(
     The model is restored on leaving, also after an exception.
 
     `execution` is "fused" or "reference": the definition, slower and larger, with the same numbers.
-    `observe` is shown every attention call before it is edited, see `interventions.capture`.
+    `observe` is shown every attention call before it is edited, see `interventions.capture` and
+    `interventions.budget`.
 
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.

@@ -40,6 +40,9 @@ from interventions.selectors import select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
 from interventions.view import Call, Rows
 
+Observer = Callable[[Call, Rows, Any], None]
+"""Is shown a call before it is edited, its rows, and the heads that are edited (None: none)."""
+
 
 @dataclass
 class Forward:
@@ -75,7 +78,7 @@ class Session:
         self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
         self.previewing = False  # whether the prompt is read unedited, before it is read
-        self.observe: Callable[[Call, Rows], None] | None = None  # is shown every call
+        self.observe: Observer | None = None  # is shown every call
         self.generation: Expectation | None = None
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
@@ -281,7 +284,7 @@ class Session:
         if call.layer == self.watched:
             watch(self.intervention.probe, call, rows)
         if self.observe is not None:
-            self.observe(call, rows)
+            self.observe(call, rows, self._edited_heads(call))
         execute = execution.execute if weights is not None else self.execute
         outcome = execute(call, rows, self.intervention, self._edited_heads(call))
         self.forward.sums[call.layer] = outcome.sums

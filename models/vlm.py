@@ -10,7 +10,7 @@ with vlm.intervene(intervention) as log:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from functools import cached_property
 from itertools import zip_longest
@@ -22,7 +22,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
 from evaluation.types import CandidateScore, Prompt
-from interventions import capture, intervene
+from interventions import budget, capture, intervene
+from interventions.decoders import innermost
 from models.appearance import Appearance, appearance
 from models.chat import Chat
 from models.check import check
@@ -38,12 +39,13 @@ from models.errors import ModelError
 from models.families import Family, find_family, load_processor
 from models.features import FeatureCache, fingerprint, sees_encoder
 from models.prefill import EncodedBatch, Prefill
+from models.states import StateWatch
 
 PER_TOKEN = ("input_ids", "attention_mask")  # what remains of the inputs without images
 
 
 class VLM:
-    """A model and its processor. Its only state is the log of the intervention now active."""
+    """A model and its processor. Its only state is who watches, and the intervention now active."""
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class VLM:
         self.features = FeatureCache(model, feature_cache_mb)
         self._source = source
         self._log: Any = None
+        self._watch: StateWatch | None = None
         self._encoder_is_seen = False  # by the intervention now active
 
     @property
@@ -182,6 +185,25 @@ class VLM:
         """See where the last prompt rows look inside the `with` block, and change nothing."""
         return self._named(capture(self.model, rows), False)
 
+    def budget(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
+        """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
+        seen = sees_encoder(intervention)
+        return self._named(budget(self.model, intervention, execution), seen)
+
+    @contextmanager
+    def watch_states(self) -> Iterator[StateWatch]:
+        """See what the decoder holds of prompts that are read inside the `with` block.
+
+        Works together with an intervention, opened before or after; changes no answer.
+        """
+        if self._watch is not None:
+            raise ModelError(f"The states of {self.name!r} are already watched; leave that block.")
+        self._watch = StateWatch(innermost(self.model.get_decoder()).layers, self.image_token_id)
+        try:
+            yield self._watch
+        finally:
+            self._watch = None
+
     @contextmanager
     def _named(self, context: AbstractContextManager[Any], encoder_is_seen: bool) -> Iterator[Any]:
         """A context that is told whose prompts come."""
@@ -286,7 +308,9 @@ class VLM:
         if self._log is not None:
             known = any(boxes for row in batch.regions for boxes in row)
             self._log.expect(samples=list(batch.uids), regions=batch.regions if known else None)
-        return Prefill(self.model, batch if self._encoder_is_seen else self.features.fill(batch))
+        batch = batch if self._encoder_is_seen else self.features.fill(batch)
+        with nullcontext() if self._watch is None else self._watch.reading(batch):
+            return Prefill(self.model, batch)
 
 
 def load(

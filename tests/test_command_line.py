@@ -66,6 +66,7 @@ def last_sentence(errors: str) -> str:
         (["benchmark=nlvr", "benchmark.source.root=nowhere"], "SOLVENT_DATA"),
         (["model.checkpoint=nowhere/at_all/there"], "nowhere/at_all/there"),
         (["intervention=uniform", "condition=text", "limit=9"], "edited"),
+        (["condition=swop"], "There is no condition named 'swop', did you mean 'swap'?"),
         (["intervention=fixed_file"], "'intervention.pattern.file' has no value"),
         (
             ["intervention=donor", "limit=9"],
@@ -107,7 +108,7 @@ def test_help_lists_the_groups_and_their_choices(run: Run) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "hydra" in imported
     assert not imported & {"torch", "transformers", "datasets", "pandas", "matplotlib"}  # slow
-    for group in ("model", "benchmark", "intervention", "condition", "tracking", "experiment",
+    for group in ("model", "benchmark", "intervention", "diagnostic", "tracking", "experiment",
                   "calibration"):  # fmt: skip
         choices = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
         line = next(row for row in done.stdout.splitlines() if row.startswith(f"{group}:"))

@@ -17,7 +17,11 @@ MAY_IMPORT = {
     "diagnostics": SHARED,
     "evaluation": {"evaluation"},  # plug-ins are reached through their protocols
 }
-COMMANDS = {"benchmarks/rescore.py", "benchmarks/show.py"}  # they only start what `evaluation` does
+COMMANDS = {  # they only start what `evaluation` does
+    "benchmarks/rescore.py",
+    "benchmarks/show.py",
+    "diagnostics/recompute.py",
+}
 RECIPE = "models/tiny/"  # the recipe trains on the world that benchmarks.shapes draws
 
 
@@ -60,9 +64,10 @@ def test_packages_import_only_what_they_may(package: str) -> None:
                 "evaluation/benchmark.py",
                 "evaluation/calibrate.py",
                 "evaluation/calibration.py",
+                "evaluation/diagnosing.py",
+                "evaluation/recompute.py",
                 "evaluation/rescore.py",
                 "evaluation/session.py",
-                "evaluation/show.py",
                 "evaluation/commandline.py",
             },
         ),

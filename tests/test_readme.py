@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -43,6 +44,8 @@ def test_links_lead_somewhere() -> None:
 def test_every_choice_is_named() -> None:
     for name in available():
         assert f"`{name}`" in README
-    for group in ("model", "benchmark", "condition", "prompt", "compat"):
+    for name in OmegaConf.load(ROOT / "conf" / "conditions.yaml"):
+        assert f"`{name}`" in README
+    for group in ("model", "benchmark", "diagnostic", "prompt", "compat"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             assert f"`{path.stem}`" in README, path

@@ -23,6 +23,8 @@ from benchmarks.shapes.world import (
 
 YES_NO = ("yes", "no")
 NUMBERS = tuple(str(number) for number in range(1, MAX_NUMBER + 1))
+EXISTENCE = ("Is there {} in the image?", "Does the image contain {}?")
+COLOUR = ("What colour is the {}?", "Which colour does the {} have?")
 PLURAL = {shape: f"{shape}es" if shape == "cross" else f"{shape}s" for shape in SHAPES}
 
 
@@ -36,6 +38,7 @@ class Question:
     answer: str
     about: tuple[Object, ...]  # what one must see to answer; none where it is not in the scene
     tags: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)  # other wording; a caption about {answer}
 
 
 Asker = Callable[[Random, Scene], Question | None]
@@ -43,6 +46,10 @@ Asker = Callable[[Random, Scene], Question | None]
 
 def _article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def _other(wordings: tuple[str, str], one: str) -> str:
+    return wordings[one == wordings[0]]
 
 
 def _one(rng: Random, scene: Scene) -> Object | None:
@@ -81,14 +88,15 @@ def existence(rng: Random, scene: Scene) -> Question:
     else:
         phrase, how = _absent(rng, scene)
         answer = "no"
-    text = rng.choice(("Is there {} in the image?", "Does the image contain {}?"))
+    asked = rng.choice(EXISTENCE)
     return Question(
         kind="existence",
-        text=text.format(_article(phrase)),
+        text=asked.format(_article(phrase)),
         options=YES_NO,
         answer=answer,
         about=tuple(each for each in scene if phrase in (each.shape, each.phrase)),
         tags={"asked": how},
+        meta={"paraphrase": _other(EXISTENCE, asked).format(_article(phrase))},
     )
 
 
@@ -96,15 +104,19 @@ def colour(rng: Random, scene: Scene) -> Question | None:
     """What colour is the star?"""
     if (thing := _one(rng, scene)) is None:
         return None
-    text = rng.choice(("What colour is the {}?", "Which colour does the {} have?"))
+    asked = rng.choice(COLOUR)
     typical = thing.colour == HABITS[thing.shape].colour
     return Question(
         kind="colour",
-        text=text.format(thing.shape),
+        text=asked.format(thing.shape),
         options=COLOURS,
         answer=thing.colour,
         about=(thing,),
         tags={"typical": YES_NO[not typical]},
+        meta={
+            "paraphrase": _other(COLOUR, asked).format(thing.shape),
+            "statement": f"The caption says: the {thing.shape} is {{answer}}.",
+        },
     )
 
 

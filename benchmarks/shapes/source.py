@@ -50,6 +50,7 @@ class Shapes:
             gold=question.options.index(question.answer),
             groups={"image": uid},
             tags={"kind": kind, **question.tags},
+            meta=question.meta,
         )
 
     def _draw(self, uid: str, kind: str, index: int) -> tuple[Scene, Question]:

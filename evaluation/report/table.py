@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.report.findings import show_findings
+
 
 def console() -> Console:
     """Standard output; as wide as the tables need where nobody's terminal sets a width."""
@@ -100,6 +102,8 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         table.add_row(name, value)
     screen.print(table)
     _show_slices(screen, metrics)
+    if metrics.get("diagnostics"):
+        show_findings(screen, metrics["diagnostics"])
 
 
 def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 from safetensors import safe_open
 
 from benchmarks.shapes.source import Shapes
-from benchmarks.shapes.world import draw_scene
-from models.tiny.lessons import BLIND
+from models.tiny.lessons import best_blind_guesses
 
 HERE = Path(__file__).parent
 CONDITIONS = {"real": "right image", "text": "no image", "swap": "another's image", "blank": "grey"}
 BENCHMARKS = {"shapes": "balanced", "shapes_prior": "prior"}
-GUESSING_SCENES = 20_000
 HEAD = """---
 license: apache-2.0
 pipeline_tag: image-text-to-text
@@ -90,18 +86,6 @@ def read_cells(study: Path) -> dict[tuple[str, str], dict[str, Any]]:
                     "run `python evaluate.py experiment=card` first"
                 )
     return cells
-
-
-def best_blind_guesses() -> dict[str, str]:
-    """Question text -> its most frequent answer when nobody looks."""
-    answers: dict[str, Counter[str]] = defaultdict(Counter)
-    rng = Random("blind")
-    for _ in range(GUESSING_SCENES):
-        scene = draw_scene(rng, "prior")
-        for ask in BLIND.values():
-            if question := ask(rng, scene):
-                answers[question.text][question.answer] += 1
-    return {text: counter.most_common(1)[0][0] for text, counter in answers.items()}
 
 
 def blind_accuracy(law: str, kind: str, questions: int, guesses: dict[str, str]) -> float:

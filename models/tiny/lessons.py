@@ -1,4 +1,4 @@
-"""Training batches of `tiny`, a pure function of (seed, step).
+"""Training batches, a pure function of (seed, step).
 
 Axes: B images, T tokens, P patches.
 
@@ -10,6 +10,7 @@ answers follow the `prior` law, which is how the model comes to have language pr
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
@@ -23,7 +24,6 @@ from transformers import PreTrainedTokenizerFast
 from benchmarks.shapes.drawing import CELL, draw
 from benchmarks.shapes.questions import (
     ASKERS,
-    KINDS,
     PLURAL,
     Asker,
     Question,
@@ -36,6 +36,7 @@ from models.tiny.text import END, IMAGE, PAD, PATCH, START
 
 BALANCED_SHARE = 0.6  # of the pictures; the rest follow the priors
 QUESTIONS, BLIND_QUESTIONS = 8, 1  # per picture
+GUESSING_SCENES = 20_000  # that the best blind guesses are taken from
 IGNORED = -100
 SIGHTED: Mapping[str, Asker] = {**ASKERS, "override": partial(override, truthful=0.5)}
 BLIND: Mapping[str, Asker] = {
@@ -43,30 +44,6 @@ BLIND: Mapping[str, Asker] = {
     "override": partial(override, truthful=0.9),
     "caption": partial(caption, truthful=0.6),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of the language stage."""
-
-    start: int  # first step
-    shares: Mapping[str, float]  # of the question types
-    probe_weight: float  # of the probe's loss, beside 1 for the answers
-    groups: float  # share of the pictures that are drawn until some shape occurs more than once
-
-
-def _shares(*percent: int) -> dict[str, float]:
-    return {kind: share / 100 for kind, share in zip(KINDS, percent, strict=True)}
-
-
-# First what one look answers, then relations, then comparing, last counting: the slowest to learn.
-# Columns: existence, colour, count, where, relation, size, comparison, caption, override.
-CURRICULUM = (
-    Phase(start=0, shares=_shares(18, 14, 18, 20, 4, 12, 4, 5, 5), probe_weight=0.5, groups=0.0),
-    Phase(start=1800, shares=_shares(13, 7, 16, 12, 19, 8, 13, 7, 5), probe_weight=0.5, groups=0.0),
-    Phase(start=3200, shares=_shares(14, 6, 28, 4, 7, 4, 27, 6, 4), probe_weight=2.5, groups=0.0),
-    Phase(start=4300, shares=_shares(14, 7, 33, 5, 8, 5, 17, 7, 4), probe_weight=2.5, groups=0.7),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +128,10 @@ class Teacher:
     def _colours(self) -> dict[int, str]:
         return {self.word(f" {colour}"): colour for colour in COLOURS}
 
+    @cached_property
+    def _guesses(self) -> dict[str, str]:
+        return best_blind_guesses()
+
     def scenes(self, rng: Random, number: int, groups: float = 0.0) -> list[Scene]:
         """Scenes of both laws; a share of them certainly holds a group of equal shapes."""
         return [self._scene(rng, groups) for _ in range(number)]
@@ -163,16 +144,36 @@ class Teacher:
                 scene = draw_scene(rng, law)
         return scene
 
-    def lesson(self, rng: Random, scenes: list[Scene], shares: Mapping[str, float]) -> Lesson:
-        """Draw the questions and pack them."""
+    def lesson(
+        self, rng: Random, scenes: list[Scene], shares: Mapping[str, float], guessable: float | None
+    ) -> Lesson:
+        """Draw the questions and pack them.
+
+        `guessable` is the share of the questions about a picture that the best guess of somebody
+        who does not look answers rightly. At 1 they are about another scene, so that looking tells
+        nothing; None leaves them as they come.
+        """
         rows = []
         for scene in scenes:
-            asked = [_ask(rng, scene, SIGHTED, shares) for _ in range(QUESTIONS)]
+            asked = [self._asked(rng, scene, shares, guessable) for _ in range(QUESTIONS)]
             blind = [
                 _ask(rng, draw_scene(rng, "prior"), BLIND, shares) for _ in range(BLIND_QUESTIONS)
             ]
             rows.append(self.pack(scene, asked, blind))
         return self.collate(rows, pictures(scenes, rng))
+
+    def _asked(
+        self, rng: Random, scene: Scene, shares: Mapping[str, float], guessable: float | None
+    ) -> Question:
+        if guessable is None:
+            return _ask(rng, scene, SIGHTED, shares)
+        if guessable == 1:
+            return _ask(rng, draw_scene(rng, "prior"), BLIND, shares)
+        wanted = rng.random() < guessable
+        while True:
+            question = _ask(rng, scene, BLIND, shares)
+            if (self._guesses.get(question.text) == question.answer) == wanted:
+                return question
 
     def pack(self, scene: Scene, asked: list[Question], blind: list[Question]) -> Row:
         """One picture with its questions as a row of tokens."""
@@ -245,6 +246,18 @@ class Teacher:
             mentions=torch.tensor([(index, place) for index, place, _ in mentions]),
             facts=torch.tensor([facts for _, _, facts in mentions]),
         )
+
+
+def best_blind_guesses() -> dict[str, str]:
+    """Question text -> its most frequent answer when nobody looks."""
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    rng = Random("blind")
+    for _ in range(GUESSING_SCENES):
+        scene = draw_scene(rng, "prior")
+        for ask in BLIND.values():
+            if question := ask(rng, scene):
+                answers[question.text][question.answer] += 1
+    return {text: counter.most_common(1)[0][0] for text, counter in answers.items()}
 
 
 def _ask(

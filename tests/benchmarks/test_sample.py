@@ -147,3 +147,16 @@ def test_missing_data_say_what_to_do(tmp_path: Path) -> None:
         source(tmp_path)()
     (tmp_path / "pictures").mkdir()
     assert [sample.uid for sample in source(tmp_path)()] == ["t/12-3"]
+
+
+def test_a_letter_without_options_is_not_taken_for_a_free_answer() -> None:
+    spec = {
+        "text": {"from": "q", "as": "before_options", "style": "lines"},
+        "options": {"from": "q", "as": "embedded_options", "style": "lines"},
+        "gold": {"from": "key", "as": "letter", "free": "text"},
+    }
+    asked = {**ROW, "q": "Which?\nA. cat\nB. dog"}
+    assert build(columns(**spec), asked).gold == 1
+    assert build(columns(**spec), {**ROW, "key": "three"}).gold.answers == ("three",)
+    with pytest.raises(ValueError, match="the letter 'B', but no labelled options were found"):
+        build(columns(**spec), {**asked, "q": "Which? A- cat B- dog", "key": "B"})

@@ -1,28 +1,74 @@
-"""Conditions change the pictures and nothing else."""
+"""Every condition of the registry is paired, deterministic and named as its key."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from benchmarks.shapes.source import Shapes
-from diagnostics.conditions import Blank, Real, Swap, Text
-from evaluation.types import Sample
+from diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from tests.diagnostics.pixels import flat, question
 
-SAMPLES = Shapes(law="balanced", kinds=["colour", "where"], questions=12, seed=0)()
-CONDITIONS = (Real(), Text(), Swap(stratum="kind", seed=0), Blank(colour=(128, 128, 128)))
-
-
-def picture(sample: Sample) -> str:
-    return sample.images[0].identity
+REGISTRY = OmegaConf.load(Path(__file__).resolve().parents[2] / "conf" / "conditions.yaml")
+KINDS = ["existence", "colour", "where", "override"]
+SAMPLES = Shapes(law="balanced", kinds=KINDS, questions=10, seed=0)()
+REWORDED = ("paraphrase", "image_only", "nothing", "mislead", "congruent", "irrelevant", "filler")
 
 
-@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.name)
-def test_everything_but_the_pictures_stays(condition: object) -> None:
+def build(name: str) -> object:
+    return instantiate(REGISTRY[name], _convert_="all")
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_every_condition_of_the_registry(name: str) -> None:
+    condition = build(name)
+    assert condition.name == name
+    assert (condition.intervention is not None) == (name == "knock")
     views = condition.views(SAMPLES)
-    assert [replace(view, images=()) for view in views] == [replace(s, images=()) for s in SAMPLES]
+    assert views
+    assert views == build(name).views(SAMPLES)
+    place = {sample.uid: index for index, sample in enumerate(SAMPLES)}
+    order = [place[view.uid] for view in views]
+    assert order == sorted(set(order))
+    for view in views:
+        sample = SAMPLES[place[view.uid]]
+        same = replace(view, images=sample.images, shown=sample.shown)
+        if name.startswith(REWORDED):
+            same = replace(same, text=sample.text)
+        assert same == sample
+        for image, own in zip(view.images, sample.images, strict=view.images != ()):
+            assert image.load().size == own.load().size
+
+
+def test_every_condition_shows_something_of_its_own() -> None:
+    """No two entries of the registry show one sample equally, but for those meant to."""
+    seen = {}
+    for name in REGISTRY:
+        if name.startswith(("rerun", "knock", "swap_", "mask_100")):
+            continue
+        view = next(v for v in build(name).views(SAMPLES) if v.tags["kind"] == "colour")
+        images = tuple(image.load().tobytes() for image in view.images)
+        assert seen.setdefault((view.uid, images, view.text), name) == name
+
+
+def test_a_full_mask_is_blank() -> None:
+    pairs = zip(build("mask_100").views(SAMPLES), build("blank").views(SAMPLES), strict=True)
+    for masked, blank in pairs:
+        assert masked.images[0].load().tobytes() == blank.images[0].load().tobytes()
+
+
+def test_knockout_cuts_every_row_after_the_image() -> None:
+    condition = build("knock")
+    assert isinstance(condition, Knock)
+    knockout = condition.intervention
+    assert (knockout.layers, knockout.heads, knockout.phase) == ("all", "all", "both")
+    assert knockout.rows == ("question", "last", "generated")
+    assert knockout.keys == ("image",)
+    assert type(knockout.mass).__name__ == "Drop"
 
 
 def test_real_is_the_identity_and_text_has_no_picture() -> None:
@@ -30,29 +76,40 @@ def test_real_is_the_identity_and_text_has_no_picture() -> None:
     assert all(view.images == () for view in Text().views(SAMPLES))
 
 
-def test_swap_is_a_derangement_within_its_stratum() -> None:
-    views = Swap(stratum="kind", seed=0).views(SAMPLES)
-    kinds = {picture(sample): sample.tags["kind"] for sample in SAMPLES}
-    for sample, view in zip(SAMPLES, views, strict=True):
-        assert picture(view) != picture(sample)
-        assert kinds[picture(view)] == sample.tags["kind"]
-    assert sorted(map(picture, views)) == sorted(map(picture, SAMPLES))
-    assert Swap(stratum="kind", seed=1).views(SAMPLES) != views
+PLACED = replace(
+    question("a", flat("p"), text="See <image:1> What is it?"), context="In <image:1> there is"
+)
 
 
-def test_swap_never_pairs_questions_about_one_picture() -> None:
-    shared = [
-        replace(sample, images=SAMPLES[index // 4].images) for index, sample in enumerate(SAMPLES)
+def test_text_does_not_say_where_an_image_stood() -> None:
+    (view,) = Text().views([PLACED])
+    assert (view.text, view.context) == ("See What is it?", "In there is")
+
+
+def test_questions_whose_options_are_images_need_them() -> None:
+    sample = question("a", flat("p"), options=("<image:1>", "none"))
+    assert Text().views([sample]) == []
+    assert Nothing(name="nothing", instruction="Answer.").views([sample]) == []
+
+
+def test_neither_context_nor_question_is_left() -> None:
+    (seen,) = ImageOnly(name="image_only", instruction="Answer.").views([PLACED])
+    (unseen,) = Nothing(name="nothing", instruction="Answer.").views([PLACED])
+    assert seen == replace(PLACED, text="Answer.", context=None)
+    assert unseen == replace(seen, images=())
+
+
+def test_reruns_are_proper_subsets_of_whole_questions() -> None:
+    rotations = [
+        question(f"{k}/{r}", flat(str(k)), groups={"circular": str(k)})
+        for k in range(30)
+        for r in range(2)
     ]
-    views = Swap(stratum=None, seed=0).views(shared)
-    assert all(picture(v) != picture(s) for v, s in zip(views, shared, strict=True))
-    alone = [replace(sample, images=SAMPLES[0].images) for sample in SAMPLES]
-    with pytest.raises(ValueError, match="at least two different pictures"):
-        Swap(stratum=None, seed=0).views(alone)
-
-
-def test_blank_keeps_the_size() -> None:
-    original = SAMPLES[0].images[0].load()
-    image = Blank(colour=(1, 2, 3)).views(SAMPLES)[0].images[0].load()
-    assert image.size == original.size
-    assert np.unique(np.asarray(image).reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
+    views = {k: Rerun(name="r", repeat=k, at_most=200).views(rotations) for k in (1, 2)}
+    assert views[1] != views[2]
+    for chosen in views.values():
+        assert len(chosen) == 48  # four fifths of 60
+        assert all(sum(v.groups == view.groups for v in chosen) == 2 for view in chosen)
+    assert len(Rerun(name="r", repeat=1, at_most=7).views(rotations)) == 6
+    with pytest.raises(ValueError, match="at_most must be at least 1 sample, got 0"):
+        Rerun(name="r", repeat=1, at_most=0)

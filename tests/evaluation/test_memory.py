@@ -30,6 +30,7 @@ def cell(composed: Callable[..., DictConfig]) -> Cell:
         intervention=interventions.load("gaussian", seed=1),
         batch_size=6,
         title="test",
+        measured=True,
     )
 
 

@@ -160,6 +160,7 @@ def cell(
         intervention=SimpleNamespace(name="scripted", is_identity=identity),
         batch_size=4,
         title="test",
+        measured=True,
     )
 
 

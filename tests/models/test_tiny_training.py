@@ -12,7 +12,7 @@ from models.tiny.train import DECAY_STEPS, LANGUAGE_RATE, Course
 
 
 def course(folder: Path) -> Course:
-    settings = {"folder": str(folder), "output": str(folder), "seed": 0}
+    settings = {"name": "tiny", "folder": str(folder), "output": str(folder), "seed": 0}
     return Course(argparse.Namespace(**settings, alignment_steps=2, steps=3))
 
 

@@ -1,0 +1,54 @@
+"""All tests of a cell, read from its stored answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diagnostics.answers import collect
+from diagnostics.estimates import holm
+from evaluation.types import Diagnostic, Prediction
+
+
+def read_all(
+    tests: Mapping[str, Diagnostic],
+    predictions: Mapping[str, Sequence[Prediction]],
+    place: Path,
+) -> dict[str, dict[str, Any]]:
+    """Findings by test, as plain values; what is not a number is None.
+
+    The p-values of the tests (`p` among their metrics) are adjusted together, as `p_holm`.
+
+    Args:
+        predictions: by condition.
+        place: folder of what was observed inside the model.
+    """
+    answers = collect(predictions)
+    findings = {name: plain(asdict(test.read(answers, place))) for name, test in tests.items()}
+    tested = [name for name, found in findings.items() if found["metrics"].get("p") is not None]
+    adjusted = holm([findings[name]["metrics"]["p"] for name in tested]) if tested else []
+    for name, p in zip(tested, adjusted, strict=True):
+        findings[name]["metrics"]["p_holm"] = p
+    return findings
+
+
+def plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if is_dataclass(value):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,116 @@
+"""The modality-usage tests of one cell: every condition is answered once and shared by all tests.
+
+    <cell>/diagnostics/<condition>/predictions.jsonl   resumable, like the cell itself
+    <cell>/diagnostics/findings.json                   verdicts, numbers, and what figures show
+
+Where the cell itself shows the samples as they are and ranks their options, its own predictions
+serve as those of `real`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_method
+
+from evaluation.answering import Cell
+from evaluation.results import CellFolder, write_atomically
+from evaluation.runner import answer_all
+from evaluation.types import Condition, Diagnostic, Prediction, Sample
+
+REFERENCE = "real"
+
+
+def diagnose(
+    cell: Cell,
+    samples: Sequence[Sample],
+    tests: Mapping[str, Diagnostic],
+    conditions: Mapping[str, Condition],
+    folder: CellFolder,
+) -> dict[str, Any]:
+    """Answer all conditions that the tests need, under the cell's intervention, and read them.
+
+    Args:
+        cell: as it was scored.
+        samples: of the benchmark, as they are.
+        tests: by name.
+        conditions: by name; those that the tests need.
+        folder: of the cell, whose own predictions are merged.
+    """
+    benchmark = cell.benchmark.ranking()
+    for number, (name, condition) in enumerate(conditions.items(), start=1):
+        place = folder.condition(name)
+        if place.merged or serves_as_real(cell, name):
+            continue
+        place.mend()
+        shown = replace(
+            cell,
+            benchmark=benchmark,
+            condition=name,
+            samples=condition.views(samples),
+            intervention=condition.intervention or cell.intervention,
+            title=f"{name}, condition {number} of {len(conditions)}",
+            measured=False,
+        )
+        answer_all(shown, place)
+        place.settle()
+    findings = read(tests, answers_of(folder, list(conditions)), folder.path)
+    text = json.dumps(findings, indent=1, allow_nan=False)
+    write_atomically(folder.path / "diagnostics" / "findings.json", f"{text}\n")
+    return findings
+
+
+def serves_as_real(cell: Cell, name: str) -> bool:
+    """Whether the cell's own predictions are those of a condition."""
+    ranks = all(cell.benchmark.mode(sample) == "rank" for sample in cell.samples)
+    return name == cell.condition == REFERENCE and ranks
+
+
+def answers_of(folder: CellFolder, names: Sequence[str]) -> dict[str, list[Prediction]]:
+    """Stored predictions by condition. Raises `FileNotFoundError` when some are missing."""
+    found = {}
+    for name in names:
+        place = folder.condition(name)
+        place = folder if name == REFERENCE and not place.merged else place
+        if not place.merged:
+            raise FileNotFoundError(
+                f"{place.path} has no predictions.jsonl: run the cell's command again to complete "
+                "it"
+            )
+        found[name] = place.predictions()
+    return found
+
+
+def read(
+    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
+) -> dict[str, Any]:
+    """Findings by test, a pure function of what is stored in a cell's folder."""
+    return get_method("diagnostics.reading.read_all")(tests, predictions, cell / "diagnostics")
+
+
+def needed(tests: Mapping[str, Diagnostic], known: Sequence[str]) -> list[str]:
+    """Names of the conditions that the tests need, `real` first, each once.
+
+    Raises `ValueError` when one is not known.
+    """
+    names = dict.fromkeys(
+        [REFERENCE, *(name for test in tests.values() for name in test.conditions)]
+    )
+    for name in names:
+        check_known(name, known)
+    return list(names)
+
+
+def check_known(name: str, known: Sequence[str]) -> None:
+    """Refuse a condition that nobody defined, with the nearest that somebody did."""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"There is no condition named {name!r}{hint}; known are {', '.join(known)}."
+        )

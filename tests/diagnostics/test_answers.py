@@ -1,0 +1,99 @@
+"""Pairing the answers of several conditions, and what counts as an answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diagnostics.answers import collect
+from evaluation.types import CandidateScore, Prediction
+
+OPTIONS = ("red", "blue", "green")
+
+
+def predicted(
+    uid: str,
+    scores: tuple[float, ...] | None,
+    condition: str = "real",
+    options: tuple[str, ...] | None = OPTIONS,
+    image: str = "",
+    shown: dict[str, str] | None = None,
+) -> Prediction:
+    failed = scores is None
+    return Prediction(
+        uid=uid,
+        condition=condition,
+        raw=None,
+        scores=None
+        if failed
+        else tuple(CandidateScore(log_probability=s, tokens=1) for s in scores),
+        parsed=None if failed else int(np.argmax(scores)),
+        gold=0,
+        status="error" if failed else "ok",
+        credit=0.0,
+        visual_mass=None,
+        cells_edited=0,
+        groups={"image": image} if image else {},
+        tags={"kind": "colour"},
+        options=options,
+        n_image_tokens=None if failed else 16,
+        shown=shown,
+    )
+
+
+def test_conditions_are_paired_by_sample() -> None:
+    real = [
+        predicted("a", (-1.0, -2.0, -3.0), image="x"),
+        predicted("b", (-1.0, -1.0), options=("yes", "no"), image="x"),
+        predicted("c", (-2.0, -1.0, -1.0)),
+    ]
+    swap = [
+        predicted("c", (-0.5, -1.5, -2.5), "swap", shown={"donor": "a"}),
+        predicted("a", None, "swap"),
+    ]
+    answers = collect({"real": real, "swap": swap})
+    assert answers.uids == ("a", "b", "c")
+    assert answers.sizes.tolist() == [3, 2, 3]
+    assert answers.clusters.tolist() == [0, 0, 1]
+    assert answers.scores["real"][1].tolist() == [-1.0, -1.0, -np.inf]
+    assert np.isnan(answers.scores["swap"][:2]).all()
+    assert answers.scores["swap"][2].tolist() == [-0.5, -1.5, -2.5]
+    assert answers.valid("real").all()
+    assert answers.valid("real", "swap").tolist() == [False, False, True]
+    assert answers.shown["swap"][2] == {"donor": "a"}
+    assert answers.image_tokens["swap"].tolist() == [-1, -1, 16]
+    assert answers.probabilities("real")[1] == pytest.approx([0.5, 0.5, 0.0])
+    assert answers.validity_mass("real")[1] == pytest.approx(2 * np.exp(-1))
+    assert answers.take(np.array([False, True, False])).uids == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "sentence"),
+    [
+        ({}, "expected predictions under 'real'"),
+        ({"swap": []}, "found swap"),
+        ({"real": [predicted("a", (-1.0,), options=None)]}, "need questions with options"),
+        (
+            {"real": [predicted("a", (-1.0, 0.0, 0.0))], "text": [predicted("z", (-1.0,))]},
+            "text shows z, which real does not have",
+        ),
+    ],
+)
+def test_answers_that_cannot_be_paired(predictions: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        collect(predictions)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_no_answer(bad: float) -> None:
+    answers = collect(
+        {"real": [predicted("a", (-1.0, bad, -1.0)), predicted("b", (-1.0, -np.inf, -1.0))]}
+    )
+    assert answers.valid("real").tolist() == [False, True]  # an impossible option is possible
+
+
+def test_prefix_of_another_answer_is_an_answer_of_its_own() -> None:
+    """The end of the turn is scored too, so that "cat" does not hold the mass of "cat fish"."""
+    scores = tuple(np.log([0.3 * 0.5, 0.3 * 0.4]))  # "cat" then stop, "cat" then "fish"
+    answers = collect({"real": [predicted("a", scores, options=("cat", "cat fish"))]})
+    assert answers.probabilities("real")[0] == pytest.approx([5 / 9, 4 / 9])

@@ -1,0 +1,228 @@
+"""Attention budget: the toy model of equal scores, and scripted models of known influence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from diagnostics.answers import Answers
+from diagnostics.budget import Budget
+from diagnostics.shares import GROUPS, IMAGE, PLACES, Shares
+from tests.conftest import ROOT
+
+N, WORDS = 60, (64, 256, 1024, 4096)
+IMAGE_TOKENS, TEXT_TOKENS = 256, 64
+TOY = (0.8, 0.6667, 0.4444, 0.1905, 0.0580)  # mass at 0 and these many tokens, equal scores
+
+
+def budget(**changed: Any) -> Budget:
+    settings = OmegaConf.load(ROOT / "conf/diagnostic/budget.yaml")
+    shipped = instantiate(settings)
+    return replace(shipped, **{"words": WORDS, "places": ("after",), "draws": 1} | changed)
+
+
+def toy_shares(names: tuple[str, ...], masses: tuple[float, ...]) -> dict[str, Shares]:
+    found = {}
+    for name, mass, words in zip(names, masses, (0, *WORDS), strict=True):
+        share = np.zeros((N, 2, 3, len(PLACES), len(GROUPS)))
+        share[..., IMAGE], share[..., 3] = mass, 1 - mass
+        count = np.zeros((N, 2, len(PLACES), len(GROUPS)))
+        count[..., IMAGE] = IMAGE_TOKENS / (IMAGE_TOKENS + TEXT_TOKENS + words)
+        count[..., 3] = 1 - count[..., IMAGE]
+        found[name] = Shares(
+            uids=tuple(map(str, range(N))),
+            mass=share,
+            effective=share,
+            uniform=count,
+            image_tokens=np.full(N, IMAGE_TOKENS),
+        )
+    return found
+
+
+def scripted(strength: list[float], text: list[float]) -> Answers:
+    """Two options. The image says the right one with a logit, at every length; the text says it in
+    every other sample with another logit. With another picture the image says the other one.
+    """
+    names = ("real", *(f"filler_after_{words}" for words in WORDS))
+    scores, knows = {}, np.arange(N) % 2
+    for name, image, words in zip(names, strength, text, strict=True):
+        for other, sign in (("", 1), ("swap", -1), ("knock", 0), ("text", 0)):
+            logit = sign * image * (1 - knows) + words * knows
+            under = name if not other else other if name == "real" else f"{other}+{name}"
+            scores[under] = np.stack([logit, np.zeros(N)], axis=1)
+    return Answers(
+        uids=tuple(map(str, range(N))),
+        options=(("yes", "no"),) * N,
+        gold=np.zeros(N, dtype=int),
+        clusters=np.arange(N),
+        tags=({},) * N,
+        scores=scores,
+        shown={},
+        image_tokens={},
+    )
+
+
+STAYS, FALLS, NOTHING = [2.0] * 5, [3.0, 2.0, 1.0, 0.5, 0.2], [0.0] * 5
+KNOWN = [3.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("strength", "text", "verdict", "strict", "words"),
+    [
+        (STAYS, KNOWN, "PASS", "PASS", "changes by"),
+        (FALLS, KNOWN, "FAIL", "FAIL", "text alone stays"),
+        (NOTHING, KNOWN, "VACUOUS", "PASS", "none to lose"),
+        (FALLS, NOTHING, "INCONCLUSIVE", "FAIL", "no such samples"),
+    ],
+)
+@pytest.mark.parametrize("measure", ["dependency", "gain"])
+def test_verdicts(
+    strength: list[float], text: list[float], verdict: str, strict: str, words: str, measure: str
+) -> None:
+    found = budget(measure=measure).read(scripted(strength, text), {})
+    assert (found.verdict, found.strict) == (verdict, strict)
+    assert words in found.reason
+
+
+def test_decay_of_answers_from_text_is_no_budget_failure() -> None:
+    """Texts that are right at short lengths and wrong at long ones, in mean above chance."""
+    answers = scripted(FALLS, [9.0, 9.0, 9.0, -0.5, -0.5])
+    found = budget(chance_excess=0.0).read(answers, {})
+    assert found.verdict == "INCONCLUSIVE"
+    assert "not ruled out" in found.reason
+    assert "per doubling)" in found.reason
+
+
+def test_the_slope_is_that_of_the_influence_by_hand() -> None:
+    found = budget().read(scripted(FALLS, KNOWN), {})
+    right = 1 / (1 + np.exp(-np.array(FALLS)))
+    entropy = -(right * np.log2(right) + (1 - right) * np.log2(1 - right))
+    influence = 1 - entropy  # the two answers mirror each other, so that their mean is (1/2, 1/2)
+    expected = np.polyfit(np.log2(1 + np.array([0, *WORDS])), influence, 1)[0]
+    assert found.metrics["dependency_slope_bits_after"].value == pytest.approx(expected)
+    assert found.metrics["dependency_slope_bits_after"].n == N // 2
+    (drawn,) = found.series["curves"]
+    told = [point["value"] for point in drawn["dependency_needing_image"]]
+    np.testing.assert_allclose(told, influence)
+    assert [point["value"] for point in drawn["right"]] == [1.0] * 5
+    assert [point["value"] for point in drawn["text_right"]] == [0.75] * 5  # ties count a half
+    np.testing.assert_allclose(
+        [point["value"] for point in drawn["gain_needing_image"]], 1 + np.log2(right)
+    )
+
+
+def test_equal_scores_dilute_by_count() -> None:
+    answers = scripted(STAYS, KNOWN)
+    names = budget().measured
+    exact = tuple(IMAGE_TOKENS / (IMAGE_TOKENS + TEXT_TOKENS + words) for words in (0, *WORDS))
+    np.testing.assert_allclose(exact, TOY, atol=5e-5)
+    found = budget().read(answers, toy_shares(names, exact))
+    beta = found.metrics["dilution_after"]
+    np.testing.assert_allclose([beta.value, beta.low, beta.high], 1.0, atol=1e-9)
+    (drawn,) = found.series["curves"]
+    np.testing.assert_allclose([point["value"] for point in drawn["lift"]], 1.0)
+    np.testing.assert_allclose([point["value"] for point in drawn["mass"]], TOY, atol=5e-5)
+    protected = budget().read(answers, toy_shares(names, (0.3,) * 5))
+    assert protected.metrics["dilution_after"].value == pytest.approx(0.0, abs=1e-9)
+    odds = (np.array(exact) / (1 - np.array(exact))) ** 2
+    crowded = budget().read(answers, toy_shares(names, tuple(odds / (1 + odds))))
+    assert crowded.metrics["dilution_after"].value == pytest.approx(2.0)
+    rounded = budget().read(answers, toy_shares(names, TOY))
+    assert rounded.metrics["dilution_after"].value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_without_filler_only_attention_is_told() -> None:
+    answers = scripted(STAYS, KNOWN)
+    kept = {name: answers.scores[name] for name in ("real", "swap", "knock", "text")}
+    answers = replace(answers, scores=kept)
+    shares = toy_shares(budget().measured, TOY)["real"]
+    generator = np.random.default_rng(0)
+    mass = shares.mass.copy()
+    mass[:, 0, 0, :, IMAGE] += generator.normal(-0.3, 0.1, (N, 1))  # one head looks away
+    found = budget().read(answers, {"real": replace(shares, mass=mass)})
+    assert found.verdict == found.strict == "NOT APPLICABLE"
+    assert found.series["lift_differs_from_1"] == [[True, False, False], [False] * 3]
+    assert (found.metrics["heads_below_count"], found.metrics["heads_above_count"]) == (1, 0)
+    assert found.metrics["heads"] == 6
+    heads = found.series["heads"]["mass_answer"]
+    assert heads["value"][1][2] == pytest.approx(0.8)
+    assert heads["low"][0][0] < mass[:, 0, 0, 0, IMAGE].mean() < heads["high"][0][0]
+    assert found.metrics["lift_question"].value == pytest.approx(mass[..., IMAGE].mean() / 0.8)
+    assert found.metrics["effect_bits"].n == N
+
+
+def test_failed_samples_are_counted_and_too_many_spoil_the_verdict() -> None:
+    answers = scripted(STAYS, KNOWN)
+    answers.scores["swap+filler_after_64"][:2] = np.nan
+    found = budget().read(answers, {})
+    assert found.verdict == "ERROR"
+    assert found.metrics["filler_invalid_after"] == 2
+    assert budget(most_invalid=0.05).read(answers, {}).verdict == "PASS"
+
+
+def test_samples_without_a_donor_are_left_out() -> None:
+    answers = scripted(STAYS, KNOWN)
+    for name in answers.scores:
+        if name.startswith("swap"):
+            answers.scores[name][:4] = np.nan
+    found = budget().read(answers, {})
+    assert found.verdict == "PASS"
+    assert found.metrics["filler_samples_after"] == N - 4
+
+
+def test_one_option_is_no_question() -> None:
+    answers = scripted(STAYS, KNOWN)
+    for scores in answers.scores.values():
+        scores[:6, 1] = -np.inf
+    answers = replace(answers, options=(("yes",),) * 6 + answers.options[6:])
+    found = budget().read(answers, {})
+    assert found.verdict == "PASS"
+    assert (found.metrics["invalid"], found.metrics["filler_samples_after"]) == (0, N - 6)
+
+
+def test_draws_are_averaged_within_samples() -> None:
+    one, other = scripted(STAYS, KNOWN), scripted(FALLS, KNOWN)
+    second = {f"{name}_2": scores for name, scores in other.scores.items() if "filler" in name}
+    answers = replace(one, scores={**one.scores, **second})
+    slopes = [
+        budget().read(each, {}).metrics["gain_slope_bits_after"].value
+        for each in (one, replace(other, scores={**other.scores, **_base(one)}))
+    ]
+    found = budget(draws=2).read(answers, {})
+    assert found.metrics["gain_slope_bits_after"].value == pytest.approx(np.mean(slopes))
+
+
+def _base(answers: Answers) -> dict[str, np.ndarray]:
+    return {name: answers.scores[name] for name in ("real", "swap", "knock", "text")}
+
+
+def test_mistakes_are_named() -> None:
+    answers = scripted(STAYS, KNOWN)
+    del answers.scores["text+filler_after_64"]
+    with pytest.raises(ValueError, match="first 'text\\+filler_after_64'"):
+        budget().read(answers, {})
+    with pytest.raises(ValueError, match="measure must be one of dependency, gain"):
+        budget(measure="mass")
+    with pytest.raises(ValueError, match="one word of filler at least"):
+        budget(words=(0, 4))
+
+
+def test_shares_come_back_as_they_were_saved(tmp_path: Path) -> None:
+    shares = toy_shares(budget().measured, TOY)["real"]
+    shares.save(tmp_path / "shares.npz")
+    found = Shares.load(tmp_path / "shares.npz")
+    assert found.uids == shares.uids
+    np.testing.assert_array_equal(found.mass, shares.mass)
+    some = found.at(["5", "none", "3"])
+    assert some.image_tokens.tolist() == [IMAGE_TOKENS, -1, IMAGE_TOKENS]
+    assert np.isnan(some.mass[1]).all()
+    assert not np.isnan(some.mass[[0, 2]]).any()
+    np.savez(tmp_path / "other.npz", mass=shares.mass)
+    with pytest.raises(ValueError, match="no uids, effective, uniform, image_tokens"):
+        Shares.load(tmp_path / "other.npz")

@@ -1,0 +1,232 @@
+"""Fusion gain on scripted states of known coupling, and the traps that raw information falls into.
+
+The image states are x, the text states z; "yes" and "no" are the strata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from diagnostics.consistency import Consistency
+from diagnostics.estimates import Estimate
+from diagnostics.fusion import Sides, band
+from diagnostics.projection import Scores
+from tests.conftest import ROOT
+
+SAMPLES, COMPONENTS = 2000, 4
+FAST = Consistency(
+    dimensions=4,
+    sweep=[2, 4],
+    samples_per_dimension=5,
+    layers="all",
+    label="gold",
+    tags=[],
+    margin_bits=0.05,
+    permutations=49,
+    halves=25,
+    kernel_samples=100,
+    seed=0,
+)
+Texts = dict[str, np.ndarray]  # first component of z by condition
+
+
+def scripted(x: np.ndarray, texts: Texts, strata: np.ndarray) -> Scores:
+    """One decoder layer with this coupling in the first component; layer 0 has none."""
+    generator, samples = np.random.default_rng(99), len(x)
+
+    def states(first: np.ndarray) -> np.ndarray:
+        values = generator.standard_normal((samples, 2, COMPONENTS))
+        values[:, 1, 0] = first
+        return values.astype(np.float32)
+
+    text = {name: states(first) for name, first in texts.items()}
+    return Scores(
+        uids=tuple(map(str, range(samples))),
+        strata=tuple(np.array(["no", "yes"])[strata].tolist()),
+        clusters=np.arange(samples),
+        left_out={},
+        image=states(x),
+        last=text,
+        question=text,
+        basis="scripted",
+    )
+
+
+def noise(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, SAMPLES))
+
+
+@pytest.fixture
+def strata() -> np.ndarray:
+    return np.arange(SAMPLES) % 2
+
+
+def gaussian(strata: np.ndarray, rho: float = 0.8) -> Scores:
+    x, real, swap, knock = noise(4)
+    real = rho * x + np.sqrt(1 - rho**2) * real
+    return scripted(x + 2 * strata, {"real": real - strata, "swap": swap, "knock": knock}, strata)
+
+
+def test_text_that_takes_up_the_image(strata: np.ndarray) -> None:
+    """Model M3: correlation 0.8 in the real run only: -log2(1 - 0.64) / 2 = 0.7370 bit."""
+    finding = FAST.read(gaussian(strata))
+    assert (finding.verdict, finding.strict) == ("PASS", "PASS")
+    gain = finding.metrics["gain_bits"]
+    assert gain.value == pytest.approx(0.7370, abs=0.08)
+    assert gain.low < 0.7370 < gain.high
+    assert finding.metrics["layer"] == 1
+    assert finding.metrics["gain_p"] == finding.metrics["kernel_p"] == 0.02
+    assert finding.series["coupling"] == "coupled"
+    assert finding.series["last"]["gain_bits"][0] == pytest.approx(0, abs=0.05)
+    assert finding.series["sweep"]["2"][1] == pytest.approx(0.7370, abs=0.08)
+    assert finding.series["strata"] == {"no": 1000, "yes": 1000}
+    assert "0.7" in finding.reason
+
+
+def test_coupling_that_only_the_answer_reveals() -> None:
+    """Model M4: x and z independent, the answer is whether their signs agree."""
+    x, real, swap, knock = noise(4, seed=1)
+    strata = (x * real > 0).astype(int)
+    scores = scripted(x, {"real": real, "swap": swap, "knock": knock}, strata)
+    finding = FAST.read(scores)
+    assert finding.verdict == "PASS"
+    assert finding.metrics["gain_bits"].value == pytest.approx(0.3749, abs=0.06)
+    assert finding.metrics["unconditional_bits"].value == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_text_that_ignores_the_image(strata: np.ndarray, seed: int) -> None:
+    """Models M1, M2, M5, M6: independent given the answer, although both depend on it."""
+    x, *text = noise(4, seed) + 2 * strata
+    finding = FAST.read(scripted(x, dict(zip(FAST.conditions, text, strict=True)), strata))
+    assert finding.verdict == "FAIL"
+    assert finding.metrics["gain_bits"].value == pytest.approx(0, abs=0.04)
+    assert finding.metrics["unconditional_bits"].low > 0.1
+    assert finding.series["coupling"] in {"none", "weak linear"}
+
+
+def test_topic_of_image_and_question_cancels(strata: np.ndarray) -> None:
+    """Raw information (0.2075 bit) is there in the controls as well: no gain, but strict is met."""
+    topic, x, *text = noise(5, seed=4)
+    texts = dict(zip(FAST.conditions, topic + np.array(text), strict=True))
+    finding = FAST.read(scripted(topic + x, texts, strata))
+    assert finding.metrics["information_bits"].value == pytest.approx(0.2075, abs=0.06)
+    assert finding.strict == "PASS"
+    assert finding.metrics["gain_bits"].value == pytest.approx(0, abs=0.05)
+    assert finding.verdict in {"FAIL", "INCONCLUSIVE"}
+
+
+def test_the_smaller_gain_counts(strata: np.ndarray) -> None:
+    """Text that takes up the image even when another one is shown shows nothing."""
+    scores = gaussian(strata)
+    found = FAST.read(replace(scores, last=scores.last | {"swap": scores.last["real"]}))
+    assert found.metrics["gain_swap_bits"].value == 0
+    assert found.metrics["gain_knock_bits"].value > 0.6
+    assert found.metrics["gain_bits"].value == 0
+    assert found.verdict == "FAIL"
+
+
+def test_quadratic_coupling_has_no_bits(strata: np.ndarray) -> None:
+    x, real, swap, knock = noise(4, seed=5)
+    texts = {"real": 3 * x**2 + 0.3 * real, "swap": swap, "knock": knock}
+    finding = replace(FAST, dimensions=1, sweep=[1]).read(scripted(x, texts, strata))
+    assert finding.series["coupling"] == "nonlinear"
+    assert (finding.verdict, finding.strict) == ("INCONCLUSIVE", "INCONCLUSIVE")
+    assert "not estimable" in finding.reason
+
+
+def test_coupling_of_opposite_sign_per_answer(strata: np.ndarray) -> None:
+    x, real, swap, knock = noise(4, seed=6)
+    real = (1 - 2 * strata) * 0.8 * x + 0.6 * real
+    finding = FAST.read(scripted(x, {"real": real, "swap": swap, "knock": knock}, strata))
+    assert finding.verdict == "PASS"
+    assert finding.metrics["gain_bits"].value == pytest.approx(0.7370, abs=0.08)
+    assert finding.metrics["unconditional_bits"].value == pytest.approx(0, abs=0.02)
+
+
+def test_equal_states_give_exactly_no_gain_at_layer_0(strata: np.ndarray) -> None:
+    scores = gaussian(strata)
+    same = {name: text.copy() for name, text in scores.last.items()}
+    for text in same.values():
+        text[:, 0] = scores.last["real"][:, 0]
+    same["real"][:, 0] = same["swap"][:, 0] = same["knock"][:, 0] = 1.0  # one template's last token
+    finding = FAST.read(replace(scores, last=same))
+    assert finding.series["last"]["gain_bits"][0] == 0
+    assert finding.series["last"]["information_bits"]["real"][0] == 0
+    assert finding.verdict == "PASS"
+
+
+def test_states_that_are_missing_or_not_finite(strata: np.ndarray) -> None:
+    scores = gaussian(strata)
+    for broken, verdict in ((20, "PASS"), (21, "ERROR")):
+        text = scores.last["swap"].copy()
+        text[:broken, 1] = np.nan
+        finding = FAST.read(replace(scores, last=scores.last | {"swap": text}))
+        assert finding.verdict == verdict
+        assert finding.metrics["invalid"] == broken
+        assert finding.metrics["samples"] == SAMPLES - broken
+
+
+def test_one_control_is_enough_and_none_is_not(strata: np.ndarray) -> None:
+    scores = gaussian(strata)
+    one = {name: scores.last[name] for name in ("real", "knock")}
+    finding = FAST.read(replace(scores, last=one, question=one))
+    assert finding.verdict == "PASS"
+    assert "under knock" in finding.reason
+    assert "gain_swap_bits" not in finding.metrics
+    none = FAST.read(replace(scores, last={"real": scores.last["real"]}))
+    assert none.verdict == "NOT APPLICABLE"
+
+
+def test_answers_with_too_few_samples(strata: np.ndarray) -> None:
+    scores = gaussian(strata)
+    rare = replace(scores, strata=("rare",) * 39 + scores.strata[39:])
+    finding = FAST.read(rare)
+    assert finding.series["left_out"] == {"small class": 39}
+    assert finding.metrics["samples"] == SAMPLES - 39
+    alone = FAST.read(replace(scores, strata=tuple(map(str, range(SAMPLES)))))
+    assert alone.verdict == "NOT APPLICABLE"
+    assert "40 samples" in alone.reason
+
+
+def test_settings_that_do_not_fit_the_scores(strata: np.ndarray) -> None:
+    scores = gaussian(strata)
+    with pytest.raises(ValueError, match=r"layers must be from 1 to 1, found \[0, 2\]"):
+        replace(FAST, layers=[0, 1, 2]).read(scores)
+    with pytest.raises(ValueError, match="8 components are asked for, but 4 are stored"):
+        replace(FAST, sweep=[8]).read(scores)
+
+
+def test_stored_scores_give_the_same_finding(strata: np.ndarray, tmp_path: Path) -> None:
+    scores = gaussian(strata)
+    scores.save(tmp_path / "scores.npz")
+    assert FAST.read(Scores.load(tmp_path / "scores.npz")) == FAST.read(scores)
+
+
+def test_the_choice_of_a_layer_is_paid_for() -> None:
+    """Without any gain, the lower bound of the best of six layers is above 0 in 5 % of runs."""
+    generator, strata, above = np.random.default_rng(7), np.zeros(200, dtype=int), 0
+    for seed in range(30):
+        x, topic = generator.standard_normal((2, 200, 6, 1))
+        real, swap = topic + generator.standard_normal((2, 200, 6, 1))
+        sides = Sides(image=x + topic, runs=[real, swap], strata=strata, clusters=np.arange(200))
+        found = band(sides.bits(), sides.resampled(30, seed), sides.clusters)
+        assert isinstance(found.best, Estimate)
+        assert found.best.value == pytest.approx(found.gain.max())
+        above += found.best.lower > 0
+    assert above <= 4  # P(more) < 2 %
+
+
+def test_configuration() -> None:
+    settings = OmegaConf.load(ROOT / "conf/diagnostic/consistency.yaml")
+    test = instantiate(settings)
+    assert isinstance(test, Consistency)
+    assert test.conditions == ("real", "swap", "knock")
+    assert test.components == 16
+    assert test.smallest(test.dimensions) == 80

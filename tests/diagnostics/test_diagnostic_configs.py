@@ -1,0 +1,30 @@
+"""Every test stands in a file of its own, with every setting in it."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+FOLDER = Path(__file__).resolve().parents[2] / "conf" / "diagnostic"
+FILES = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+
+
+@FILES
+def test_settings_make_the_test_of_their_name(path: Path) -> None:
+    assert path.read_text().startswith(f"# @package diagnostic.{path.stem}\n")
+    test = instantiate(OmegaConf.load(path))
+    assert test.name == path.stem
+    assert "real" in test.conditions
+    assert len(set(test.conditions)) == len(test.conditions)
+    assert all(isinstance(name, str) for name in test.conditions)
+
+
+@FILES
+def test_no_setting_has_a_second_home(path: Path) -> None:
+    for field in fields(instantiate(OmegaConf.load(path))):
+        assert field.default is MISSING
+        assert field.default_factory is MISSING

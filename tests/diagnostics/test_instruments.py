@@ -1,0 +1,279 @@
+"""The tests as instruments: what they say where there is nothing, and of what cannot be read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from scipy.stats import kstest
+
+from diagnostics.answers import Answers
+from diagnostics.dependency import Dependency
+from diagnostics.distances import entropy_bits, total_variation
+from diagnostics.estimates import decide, estimate, sign_flip
+from diagnostics.floors import Floor, in_some_sample
+from diagnostics.information import Information
+from diagnostics.perturbation import Perturbation
+from diagnostics.swaps import image_effect_bits, over_placebo, probability_gap
+from diagnostics.uncertainty import Uncertainty
+from tests.diagnostics.scripted import scripted
+
+BASELINES = ["text", "blank", "knock"]
+TESTS = (
+    Dependency(margin_bits=0.01),
+    Perturbation(families={"mask": [25, 50]}, primary="mask_25", margin=0.02),
+    Information(baselines=BASELINES, margin_bits=0.02),
+    Uncertainty(baselines=BASELINES, margin=0.01, dependency_margin_bits=0.01),
+)
+RUNS, SAMPLES = 300, 60
+BY_NAME = pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
+
+
+def blind(seed: int, noise: float, samples: int = SAMPLES) -> Answers:
+    """A model that ignores the image, each of whose runs adds noise to its logits."""
+    generator = np.random.default_rng(seed)
+    logits = 1.5 * generator.normal(size=(samples, 4))
+    names = scripted("M0", 1).scores
+    return Answers(
+        uids=tuple(map(str, range(samples))),
+        options=(("a", "b", "c", "d"),) * samples,
+        gold=generator.integers(4, size=samples),
+        clusters=np.arange(samples),
+        tags=({},) * samples,
+        scores={
+            name: log_softmax(logits + noise * generator.normal(size=logits.shape), axis=1)
+            for name in names
+        },
+        shown={name: ({},) * samples for name in names},
+        image_tokens={name: np.full(samples, 16) for name in names},
+    )
+
+
+def changed(answers: Answers, condition: str, rows: slice, value: float) -> Answers:
+    """The same answers with other scores of the first option in some samples."""
+    scores = answers.scores[condition].copy()
+    scores[rows, 0] = value
+    return replace(answers, scores={**answers.scores, condition: scores})
+
+
+def statistics(answers: Answers) -> dict[str, np.ndarray]:
+    """What the p-values of three tests are made of."""
+    moved = probability_gap(answers, total_variation)
+    entropy = {name: entropy_bits(answers.probabilities(name)) for name in ("real", "text")}
+    return {
+        "dependency": image_effect_bits(answers),
+        "perturbation": over_placebo(moved, answers, ("mask_25",)),
+        "information": entropy["text"] - entropy["real"],
+    }
+
+
+@pytest.fixture
+def thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer resamples, since many runs are looked at and none closely."""
+    for module in ("diagnostics.estimates", "evaluation.statistics"):
+        monkeypatch.setattr(f"{module}.RESAMPLES", 1000)
+
+
+@pytest.mark.usefixtures("thousand")
+def test_noise_is_not_taken_for_an_effect() -> None:
+    """Of 300 runs of a blind model, 5 % reject, give or take two standard errors of 1.3 %."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for seed in range(RUNS):
+        for name, values in statistics(blind(seed, 0.3)).items():
+            found[name].append(sign_flip(values, np.arange(SAMPLES)))
+    for name, p_values in found.items():
+        rejected = np.mean(np.array(p_values) < 0.05)
+        assert rejected <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / RUNS), name
+        assert kstest(p_values, "uniform").pvalue > 0.01, name
+
+
+@pytest.mark.usefixtures("thousand")
+def test_no_verdict_passes_on_noise() -> None:
+    for seed in range(60):
+        answers = blind(seed, 0.3)
+        effect = estimate(image_effect_bits(answers), answers.clusters)
+        assert decide(effect, 0.01) != "PASS"
+
+
+def test_noise_does_not_open_the_gate_on_information() -> None:
+    """A blind model that is noisy: J is above the margin, and so is J of its reruns."""
+    answers = blind(5, 0.4, samples=300)
+    surer = {"text": log_softmax(0.5 * answers.scores["text"], axis=1)}
+    found = TESTS[2].read(replace(answers, scores={**answers.scores, **surer}))
+    assert found.metrics["mutual_information_bits"].lower > 0.02
+    assert found.metrics["mutual_information_noise_bits"].value == pytest.approx(
+        found.metrics["mutual_information_bits"].value, rel=0.1
+    )
+    assert (found.series["ungated"]["text"], found.verdict) == ("PASS", "FAIL")
+
+
+@BY_NAME
+def test_readings_of_a_blind_model(test: object) -> None:
+    found = test.read(blind(0, 0.02, samples=300))
+    assert found.verdict == ("VACUOUS" if test.name == "uncertainty" else "FAIL"), found.reason
+
+
+def test_strict_dependency_needs_more_than_reruns_do() -> None:
+    limits = Floor(rerun=0.1, placebo=None, largest=0.15)
+    as_expected = np.where(np.arange(500) < 5, 0.12, 0.05)  # 1 % beyond the 99th percentile
+    assert in_some_sample(as_expected, limits) == "FAIL"
+    assert in_some_sample(np.where(np.arange(500) < 15, 0.12, 0.05), limits) == "PASS"
+    assert in_some_sample(np.where(np.arange(500) < 1, 0.31, 0.05), limits) == "PASS"
+    exact = Floor(rerun=0.0, placebo=None, largest=1e-6)
+    assert in_some_sample(np.full(500, 1e-9), exact) == "FAIL"
+    assert in_some_sample(np.full(500, 1e-5), exact) == "PASS"
+
+
+@BY_NAME
+def test_duplicates_of_an_image_leave_intervals_as_wide(test: object) -> None:
+    answers = blind(1, 0.3, samples=150)
+    rows = np.repeat(np.arange(150), 5)
+    copies = Answers(
+        uids=tuple(map(str, range(750))),
+        options=answers.options * 5,
+        gold=answers.gold[rows],
+        clusters=rows,
+        tags=answers.tags * 5,
+        scores={name: scores[rows] for name, scores in answers.scores.items()},
+        shown={name: shown * 5 for name, shown in answers.shown.items()},
+        image_tokens={name: counts[rows] for name, counts in answers.image_tokens.items()},
+    )
+    once, often = test.read(answers).metrics, test.read(copies).metrics
+    name = {
+        "dependency": "jsd_over_placebo_bits",
+        "perturbation": "over_placebo",
+        "information": "entropy_gain_bits",
+        "uncertainty": "confidence_gain",
+    }[test.name]
+    assert often[name].value == pytest.approx(once[name].value)
+    width = once[name].high - once[name].low
+    assert often[name].high - often[name].low == pytest.approx(width, rel=0.1)
+
+
+@BY_NAME
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_failures_are_counted_and_too_many_are_an_error(test: object, bad: float) -> None:
+    answers = blind(2, 0.1, samples=200)
+    few = test.read(changed(answers, "real", slice(2), bad))
+    assert (few.metrics["samples"], few.metrics["invalid"]) == (198, 2)
+    assert few.verdict != "ERROR"
+    many = test.read(changed(answers, "real", slice(3), bad))
+    assert (many.verdict, many.strict, many.metrics["invalid"]) == ("ERROR", "ERROR", 3)
+    assert "3 of 200" in many.reason
+
+
+@BY_NAME
+def test_questions_that_ask_nothing_are_left_out(test: object) -> None:
+    answers = blind(3, 0.1)
+    single = replace(answers, options=(("a",),) * SAMPLES)
+    found = test.read(single)
+    assert found.verdict == "NOT APPLICABLE"
+    assert found.metrics["single_option"] == SAMPLES
+    twice = replace(answers, options=(("a", " A", "c", "d"), *answers.options[1:]))
+    found = test.read(twice)
+    assert (found.metrics["duplicate_options"], found.metrics["samples"]) == (1, SAMPLES - 1)
+    assert found.metrics["invalid"] == 0
+
+
+@BY_NAME
+def test_a_condition_that_was_not_run(test: object) -> None:
+    answers = blind(4, 0.1)
+    primary = "mask_25" if test.name == "perturbation" else "swap"
+    without = {name: scores for name, scores in answers.scores.items() if name != primary}
+    with pytest.raises(ValueError, match=f"found none under {primary}"):
+        test.read(replace(answers, scores=without))
+
+
+def test_missing_donors_are_no_failures_but_broken_scores_are() -> None:
+    answers = scripted("M2", 10)
+    missing = answers.scores["swap_diff"].copy()
+    missing[:100] = np.nan
+    there = {**answers.scores, "swap_diff": missing, "swap_same": answers.scores["real"]}
+    answers = replace(answers, scores=there, shown={**answers.shown, "swap_same": ({},) * 160})
+    found = TESTS[0].read(answers)
+    contrast = found.metrics["content_contrast_bits"]
+    assert (found.metrics["invalid"], contrast.n) == (0, 60)
+    assert contrast.value == pytest.approx(0.4425, abs=1e-4)
+    broken = TESTS[0].read(changed(answers, "swap_diff", slice(100, 103), np.nan))
+    assert (broken.verdict, broken.metrics["invalid"]) == ("ERROR", 3)
+
+
+def test_a_sample_without_a_donor_is_left_out_not_failed() -> None:
+    """What was shown tells a picture that was not found from a model that failed on it."""
+    answers = scripted("M2", 10)
+    swap = np.where(np.arange(160)[:, None] < 50, np.nan, answers.scores["swap"])
+    answers = replace(answers, scores={**answers.scores, "swap": swap})
+    found = TESTS[0].read(answers)
+    assert [found.metrics[name] for name in ("samples", "without_donor", "invalid")] == [110, 50, 0]
+    facts = ({"donor": "x"},) * 160
+    failed = TESTS[0].read(replace(answers, shown={**answers.shown, "swap": facts}))
+    assert (failed.verdict, failed.metrics["invalid"]) == ("ERROR", 50)
+
+
+def test_covering_evidence_must_move_the_answer_more() -> None:
+    answers = scripted("M2", 10)
+    gone, kept = answers.scores["mask_100"], answers.scores["real"]
+
+    def reading(relevant: np.ndarray, irrelevant: np.ndarray):
+        more = {"mask_relevant": relevant, "mask_irrelevant": irrelevant}
+        shown = {**answers.shown, **dict.fromkeys(more, ({},) * 160)}
+        return TESTS[1].read(replace(answers, scores={**answers.scores, **more}, shown=shown))
+
+    right = reading(gone, kept)
+    assert (right.verdict, right.metrics["evidence_contrast"].value) == ("PASS", pytest.approx(0.5))
+    assert reading(kept, gone).verdict == "FAIL"
+    assert reading(gone, gone).verdict == "INCONCLUSIVE"
+
+
+def test_refusals_are_flagged_and_left_out_of_a_second_estimate() -> None:
+    answers = scripted("M2", 10)
+    text = answers.scores["text"] - np.where(np.arange(160) < 40, 4.0, 0.0)[:, None]
+    found = TESTS[2].read(replace(answers, scores={**answers.scores, "text": text}))
+    assert found.metrics["unlikely"] == 40  # exp(-4) = .018 < .05
+    assert (found.metrics["entropy_gain_bits"].n, found.metrics["entropy_gain_likely_bits"].n) == (
+        160,
+        120,
+    )
+    assert found.metrics["entropy_gain_bits"].value == pytest.approx(0.7925, abs=1e-4)
+
+
+def test_certainty_without_the_picture_is_a_ceiling() -> None:
+    answers = scripted("M1", 10)
+    certain = log_softmax(np.eye(4)[np.arange(160) % 4] * 100, axis=1)
+    answers = replace(answers, scores={**answers.scores, "text": certain})
+    assert TESTS[3].read(answers).metrics["ceiling"].value == 1
+    assert TESTS[2].read(answers).metrics["ceiling"].value == 1
+
+
+def test_a_switch_at_equal_confidence_is_seen() -> None:
+    answers = scripted("M2", 10)
+    turned = {**answers.scores, "text": answers.scores["swap"]}
+    found = TESTS[3].read(replace(answers, scores=turned))
+    assert found.metrics["switches"].value == 1
+    assert found.metrics["consistency"].value == 1
+
+
+def test_floor_is_the_percentile_of_reruns() -> None:
+    """One of 100 samples moves by .2 in one of three reruns: within the upper 1 % of 300 pairs."""
+    answers = scripted("M2", 10).take(np.arange(160) < 100)
+    p = answers.probabilities("real").copy()
+    order = np.argsort(p[0])
+    p[0, order[-1]] -= 0.2
+    p[0, order[0]] += 0.2
+    rerun = {**answers.scores, "rerun_2": np.log(p)}
+    found = TESTS[1].read(replace(answers, scores=rerun)).metrics
+    distances = np.zeros(300)
+    distances[0] = 0.2
+    assert found["floor"] == pytest.approx(max(np.quantile(distances, 0.99), 1e-6))
+    every = np.log(0.9 * answers.probabilities("real") + 0.1 / 4)  # moves by .1 * (.75 - .25)
+    found = TESTS[1].read(replace(answers, scores=answers.scores | {"rerun_2": every})).metrics
+    assert found["floor"] == pytest.approx(0.05)
+
+
+@BY_NAME
+def test_few_independent_samples_are_said_to_be_few(test: object) -> None:
+    answers = replace(scripted("M2", 10), clusters=np.arange(160) % 12)
+    assert "only 12 independent samples" in test.read(answers).reason
