@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from diagnostics.answers import REFERENCE, Answers
 from diagnostics.distances import top_set
-from diagnostics.estimates import Estimate, estimate
+from diagnostics.estimates import Estimate, estimate_columns
 from diagnostics.ratios import function_of_means
 
 
@@ -49,11 +49,6 @@ class Conflict:
         moved = np.concatenate([np.abs(self.margins(rerun) - still) for rerun in reruns] or [[]])
         moved = moved[np.isfinite(moved)]
         return max(float(np.quantile(moved, 0.99)) if len(moved) else 0.0, floor)
-
-    def mean(self, values: Float[np.ndarray, " N"]) -> Estimate | None:
-        """Mean of those samples that have a value."""
-        there = np.isfinite(values)
-        return estimate(values[there], self.answers.clusters[there])
 
     def third(self, condition: str) -> Float[np.ndarray, " N"]:
         """Share of the answer that is neither c_i nor c_t, in [0, 1]; NaN without an answer."""
@@ -160,9 +155,10 @@ def follow(
     noise = conflict.noise(reruns, REFERENCE, floor)
     moved, own = conflict.margins(condition), conflict.margins(REFERENCE)
     followed = wins(moved, noise)
-    return {
-        "follow_conflicts": len(conflict),
-        "follow_rate": conflict.mean(followed),
-        "follow_rate_when_right": conflict.mean(np.where(own < -noise, followed, np.nan)),
-        "follow_shift_nats": conflict.mean(moved - own),
+    columns = {
+        "follow_rate": followed,
+        "follow_rate_when_right": np.where(own < -noise, followed, np.nan),
+        "follow_shift_nats": moved - own,
     }
+    estimates = estimate_columns(columns, conflict.answers.clusters)
+    return {"follow_conflicts": len(conflict), **estimates}

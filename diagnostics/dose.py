@@ -47,19 +47,7 @@ def half_dose(
     last_win, first_loss = doses[wins.max(axis=1) > 0].max(), doses[wins.min(axis=1) < 1].min()
     units = len(np.unique(clusters))
     if last_win <= first_loss:
-        middle = float(last_win + first_loss) / 2
-        low, high = float(last_win), float(first_loss)
-        bracket = Estimate(
-            value=middle,
-            low=low,
-            high=high,
-            lower=low,
-            upper=high,
-            n=counts,
-            clusters=units,
-            reliable=False,
-        )
-        return HalfDose(value=bracket, reason="wins and losses separate; bracketed by two doses")
+        return _between(float(last_win), float(first_loss), counts, units)
     if units < 2:
         return HalfDose(value=None, reason="one cluster gives no interval")
     at = np.repeat(doses, counts)
@@ -72,3 +60,17 @@ def half_dose(
     covariance = fit.cov_params() * np.array([[1, -1], [-1, 1]])  # of (-b0, b1)
     value = fieller(-start, slope, covariance, counts, units)
     return HalfDose(value=value, reason="" if value else "the slope may be 0")
+
+
+def _between(low: float, high: float, samples: int, clusters: int) -> HalfDose:
+    bracket = Estimate(
+        value=(low + high) / 2,
+        low=low,
+        high=high,
+        lower=low,
+        upper=high,
+        n=samples,
+        clusters=clusters,
+        reliable=False,
+    )
+    return HalfDose(value=bracket, reason="wins and losses separate; bracketed by two doses")

@@ -53,9 +53,7 @@ def evidence_weight(
     units = len(np.unique(clusters))
     if units < 4:  # as many as coefficients and one: below, the covariance is not full
         return _unidentified(f"{units} independent conflicts are too few for three weights")
-    for name, values, other in (("image", image, text), ("text", text, image)):
-        design = np.column_stack([np.ones_like(other), other])
-        spread = float((values - design @ np.linalg.lstsq(design, values)[0]).std())
+    for name, spread in (("image", _own_spread(image, text)), ("text", _own_spread(text, image))):
         if spread < least_spread:
             return _unidentified(
                 f"the evidence of the {name} varies by {spread:.2g} nats of its own, "
@@ -77,6 +75,12 @@ def evidence_weight(
         offset_nats=offset,
         reason="" if rho else "the weight of the text may be 0",
     )
+
+
+def _own_spread(values: Float[np.ndarray, " N"], other: Float[np.ndarray, " N"]) -> float:
+    """Standard deviation that a straight line through the other values does not explain."""
+    design = np.column_stack([np.ones_like(other), other])
+    return float((values - design @ np.linalg.lstsq(design, values)[0]).std())
 
 
 def _unidentified(reason: str) -> Weight:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from diagnostics.answers import Answers
 from diagnostics.conflict import asserted_conflicts
 from diagnostics.distances import entropy_bits
-from diagnostics.estimates import Estimate, Verdict, decide, estimate
+from diagnostics.estimates import Estimate, Verdict, decide, estimate_columns
 from diagnostics.evidence import Weight, evidence_weight
 from diagnostics.findings import Finding
 from diagnostics.ratios import function_of_means
@@ -75,15 +75,12 @@ class Exchange:
         kept = answers.take(valid)
         weight = self._weight(answers)
         labels = {name: _right_bits(kept, condition) for name, condition in self._four.items()}
-        free = {
-            name: -entropy_bits(kept.probabilities(condition))
-            for name, condition in self._four.items()
-        }
-        image, _, _ = _shapley(labels)
+        free = {name: -entropy_bits(kept.probabilities(each)) for name, each in self._four.items()}
+        image, text, _ = _shapley(labels)
         metrics: Metrics = {
             "n": len(kept),
             "invalid": int((~valid).sum()),
-            **{f"v_{name}_bits": estimate(each, kept.clusters) for name, each in labels.items()},
+            **estimate_columns({f"v_{n}_bits": each for n, each in labels.items()}, kept.clusters),
             **_contributions(labels, kept, ""),
             **_contributions(free, kept, "label_free_"),
             **self._by_blind(kept, labels),
@@ -106,7 +103,7 @@ class Exchange:
             metrics=metrics,
             series={
                 "image_bits": image.tolist(),
-                "text_bits": _shapley(labels)[1].tolist(),
+                "text_bits": text.tolist(),
                 "rho_reason": weight.reason,
                 "verdicts": by_blind,
             },
@@ -122,17 +119,14 @@ class Exchange:
 
     def _by_blind(self, kept: Answers, labels: Values) -> Metrics:
         """The image's bits and gain with each way to have no image."""
-        found: Metrics = {}
+        columns = {}
         for blind in self.blinds:
             there = blind in kept.scores
             text = _right_bits(kept, blind) if there else np.full(len(kept), np.nan)
-            rows = np.isfinite(text)
-            image = _shapley(labels | {"text": text})[0]
-            found[f"image_bits_over_{blind}"] = estimate(image[rows], kept.clusters[rows])
-            found[f"zero_shot_gain_bits_over_{blind}"] = estimate(
-                (labels["both"] - text)[rows], kept.clusters[rows]
-            )
-        return found
+            text = np.where(np.isfinite(text), text, np.nan)
+            columns[f"image_bits_over_{blind}"] = _shapley(labels | {"text": text})[0]
+            columns[f"zero_shot_gain_bits_over_{blind}"] = labels["both"] - text
+        return dict(estimate_columns(columns, kept.clusters))
 
     def _weight(self, answers: Answers) -> Weight:
         conflict = asserted_conflicts(answers, "mislead", (self.text_alone,))
@@ -165,10 +159,10 @@ class Exchange:
             "usable_image_bits": ("image", "nothing"),
             "usable_text_bits": ("text", "nothing"),
         }
-        return {
-            name: None if bits[more] is None else estimate(bits[more] - bits[less], kept.clusters)
-            for name, (more, less) in pairs.items()
-        }
+        if any(each is None for each in bits.values()):
+            return dict.fromkeys(pairs)
+        columns = {name: bits[more] - bits[less] for name, (more, less) in pairs.items()}
+        return dict(estimate_columns(columns, kept.clusters))
 
     def _verdict(self, metrics: Metrics, samples: int) -> Verdict:
         if metrics["invalid"] > self.most_invalid * samples:
@@ -190,11 +184,8 @@ def _shapley(v: Values) -> tuple[Float[np.ndarray, " N"], ...]:
 
 def _contributions(v: Values, kept: Answers, prefix: str) -> Metrics:
     image, text, synergy = _shapley(v)
-    found: Metrics = {
-        "image_bits": estimate(image, kept.clusters),
-        "text_bits": estimate(text, kept.clusters),
-        "synergy_bits": estimate(synergy, kept.clusters),
-    }
+    columns = {"image_bits": image, "text_bits": text, "synergy_bits": synergy}
+    found: Metrics = dict(estimate_columns(columns, kept.clusters))
     pair = np.column_stack([image, text])
     positive = len(kept) and found["image_bits"].lower > 0 and found["text_bits"].lower > 0
     found["image_share"] = (

@@ -49,7 +49,8 @@ def grid_samples(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """All N x N pairs: the pictures of sample i with everything else of sample j.
 
     Image by image; the uid is that of the question with "/image{i}", and `shown["donor"]` names
-    the owner of the picture.
+    the owner of the picture. Pictures keep their size; choose samples of one size where the number
+    of image tokens depends on it.
 
     Raises:
         ValueError: fewer than two samples, or they differ in options or number of pictures.

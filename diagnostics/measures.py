@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from diagnostics.answers import REFERENCE, Answers
 from diagnostics.distances import top_set
-from diagnostics.estimates import Estimate, Verdict, decide, estimate
+from diagnostics.estimates import Estimate, Verdict, decide, estimate_columns
 from diagnostics.findings import Finding
 from diagnostics.ratios import function_of_means
 
@@ -54,24 +54,23 @@ class Measures:
         pair, seen = np.column_stack([own, swapped]), np.isfinite(own) & np.isfinite(swapped)
         majority = _majority(answers)
         clusters = answers.clusters
+        columns = {
+            "accuracy_real": own,
+            "accuracy_swap": swapped,
+            **{f"accuracy_{name}": each for name, each in blind.items()},
+            "perceptual_score": own - swapped,
+            **{f"multimodal_gain_over_{name}": own - each for name, each in blind.items()},
+        }
+        if majority < 1:
+            columns["perceptual_score_of_majority"] = (own - swapped) / (1 - majority)
         metrics: Metrics = {
             "n": len(answers),
             "invalid": int(bad.sum()),
-            "accuracy_real": _estimate(own, clusters),
-            "accuracy_swap": _estimate(swapped, clusters),
-            **{f"accuracy_{name}": _estimate(each, clusters) for name, each in blind.items()},
             "majority": majority,
-            "perceptual_score": _estimate(own - swapped, clusters),
+            **estimate_columns(columns, clusters),
             "perceptual_score_of_accuracy": function_of_means(
                 pair[seen], clusters[seen], lambda mean: 1 - mean[:, 1] / mean[:, 0]
             ),
-            "perceptual_score_of_majority": None
-            if majority == 1
-            else _estimate((own - swapped) / (1 - majority), clusters),
-            **{
-                f"multimodal_gain_over_{name}": _estimate(own - each, clusters)
-                for name, each in blind.items()
-            },
         }
         verdict = decide(metrics["perceptual_score"], self.margin)
         if bad.sum() > self.most_invalid * len(answers):
@@ -117,11 +116,6 @@ def _mean_there(values: Float[np.ndarray, "M N"]) -> Float[np.ndarray, " N"]:
     there = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         return np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0)
-
-
-def _estimate(values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) -> Estimate | None:
-    there = np.isfinite(values)
-    return estimate(values[there], clusters[there])
 
 
 def _majority(answers: Answers) -> float:

@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float
 from diagnostics.answers import REFERENCE, Answers
 from diagnostics.conflict import Conflict, asserted_conflicts, follow, wins
 from diagnostics.dose import HalfDose, half_dose
-from diagnostics.estimates import Estimate, Verdict, decide, sign_flip
+from diagnostics.estimates import Estimate, Verdict, decide, estimate_columns, sign_flip
 from diagnostics.findings import Finding
 
 CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
 CONTROLS = ("congruent", "irrelevant", "mislead")
+LEVEL = 0.05  # of the sign-flip test, which stays exact where clusters are too few for an interval
 
 Metrics = dict[str, Estimate | float | int | None]
 
@@ -26,7 +27,8 @@ class Override:
     """P(c_i | image, text) > P(c_t | image, text), though the text asserts c_t.
 
     c_i is the right option and c_t the asserted one; M = ln P(c_i) - ln P(c_t) in nats. The image
-    wins a sample when M exceeds what reruns move it by; ties count 1/2. Verdicts are about eligible
+    wins a sample when M exceeds what reruns move it by; ties count 1/2. PASS and FAIL need both the
+    interval of the win rate and a sign-flip test over clusters. Verdicts are about eligible
     samples: the image alone prefers c_i and the text alone c_t, so that there is a conflict inside
     the model. Both runs are unimodal, so that nothing is selected by its outcome.
 
@@ -75,29 +77,19 @@ class Override:
             "noise_nats": noise,
             **self._outcome(conflict, valid, noise, "all"),
             **self._outcome(conflict, eligible, noise, "eligible"),
-            **{
-                f"{name}_shift_nats": conflict.mean(margins[name] - margins[self.image_alone])
-                for name in CONTROLS
-            },
-            "after_minus_before_nats": conflict.mean(margins[AFTER] - margins[CONFLICT]),
-            "after_minus_before_win_rate": conflict.mean(
-                wins(margins[AFTER], noise) - wins(margins[CONFLICT], noise)
-            ),
+            **self._controls(conflict, margins, noise),
             "dose_50": half.value,
             **follow(answers, SWAPPED, self.reruns, self.floor),
         }
-        verdicts = {
-            rows: self._verdict(metrics, rows) if len(conflict) else "NOT APPLICABLE"
-            for rows in ("eligible", "all")
-        }
+        verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
         return Finding(
             test=self.name,
-            verdict=verdicts["eligible"],
-            strict=_strict(verdicts["eligible"], metrics["strict_win_rate_eligible"]),
-            reason=_reason(verdicts["eligible"], metrics),
+            verdict=verdict,
+            strict=_strict(verdict, metrics["strict_win_rate_eligible"]),
+            reason=_reason(verdict, metrics),
             metrics=metrics,
             series={
-                "verdicts": verdicts,
+                "verdicts": {"eligible": verdict, "all": everything},
                 "margins_nats": _plain(margins[CONFLICT]),
                 "eligible": eligible.tolist(),
                 "dose": self._curve(conflict, noise),
@@ -105,29 +97,49 @@ class Override:
             },
         )
 
+    def _controls(
+        self, conflict: Conflict, margins: Mapping[str, Float[np.ndarray, " N"]], noise: float
+    ) -> Metrics:
+        """What texts do to the margin of the image alone, and what the place of the text does."""
+        alone, before, after = (margins[name] for name in (self.image_alone, CONFLICT, AFTER))
+        shifts = {f"{name}_shift_nats": margins[name] - alone for name in CONTROLS}
+        moved = {
+            "after_minus_before_nats": after - before,
+            "after_minus_before_win_rate": wins(after, noise) - wins(before, noise),
+        }
+        return dict(estimate_columns(shifts | moved, conflict.answers.clusters))
+
     def _outcome(
         self, conflict: Conflict, rows: Bool[np.ndarray, " N"], noise: float, suffix: str
     ) -> Metrics:
         some = conflict.take(rows)
         margins = some.margins(CONFLICT)
-        won = wins(margins, noise)
-        p = sign_flip(won - 0.5, some.answers.clusters) if len(some) else None
+        won, clusters = wins(margins, noise), some.answers.clusters
+        over = won - 0.5 - self.margin
         found: Metrics = {
-            "win_rate": some.mean(won),
-            "strict_win_rate": some.mean((won == 1).astype(float)),
-            "tie_rate": some.mean((won == 0.5).astype(float)),
-            "win_p": p,
-            "margin_nats": some.mean(margins),
+            **estimate_columns(
+                {
+                    "win_rate": won,
+                    "strict_win_rate": (won == 1).astype(float),
+                    "tie_rate": (won == 0.5).astype(float),
+                    "margin_nats": margins,
+                    "third_answer_rate": some.third(CONFLICT),
+                },
+                clusters,
+            ),
+            "win_p": sign_flip(over, clusters) if len(some) else None,
+            "loss_p": sign_flip(-over, clusters) if len(some) else None,
             "margin_median_nats": float(np.median(margins)) if len(some) else None,
             "text_preference": some.text_preference(CONFLICT, self.image_alone, self.text_alone),
-            "third_answer_rate": some.mean(some.third(CONFLICT)),
         }
         return {f"{name}_{suffix}": value for name, value in found.items()}
 
     def _verdict(self, metrics: Metrics, rows: str) -> Verdict:
         if metrics["invalid"] > self.most_invalid * metrics["conflicts"]:
             return "ERROR"
-        return decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
+        verdict = decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
+        p = {"PASS": metrics[f"win_p_{rows}"], "FAIL": metrics[f"loss_p_{rows}"]}.get(verdict, 0.0)
+        return verdict if p < LEVEL else "INCONCLUSIVE"
 
     def _won(self, conflict: Conflict, noise: float) -> Float[np.ndarray, "D N"]:
         return np.stack([wins(conflict.margins(name), noise) for name in self.doses])
@@ -140,11 +152,12 @@ class Override:
 
     def _curve(self, conflict: Conflict, noise: float) -> list[dict[str, Any]]:
         """Win rate at every dose, over all conflicts: eligible ones are all won at dose 0."""
-        rates = [conflict.mean(won) for won in self._won(conflict, noise)]
+        won = dict(zip(self.doses, self._won(conflict, noise), strict=True))
+        rates = estimate_columns(won, conflict.answers.clusters)
         return [
-            {"condition": name, "dose": float(dose), "win_rate": asdict(rate)}
-            for (name, dose), rate in zip(self.doses.items(), rates, strict=True)
-            if rate is not None
+            {"condition": name, "dose": float(dose), "win_rate": asdict(rates[name])}
+            for name, dose in self.doses.items()
+            if rates[name] is not None
         ]
 
 

@@ -181,3 +181,15 @@ def test_answers_follow_the_picture(model: str, rate: float, shift: float) -> No
     assert (none["follow_conflicts"], none["follow_rate"]) == (0, None)
     followed = metrics["follow_rate_when_right"]
     assert followed.value == 1 if model == "M2" else followed is None
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict"), [(1, "INCONCLUSIVE"), (4, "INCONCLUSIVE"), (5, "PASS")]
+)
+def test_few_wins_are_no_proof(count: int, verdict: str) -> None:
+    answers = world("M3")
+    finding = TEST.read(answers.take(np.arange(len(answers)) < count))
+    assert finding.metrics["win_rate_eligible"].value == 1
+    # Signs of all clusters agree by chance with probability 1 / 2 ** count.
+    assert finding.metrics["win_p_eligible"] == pytest.approx(0.5**count, abs=0.01)
+    assert (finding.verdict, finding.strict) == (verdict, "PASS")
