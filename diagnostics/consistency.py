@@ -51,6 +51,13 @@ class Consistency:
     seed: int
     name: ClassVar[str] = "consistency"
 
+    def __post_init__(self) -> None:
+        if self.samples_per_dimension < 4:
+            raise ValueError(
+                f"samples_per_dimension must be 4 at least, so that half of a stratum's samples "
+                f"still have a covariance, found {self.samples_per_dimension}"
+            )
+
     @property
     def conditions(self) -> tuple[str, ...]:
         """The real run and both controls; one control is enough where the other is impossible."""

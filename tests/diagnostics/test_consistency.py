@@ -230,3 +230,5 @@ def test_configuration() -> None:
     assert test.conditions == ("real", "swap", "knock")
     assert test.components == 16
     assert test.smallest(test.dimensions) == 80
+    with pytest.raises(ValueError, match=r"must be 4 at least.*found 3"):
+        replace(FAST, samples_per_dimension=3)

@@ -147,6 +147,7 @@ def test_equal_states_have_equal_scores() -> None:
     scores = project({"real": real}, strata_of(), 4)
     assert not scores.last["real"][:, 0].any()
     assert len(np.unique(scores.question["real"][:, 0], axis=0)) == 3
+    assert not scores.question["real"][:, 0, 2:].any()  # three points span two directions
     bits = conditional_information_bits(scores.image, [scores.last["real"]], np.arange(COUNT) % 2)
     assert bits[0, 0] == 0
 
