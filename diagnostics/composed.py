@@ -93,3 +93,10 @@ def compose(name: str, known: Mapping[str, Condition]) -> Condition:
         )
     parts = tuple(known[part] for part in name.split(JOINT))
     return parts[0] if len(parts) == 1 else Composed(parts=parts)
+
+
+def at_most(
+    known: Mapping[str, Condition], names: Sequence[str], samples: int
+) -> dict[str, Condition]:
+    """These conditions, each on the same subset of the samples."""
+    return {name: AtMost(condition=known[name], samples=samples) for name in names}

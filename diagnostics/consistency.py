@@ -158,7 +158,7 @@ class Consistency:
         null = sides.permuted(self.permutations, self.seed)
         return {
             "information_p": largest_p(bits[0], null[:, 0]),
-            "gain_p": largest_p(gains(bits).min(axis=0), gains(null).min(axis=1)),
+            "p_value": largest_p(gains(bits).min(axis=0), gains(null).min(axis=1)),
             "kernel_p": kernel_p(sides, self.kernel_samples, self.permutations, self.seed),
         }
 

@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from diagnostics.answers import REFERENCE, Answers
+from diagnostics.composed import at_most
 from diagnostics.conflict import Conflict, asserted_conflicts, follow, wins
 from diagnostics.dose import HalfDose, half_dose
 from diagnostics.estimates import Estimate, Verdict, decide, estimate_columns, sign_flip
 from diagnostics.findings import Finding
+from evaluation.types import Condition
 
 CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
 CONTROLS = ("congruent", "irrelevant", "mislead")
@@ -46,6 +48,7 @@ class Override:
     reruns: Sequence[str]
     doses: Mapping[str, float]
     floor: float
+    samples: int
     most_invalid: float
     name: ClassVar[str] = "override"
     watches: ClassVar[Mapping[str, Sequence[str]]] = {}
@@ -55,6 +58,11 @@ class Override:
         """Names of the conditions that are read."""
         single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED)
         return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns)))
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Conditions that are compared with the judged one, on some of the samples only."""
+        doses = {name for name, dose in self.doses.items() if dose > 0} - {CONFLICT}
+        return at_most(known, sorted({AFTER, *CONTROLS, *doses}), self.samples)
 
     def read(self, answers: Answers) -> Finding:
         """Win rates, margins, dose response and controls.
@@ -81,6 +89,7 @@ class Override:
             "dose_50": half.value,
             **follow(answers, SWAPPED, self.reruns, self.floor),
         }
+        metrics["p_value"] = metrics["p_value_eligible"]
         verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
         return Finding(
             test=self.name,
@@ -127,7 +136,7 @@ class Override:
                 },
                 clusters,
             ),
-            "win_p": sign_flip(over, clusters) if len(some) else None,
+            "p_value": sign_flip(over, clusters) if len(some) else None,
             "loss_p": sign_flip(-over, clusters) if len(some) else None,
             "margin_median_nats": float(np.median(margins)) if len(some) else None,
             "text_preference": some.text_preference(CONFLICT, self.image_alone, self.text_alone),
@@ -138,7 +147,9 @@ class Override:
         if metrics["invalid"] > self.most_invalid * metrics["conflicts"]:
             return "ERROR"
         verdict = decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
-        p = {"PASS": metrics[f"win_p_{rows}"], "FAIL": metrics[f"loss_p_{rows}"]}.get(verdict, 0.0)
+        p = {"PASS": metrics[f"p_value_{rows}"], "FAIL": metrics[f"loss_p_{rows}"]}.get(
+            verdict, 0.0
+        )
         return verdict if p < LEVEL else "INCONCLUSIVE"
 
     def _won(self, conflict: Conflict, noise: float) -> Float[np.ndarray, "D N"]:

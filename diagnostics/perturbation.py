@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from diagnostics.answers import Answers
+from diagnostics.composed import at_most
 from diagnostics.distances import jensen_shannon_bits, logit_distance_nats, total_variation
 from diagnostics.estimates import (
     Estimate,
@@ -27,6 +28,7 @@ from diagnostics.reasons import measured
 from diagnostics.screening import screen, unlikely
 from diagnostics.severity import area, monotonicity, trend
 from diagnostics.swaps import probability_gap
+from evaluation.types import Condition
 
 EVIDENCE = ("mask_relevant", "mask_irrelevant")
 OTHERS = ("noise", "shuffle", "blank", "paraphrase", *EVIDENCE)
@@ -52,6 +54,7 @@ class Perturbation:
     families: Mapping[str, Sequence[int]]  # severities in percent, ascending
     primary: str  # the perturbation that is judged
     margin: float  # least effect of interest, in total variation
+    samples: int  # that conditions which are not judged are shown to
     name: ClassVar[str] = "perturbation"
     watches: ClassVar[Mapping[str, Sequence[str]]] = {}
 
@@ -59,6 +62,11 @@ class Perturbation:
     def conditions(self) -> tuple[str, ...]:
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *self._perturbations, *OTHERS)
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Conditions that draw curves, and are not judged, on some of the samples only."""
+        names = {*self._perturbations, *OTHERS} - {self.primary, "blank"}  # others read `blank`
+        return at_most(known, sorted(names & known.keys()), self.samples)
 
     @property
     def _perturbations(self) -> tuple[str, ...]:

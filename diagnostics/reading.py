@@ -23,7 +23,8 @@ def read_all(
 ) -> dict[str, dict[str, Any]]:
     """Findings by test, as plain values; what is not a number is None.
 
-    The p-values of the tests (`p` among their metrics) are adjusted together, as `p_holm`.
+    The p-values of the tests (`p_value` among their metrics) are adjusted together, by Holm, as
+    `p_value_adjusted`.
 
     Args:
         predictions: by condition.
@@ -33,10 +34,12 @@ def read_all(
     findings = {
         name: plain(asdict(test.read(*inputs(test, answers, cell)))) for name, test in tests.items()
     }
-    tested = [name for name, found in findings.items() if found["metrics"].get("p") is not None]
-    adjusted = holm([findings[name]["metrics"]["p"] for name in tested]) if tested else []
+    tested = [
+        name for name, found in findings.items() if found["metrics"].get("p_value") is not None
+    ]
+    adjusted = holm([findings[name]["metrics"]["p_value"] for name in tested]) if tested else []
     for name, p in zip(tested, adjusted, strict=True):
-        findings[name]["metrics"]["p_holm"] = p
+        findings[name]["metrics"]["p_value_adjusted"] = p
     return findings
 
 

@@ -90,7 +90,10 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         conditions = needed_conditions(config, tests)
         findings = diagnose(cell, samples, tests, conditions, folder)
         draw_usage(findings, cell_title(labels), folder.path / "figures")
-        metrics["diagnostics"] = {name: found | {"series": None} for name, found in findings.items()}
+        metrics["diagnostics"] = {
+            name: {key: value for key, value in found.items() if key != "series"}
+            for name, found in findings.items()
+        }
     benchmark.export(folder.predictions(), folder.path)
     figure = draw_cell(metrics, folder.path / "figures")
     folder.finish(metrics)

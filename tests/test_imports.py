@@ -66,6 +66,7 @@ def test_packages_import_only_what_they_may(package: str) -> None:
                 "evaluation/calibration.py",
                 "evaluation/diagnosing.py",
                 "evaluation/recompute.py",
+                "evaluation/watching.py",
                 "evaluation/rescore.py",
                 "evaluation/session.py",
                 "evaluation/commandline.py",

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import shift
 
 from diagnostics.conditions.pictures import Edit
 
@@ -37,24 +38,27 @@ class Jpeg(Edit):
 
 @dataclass(frozen=True, kw_only=True)
 class Translate(Edit):
-    """Every picture moved to the right and down; its edge pixels fill what becomes free.
+    """Every picture moved to the right and down; its edge fills what becomes free.
+
+    By a share of its width and height, so that it means the same at any resolution; between pixels
+    colours are mixed linearly.
 
     Raises:
-        ValueError: `pixels` is negative.
+        ValueError: `share` is not in [0, 1).
     """
 
     name: str
-    pixels: int  # of either axis; 0 changes nothing
+    share: float  # of either side; 0 changes nothing
 
     moves: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.pixels < 0:
-            raise ValueError(f"{self.name}: pixels must be 0 or above, got {self.pixels}")
+        if not 0 <= self.share < 1:
+            raise ValueError(f"{self.name}: share must be in [0, 1), got {self.share}")
 
     def edit(self, picture: Image.Image, key: str) -> Image.Image:
         """The moved picture."""
-        width, height = picture.size
-        margin = (self.pixels, 0)
-        padded = np.pad(np.asarray(picture), (margin, margin, (0, 0)), mode="edge")
-        return Image.fromarray(padded[:height, :width])
+        pixels = np.asarray(picture, dtype=np.float32)
+        offset = (self.share * picture.height, self.share * picture.width, 0)
+        moved = shift(pixels, offset, order=1, mode="nearest")
+        return Image.fromarray(moved.round().astype(np.uint8))

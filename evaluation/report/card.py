@@ -46,7 +46,7 @@ LINES = {
     ),
     "override": Line(
         asks="Does the image beat a false caption?",
-        number="win_rate",
+        number="win_rate_eligible",
         unit="share of conflicts won",
         neutral=0.5,
     ),
@@ -76,7 +76,7 @@ LINES = {
     ),
     "exchange": Line(
         asks="Is the image worth bits about the truth?",
-        number="phi_img_bits",
+        number="image_bits",
         unit="bits of the right answer",
         neutral=0.0,
     ),
@@ -115,7 +115,7 @@ def draw_card(findings: Mapping[str, Mapping[str, Any]], title: str, folder: Pat
             fontsize=8,
         )
         figure.subplots_adjust(
-            left=0.46, right=0.62, top=1 - 0.55 / figure.get_figheight(), bottom=0.06, hspace=1.3
+            left=0.46, right=0.62, top=1 - 0.55 / figure.get_figheight(), bottom=0.06, hspace=1.1
         )
         path = folder / "modality_card.png"
         figure.savefig(path)
@@ -126,12 +126,13 @@ def draw_card(findings: Mapping[str, Mapping[str, Any]], title: str, folder: Pat
 def _draw_row(axes: Axes, line: Line, finding: Mapping[str, Any]) -> None:
     colour, word = CHIPS[finding["verdict"]]
     place = {"transform": axes.transAxes, "va": "center"}
-    axes.text(-2.85, 0.5, line.asks, weight="bold", fontsize=10, **place)
+    axes.text(-2.95, 0.5, line.asks, weight="bold", fontsize=9.5, **place)
     axes.text(
-        -0.52, 0.5, word, color="white", ha="center", fontsize=9, weight="bold", **place,
+        -0.5, 0.5, word, color="white", ha="center", fontsize=9, weight="bold", **place,
         bbox={"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "none"},
     )  # fmt: skip
-    reason = textwrap.fill(finding["reason"], WRAP, max_lines=3, placeholder=" ...")
+    said = finding["reason"][:1].upper() + finding["reason"][1:]
+    reason = textwrap.fill(said, WRAP, max_lines=3, placeholder=" ...")
     axes.text(1.12, 0.5, reason, fontsize=7.5, color="#333333", **place)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

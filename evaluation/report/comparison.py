@@ -20,6 +20,7 @@ from rich.table import Table
 from evaluation.report.figures import COLOURS, STYLE
 from evaluation.report.table import as_share, console, intervention_name, mass, percent, share
 from evaluation.report.table import compat as rules_of
+from evaluation.report.usages import compare_usage
 from evaluation.results import CellFolder
 from evaluation.statistics import PairedDifference, paired_difference
 from evaluation.types import Prediction
@@ -71,6 +72,7 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
         _show(screen, chosen, baseline)
         figure = draw_comparison(family, chosen, baseline, folder)
         screen.print(f"figure  [dim]{figure}[/dim]", highlight=False)
+    compare_usage(screen, [cell.metrics for cell in cells], folder)
     frame = tabulate(rows)
     frame.to_csv(folder / "comparison.csv", index=False)
     screen.print(f"table   [dim]{folder / 'comparison.csv'}[/dim]", highlight=False)

@@ -28,7 +28,7 @@ LEFT = (0.0, 0.0, 0.25, 0.5)
 SAMPLE = question("a", random("one", (48, 32), (LEFT,)), random("two", (20, 30)))
 EDITS = [
     Jpeg(name="j", quality=95),
-    Translate(name="t", pixels=1),
+    Translate(name="t", share=0.01),
     Blank(name="b", colour=None),
     Noise(name="n", seed=0),
     Shuffle(name="s", cell=8, seed=0),
@@ -67,7 +67,7 @@ def test_no_two_edits_share_an_identity() -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        Translate(name="t", pixels=0),
+        Translate(name="t", share=0.0),
         mask(0.0),
         Crop(name="c", share=0.0),
         Colour(name="h", share=0.0, turns=0.5, darkening=0.5),
@@ -97,11 +97,16 @@ def test_jpeg_changes_little() -> None:
 
 
 def test_translation_repeats_the_edge() -> None:
-    (view,) = Translate(name="t", pixels=1).views([SAMPLE])
-    own, moved = pixels(SAMPLE), pixels(view)
+    sample = question("a", random("square", (16, 16)))
+    own = pixels(sample)
+    (view,) = Translate(name="t", share=1 / 16).views([sample])
+    moved = pixels(view)
     assert (moved[1:, 1:] == own[:-1, :-1]).all()
     assert (moved[0, 1:] == own[0, :-1]).all()
     assert (moved[1:, 0] == own[:-1, 0]).all()
+    (view,) = Translate(name="t", share=1 / 32).views([sample])  # half a pixel mixes four
+    mixed = (own[:-1, :-1] + own[1:, :-1] + own[:-1, 1:] + own[1:, 1:].astype(float)) / 4
+    assert np.abs(pixels(view)[1:, 1:] - mixed).max() <= 0.5
 
 
 def test_blank_takes_the_mean_colour_of_all_pictures() -> None:
@@ -220,7 +225,7 @@ def test_colours_turn_and_darken() -> None:
             r"c: turns must be in \[0, 1\], got 2.0",
         ),
         (lambda: Jpeg(name="j", quality=0), "j: quality must be in 1 ... 100, got 0"),
-        (lambda: Translate(name="t", pixels=-1), "t: pixels must be 0 or above, got -1"),
+        (lambda: Translate(name="t", share=-1), r"t: share must be in \[0, 1\), got -1"),
         (lambda: Shuffle(name="s", cell=0, seed=0), "s: cell must be at least 1 pixel, got 0"),
     ],
 )

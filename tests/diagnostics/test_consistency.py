@@ -81,7 +81,7 @@ def test_text_that_takes_up_the_image(strata: np.ndarray) -> None:
     assert gain.value == pytest.approx(0.7370, abs=0.08)
     assert gain.low < 0.7370 < gain.high
     assert finding.metrics["layer"] == 1
-    assert finding.metrics["gain_p"] == finding.metrics["kernel_p"] == 0.02
+    assert finding.metrics["p_value"] == finding.metrics["kernel_p"] == 0.02
     assert finding.series["coupling"] == "coupled"
     assert finding.series["last"]["gain_bits"][0] == pytest.approx(0, abs=0.05)
     assert finding.series["sweep"]["2"][1] == pytest.approx(0.7370, abs=0.08)

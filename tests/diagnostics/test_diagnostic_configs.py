@@ -10,7 +10,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "diagnostic"
-FILES = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+PATHS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "all")
+FILES = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
 @FILES
@@ -28,3 +29,7 @@ def test_no_setting_has_a_second_home(path: Path) -> None:
     for field in fields(instantiate(OmegaConf.load(path))):
         assert field.default is MISSING
         assert field.default_factory is MISSING
+
+
+def test_all_means_all() -> None:
+    assert set(OmegaConf.load(FOLDER / "all.yaml").defaults) == {path.stem for path in PATHS}

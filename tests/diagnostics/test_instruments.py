@@ -24,7 +24,7 @@ from tests.diagnostics.scripted import scripted
 BASELINES = ["text", "blank", "knock"]
 TESTS = (
     Dependency(margin_bits=0.01),
-    Perturbation(families={"mask": [25, 50]}, primary="mask_25", margin=0.02),
+    Perturbation(families={"mask": [25, 50]}, primary="mask_25", margin=0.02, samples=100),
     Information(baselines=BASELINES, margin_bits=0.02),
     Uncertainty(baselines=BASELINES, margin=0.01, dependency_margin_bits=0.01),
 )

@@ -191,5 +191,5 @@ def test_few_wins_are_no_proof(count: int, verdict: str) -> None:
     finding = TEST.read(answers.take(np.arange(len(answers)) < count))
     assert finding.metrics["win_rate_eligible"].value == 1
     # Signs of all clusters agree by chance with probability 1 / 2 ** count.
-    assert finding.metrics["win_p_eligible"] == pytest.approx(0.5**count, abs=0.01)
+    assert finding.metrics["p_value_eligible"] == pytest.approx(0.5**count, abs=0.01)
     assert (finding.verdict, finding.strict) == (verdict, "PASS")

@@ -21,7 +21,7 @@ FAMILIES = {"mask": [10, 25, 50, 75, 100], "crop": [10, 25, 50, 75]}
 BASELINES = ["text", "blank", "knock"]
 TESTS = {
     "dependency": Dependency(margin_bits=0.01),
-    "perturbation": Perturbation(families=FAMILIES, primary="mask_25", margin=0.02),
+    "perturbation": Perturbation(families=FAMILIES, primary="mask_25", margin=0.02, samples=100),
     "information": Information(baselines=BASELINES, margin_bits=0.02),
     "uncertainty": Uncertainty(baselines=BASELINES, margin=0.01, dependency_margin_bits=0.01),
 }

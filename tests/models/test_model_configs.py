@@ -31,17 +31,17 @@ def test_config_is_a_complete_call(name: str) -> None:
     assert set(config) == set(parameters)
     assert all(parameter.default is inspect.Parameter.empty for parameter in parameters.values())
     assert config["name"] == name
-    assert config["checkpoint"] == HUB.get(name, "models/tiny")
+    assert config["checkpoint"] == HUB.get(name, f"models/{name}")
     assert (config["image_backend"], config["trust_remote_code"]) == ("pil", False)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_value_has_a_comment(name: str) -> None:
     lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    values = [line for line in lines if re.match(r"\w+:", line) and "_target_" not in line]
+    values = [line for line in lines if re.match(r"(?!_target_|defaults)\w+:", line)]
     assert values
     assert all("  # " in line for line in values)
 
 
 def test_all_models_are_there() -> None:
-    assert set(NAMES) == {"tiny", *HUB}
+    assert set(NAMES) == {"tiny", "tiny_blind", "tiny_prior", *HUB}
