@@ -61,8 +61,9 @@ class Override:
 
     def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
         """Conditions that are compared with the judged one, on some of the samples only."""
-        doses = {name for name, dose in self.doses.items() if dose > 0} - {CONFLICT}
-        return at_most(known, sorted({AFTER, *CONTROLS, *doses}), self.samples)
+        doses = {name for name, dose in self.doses.items() if dose > 0}
+        compared = {AFTER, *CONTROLS, *doses} - {CONFLICT}
+        return at_most(known, sorted(compared), self.samples)
 
     def read(self, answers: Answers) -> Finding:
         """Win rates, margins, dose response and controls.

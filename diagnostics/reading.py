@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from diagnostics.answers import collect
+from diagnostics.answers import Answers, collect
+from diagnostics.calibration import TURN, calibrated
 from diagnostics.estimates import holm
 from diagnostics.observations import inputs
 from evaluation.types import Diagnostic, Prediction
@@ -30,7 +31,7 @@ def read_all(
         predictions: by condition.
         cell: folder of the cell.
     """
-    answers = collect(predictions)
+    answers = unbiased(collect(predictions))
     findings = {
         name: plain(asdict(test.read(*inputs(test, answers, cell)))) for name, test in tests.items()
     }
@@ -41,6 +42,12 @@ def read_all(
     for name, p in zip(tested, adjusted, strict=True):
         findings[name]["metrics"]["p_value_adjusted"] = p
     return findings
+
+
+def unbiased(answers: Answers) -> Answers:
+    """Without the preference for places, where every rotation of the options was asked."""
+    asked_in_turns = any(TURN.fullmatch(uid) for uid in answers.uids)
+    return calibrated(answers) if asked_in_turns else answers
 
 
 def plain(value: Any) -> Any:

@@ -95,7 +95,7 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
             for name, found in findings.items()
         }
     benchmark.export(folder.predictions(), folder.path)
-    figure = draw_cell(metrics, folder.path / "figures")
+    draw_cell(metrics, folder.path / "figures")
     folder.finish(metrics)
     tracking.log(
         identity=folder.path.name,
@@ -105,7 +105,7 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         metrics=metrics,
         predictions=folder.predictions(),
         samples=shown,
-        figure=figure,
+        figures=sorted((folder.path / "figures").glob("*.png")),
     )
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         show_line(screen, metrics)

@@ -48,9 +48,9 @@ class WandB:
         metrics: Mapping[str, Any],
         predictions: Sequence[Prediction],
         samples: Sequence[Sample],
-        figure: Path,
+        figures: Sequence[Path],
     ) -> None:
-        """Log config, metrics, one table of predictions and the figure."""
+        """Log config, metrics, one table of predictions and the figures."""
         import wandb
 
         Path(self.folder).mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class WandB:
             chosen = _evenly(len(predictions), self.table_rows)
             rows = [_row(wandb, predictions[index], samples[index]) for index in chosen]
             run.log({"predictions": wandb.Table(columns=COLUMNS, data=rows)})
-            run.log({"figure": wandb.Image(str(figure))})
+            run.log({f"figure/{path.stem}": wandb.Image(str(path)) for path in figures})
 
     def _mode(self, wandb: Any) -> str:
         if self.mode != "auto":

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from evaluation.report.figures import COLOURS, STYLE
 
@@ -19,7 +20,7 @@ CHIPS = {  # verdict -> colour, and how a person would say it
     "PASS": (COLOURS[2], "yes"),
     "FAIL": (COLOURS[1], "no"),
     "INCONCLUSIVE": (COLOURS[4], "not sure"),
-    "VACUOUS": (COLOURS[4], "says nothing"),
+    "VACUOUS": (COLOURS[3], "says nothing"),
     "NOT APPLICABLE": ("#999999", "not applicable"),
     "ERROR": ("#000000", "failed"),
 }
@@ -136,6 +137,7 @@ def _draw_row(axes: Axes, line: Line, finding: Mapping[str, Any]) -> None:
     axes.text(1.12, 0.5, reason, fontsize=7.5, color="#333333", **place)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(labelsize=7, pad=1, length=2)
     axes.set_xlabel(line.unit, fontsize=7, labelpad=1)
     axes.axvline(line.neutral, color="grey", linewidth=1, linestyle=":")

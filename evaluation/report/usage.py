@@ -123,8 +123,8 @@ def _uncertainty(axes: Axes, finding: Found) -> None:
             [point["confidence"] for point in points],
             [point["accuracy"] for point in points],
             yerr=[
-                [point["accuracy"] - point["low"] for point in points],
-                [point["high"] - point["accuracy"] for point in points],
+                [max(0.0, point["accuracy"] - point["low"]) for point in points],
+                [max(0.0, point["high"] - point["accuracy"]) for point in points],
             ],
             fmt="o", color=colour, markersize=3, label=name, **HALF_ERROR,
         )  # fmt: skip

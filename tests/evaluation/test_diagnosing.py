@@ -106,7 +106,7 @@ def test_knockout_everywhere_leaves_no_trace_of_the_picture(tmp_path: Path) -> N
         assert np.array_equal(answers.scores["real"], answers.scores[name])
         distances = jensen_shannon_bits(answers.probabilities("real"), answers.probabilities(name))
         assert (distances == 0).all()
-    assert (image_information_bits(answers)[0] == 0).all()
+    assert image_information_bits(answers)[0] == pytest.approx(0, abs=1e-15)  # sums of equal p
     assert metrics["diagnostics"]["dependency"]["verdict"] == "FAIL"
 
 
@@ -123,7 +123,7 @@ def test_learned_changes_nothing_whoever_watches(
     for name in ("real", "swap", "text", "knock"):
         ours, theirs = (collect(answers_of(each, ["real", name])) for each in (folder, plain))
         assert np.array_equal(ours.scores[name], theirs.scores[name]), name
-    assert metrics["diagnostics"]["budget"]["metrics"]["image_mass"]["value"] > 0
+    assert metrics["diagnostics"]["budget"]["metrics"]["mass_answer"]["value"] > 0
     assert not list(folder.path.rglob("states/*.npy"))  # only their scores are kept
     assert (folder.path / "diagnostics" / "states.npz").exists()
     stored = json.loads((folder.path / "diagnostics" / "findings.json").read_text())
@@ -133,3 +133,32 @@ def test_learned_changes_nothing_whoever_watches(
 def test_what_no_test_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no condition named 'swop', did you mean 'swap'"):
         run(tmp_path, "condition=swop")
+
+
+def test_a_generating_benchmark_is_ranked_for_the_tests(tmp_path: Path) -> None:
+    """Its own score comes from generated text; the tests rank the options, `real` included."""
+    cheap = ("diagnostic=[measures]", "benchmark.answer.mode=generate")
+    folder, metrics = run(tmp_path, *cheap)
+    assert all(row.raw is not None for row in folder.predictions())
+    real = folder.condition("real").predictions()
+    assert all(row.scores is not None for row in real)
+    found = metrics["diagnostics"]["measures"]["metrics"]["accuracy_real"]
+    assert found["value"] == np.mean([row.credit for row in real])
+
+
+def test_rotations_of_the_options_are_averaged(tmp_path: Path) -> None:
+    """Every question counts once, with the mean log-probability of its options over all turns."""
+    kinds = ("benchmark.source.kinds=[where,size]",)
+    folder, metrics = run(tmp_path, "diagnostic=[measures]", "benchmark.circular=true", *kinds)
+    rows = folder.predictions()
+    questions = {row.groups["circular"] for row in rows}
+    assert metrics["diagnostics"]["measures"]["metrics"]["n"] == len(questions) < len(rows)
+
+
+@pytest.mark.parametrize(("model", "verdict"), [("tiny", "PASS"), ("tiny_blind", "FAIL")])
+def test_known_models_are_told_apart(tmp_path: Path, model: str, verdict: str) -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        settings = [f"output={tmp_path}", "limit=90", f"model={model}"]
+        config = compose("evaluate", [*settings, "diagnostic=[dependency]"])
+    found = session.run_cell(config)["diagnostics"]["dependency"]
+    assert found["verdict"] == verdict

@@ -68,4 +68,4 @@ def test_an_offline_run_holds_everything(
     content = json.loads(table.read_text())
     assert len(content["data"]) == 6
     assert {"uid", "image", "question", "answer", "status", "credit"} <= set(content["columns"])
-    assert list((files / "media/images").rglob("figure*.png"))
+    assert list((files / "media/images").rglob("cell*.png"))
