@@ -16,14 +16,14 @@ from diagnostics.projection import Scores, project
 from diagnostics.shares import Shares, joined
 from evaluation.types import Diagnostic, Prediction
 
-STATES, SHARES = "states", "shares"
+STATES, SHARES, PAIRS = "states", "shares", "pairs"
 
 
 def gather(
     tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
 ) -> None:
     """Turn what was kept while the model answered into what tests read, and drop the rest."""
-    answers = collect(predictions)
+    answers = collect(paired(tests, predictions))
     for test in tests.values():
         names = test.watches.get(STATES, ())
         folders = {name: _place(cell, name) / STATES for name in names}
@@ -42,8 +42,23 @@ def gather(
                 shutil.rmtree(folder)
 
 
-def inputs(test: Diagnostic, answers: Answers, cell: Path) -> tuple[Any, ...]:
-    """What a test reads: answers, or scores of states, or answers and shares of attention."""
+def paired(
+    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]]
+) -> dict[str, Sequence[Prediction]]:
+    """The conditions that show the very samples of `real`."""
+    others = {name for test in tests.values() for name in test.watches.get(PAIRS, ())}
+    return {name: rows for name, rows in predictions.items() if name not in others}
+
+
+def inputs(
+    test: Diagnostic,
+    answers: Answers,
+    predictions: Mapping[str, Sequence[Prediction]],
+    cell: Path,
+) -> tuple[Any, ...]:
+    """What a test reads: answers; scores of states; answers and shares of attention; or pairs."""
+    if PAIRS in test.watches:
+        return tuple(predictions[name] for name in test.watches[PAIRS])
     if STATES in test.watches:
         return (Scores.load(cell / "diagnostics" / "states.npz"),)
     if SHARES in test.watches:

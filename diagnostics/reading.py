@@ -13,7 +13,7 @@ import numpy as np
 from diagnostics.answers import Answers, collect
 from diagnostics.calibration import TURN, calibrated
 from diagnostics.estimates import holm
-from diagnostics.observations import inputs
+from diagnostics.observations import inputs, paired
 from evaluation.types import Diagnostic, Prediction
 
 
@@ -31,9 +31,10 @@ def read_all(
         predictions: by condition.
         cell: folder of the cell.
     """
-    answers = unbiased(collect(predictions))
+    answers = unbiased(collect(paired(tests, predictions)))
     findings = {
-        name: plain(asdict(test.read(*inputs(test, answers, cell)))) for name, test in tests.items()
+        name: plain(asdict(test.read(*inputs(test, answers, predictions, cell))))
+        for name, test in tests.items()
     }
     tested = [
         name for name, found in findings.items() if found["metrics"].get("p_value") is not None

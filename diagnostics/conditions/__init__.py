@@ -10,6 +10,7 @@ from diagnostics.conditions.donors import Swap
 from diagnostics.conditions.evidence import MaskEvidence
 from diagnostics.conditions.filler import Filler
 from diagnostics.conditions.inputs import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from diagnostics.conditions.pairs import Pairs
 from diagnostics.conditions.placebos import Jpeg, Translate
 from diagnostics.conditions.replacements import Blank, Noise, Shuffle
 from diagnostics.conditions.severities import Colour, Crop, Mask
@@ -31,6 +32,7 @@ __all__ = [
     "Mislead",
     "Noise",
     "Nothing",
+    "Pairs",
     "Paraphrase",
     "Real",
     "Rerun",

@@ -93,6 +93,12 @@ LINES = {
         unit="accuracy gained",
         neutral=0.0,
     ),
+    "interaction": Line(
+        asks="Is it more than the sum of its parts?",
+        number="accuracy_of_interaction",
+        unit="accuracy gained",
+        neutral=0.0,
+    ),
 }
 
 

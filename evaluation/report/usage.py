@@ -179,6 +179,18 @@ def _measures(axes: Axes, finding: Found) -> None:
     axes.set(xlim=(0, 1.02), xlabel="accuracy")
 
 
+def _interaction(axes: Axes, finding: Found) -> None:
+    shares = {name: each for name, each in finding["series"].get("shares", {}).items() if each}
+    if not shares:
+        _empty(axes, finding)
+        return
+    for place, (each, colour) in enumerate(zip(shares.values(), COLOURS, strict=False)):
+        axes.bar(place, each["value"], color=colour, width=0.6)
+        axes.plot([place, place], [each["low"], each["high"]], color="black", linewidth=1.2)
+    axes.set_xticks(range(len(shares)), [name.removesuffix("_share") for name in shares])
+    axes.set(ylim=(0, 1), ylabel="share of the variance of answers")
+
+
 def _curve(axes: Axes, x: Any, points: Any, colour: str, label: str | None = None) -> None:
     axes.plot(
         x, [point["value"] for point in points], "o-", color=colour, markersize=3, label=label
@@ -203,4 +215,5 @@ PANELS: Mapping[str, Callable[[Axes, Found], None]] = {
     "exchange": _exchange,
     "budget": _budget,
     "measures": _measures,
+    "interaction": _interaction,
 }

@@ -162,3 +162,18 @@ def test_known_models_are_told_apart(tmp_path: Path, model: str, verdict: str) -
         config = compose("evaluate", [*settings, "diagnostic=[dependency]"])
     found = session.run_cell(config)["diagnostics"]["dependency"]
     assert found["verdict"] == verdict
+
+
+def test_every_image_meets_every_question(tmp_path: Path) -> None:
+    """Accuracy of the pairs that belong together is the model's own."""
+    few = ("diagnostic=[interaction]", "conditions.pairs.samples=5")
+    folder, metrics = run(tmp_path, *few)
+    rows = folder.condition("pairs").predictions()
+    assert len(rows) == 25
+    own = {row.uid: row.credit for row in folder.predictions()}
+    together = [row for row in rows if row.uid.startswith(f"{row.shown['donor']}/image")]
+    found = metrics["diagnostics"]["interaction"]
+    assert found["metrics"]["accuracy"]["value"] == np.mean([row.credit for row in together])
+    assert {row.uid.rpartition("/")[0] for row in together} <= own.keys()
+    shares = [found["metrics"][f"{name}_share"] for name in ("image", "text", "interaction")]
+    assert sum(each["value"] for each in shares) == pytest.approx(1)
