@@ -87,7 +87,8 @@ def collect(predictions: Mapping[str, Sequence[Prediction]]) -> Answers:
     """Pair the predictions of all conditions by sample, in the order of those of `real`.
 
     Raises `ValueError` when `real` is missing, a sample has no options, or a condition shows a
-    sample that `real` does not have.
+    sample that `real` does not have, or one with another number of image tokens: text would stand
+    elsewhere, and answers move without any other content.
     """
     if REFERENCE not in predictions:
         raise ValueError(
@@ -121,6 +122,7 @@ def collect(predictions: Mapping[str, Sequence[Prediction]]) -> Answers:
                 table[index, : len(row.scores)] = [each.log_probability for each in row.scores]
         scores[condition], shown[condition] = table, tuple(facts)
         image_tokens[condition] = counts
+    _check_image_tokens(image_tokens, list(place))
     return Answers(
         uids=tuple(place),
         options=tuple(row.options for row in rows),
@@ -131,3 +133,14 @@ def collect(predictions: Mapping[str, Sequence[Prediction]]) -> Answers:
         shown=shown,
         image_tokens=image_tokens,
     )
+
+
+def _check_image_tokens(counts: Mapping[str, Int[np.ndarray, " N"]], uids: Sequence[str]) -> None:
+    real = counts[REFERENCE]
+    for condition, found in counts.items():
+        for row in np.flatnonzero((found > 0) & (real > 0) & (found != real))[:1]:
+            raise ValueError(
+                f"{condition} shows {uids[row]} in {found[row]} image tokens and {REFERENCE} in "
+                f"{real[row]}: set model.min_pixels and model.max_pixels so that pictures of one "
+                "size get one number of tokens"
+            )

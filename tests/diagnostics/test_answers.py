@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,12 @@ def test_prefix_of_another_answer_is_an_answer_of_its_own() -> None:
     scores = tuple(np.log([0.3 * 0.5, 0.3 * 0.4]))  # "cat" then stop, "cat" then "fish"
     answers = collect({"real": [predicted("a", scores, options=("cat", "cat fish"))]})
     assert answers.probabilities("real")[0] == pytest.approx([5 / 9, 4 / 9])
+
+
+def test_conditions_must_show_equally_many_image_tokens() -> None:
+    real = [predicted("a", (-1.0, -2.0, -3.0)), predicted("b", (-1.0, -2.0, -3.0))]
+    without = [replace(row, condition="text", n_image_tokens=0) for row in real]
+    larger = [real[0], replace(real[1], n_image_tokens=20)]
+    collect({"real": real, "text": without})  # nothing is shown, nothing moves
+    with pytest.raises(ValueError, match="swap shows b in 20 image tokens and real in 16"):
+        collect({"real": real, "swap": larger})
