@@ -200,16 +200,7 @@ class Benchmark:
         return subsample(samples, self.limit, self.seed, self.stratify)
 
     def ranking(self) -> Benchmark:
-        """The same questions, answered by the likeliest option, whatever the benchmark's own way.
-
-        Raises:
-            ValueError: some questions have no options.
-        """
-        if self.free is not None and any(not sample.options for sample in self.samples()):
-            raise ValueError(
-                f"{self.name}: the modality-usage tests compare the probabilities of options, and "
-                "some of its questions have none; choose another benchmark"
-            )
+        """The same questions, those with options answered by the likeliest of them."""
         answer = replace(self.answer, mode="rank", normalise="sum")
         return replace(self, answer=answer, exports=())
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ from hydra.utils import get_method
 from evaluation.answering import Cell
 from evaluation.results import CellFolder, write_atomically
 from evaluation.runner import answer_all
-from evaluation.types import Condition, Diagnostic, Prediction, Sample
+from evaluation.types import Benchmark, Condition, Diagnostic, Prediction, Sample
 
+log = logging.getLogger("solvent")
 REFERENCE = "real"
 FINDINGS = "findings.json"
 
@@ -38,7 +40,7 @@ def diagnose(
 
     Args:
         cell: as it was scored.
-        samples: of the benchmark, as they are.
+        samples: of the benchmark, as they are, all with options.
         tests: by name.
         conditions: by name; those that the tests need.
         folder: of the cell, whose own predictions are merged.
@@ -67,6 +69,26 @@ def diagnose(
     text = json.dumps(findings, indent=1, allow_nan=False)
     write_atomically(folder.path / "diagnostics" / FINDINGS, f"{text}\n")
     return findings
+
+
+def with_options(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Sample]:
+    """The questions whose options' probabilities can be compared.
+
+    Raises `ValueError` where there is none; those without options are left out, which is logged.
+    """
+    asked = [sample for sample in samples if sample.options]
+    if not asked:
+        raise ValueError(
+            "the modality-usage tests compare the probabilities of options, and no question of "
+            f"{benchmark.name} has any; choose another benchmark"
+        )
+    if len(asked) < len(samples):
+        log.info(
+            "%d of %d questions have no options and are left out of the modality-usage tests",
+            len(samples) - len(asked),
+            len(samples),
+        )
+    return asked
 
 
 def watches(tests: Mapping[str, Diagnostic], condition: str) -> list[str]:

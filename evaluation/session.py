@@ -23,6 +23,7 @@ from evaluation.diagnosing import (
     needed,
     serves_as_real,
     watches,
+    with_options,
 )
 from evaluation.inputs import (
     by_content,
@@ -66,6 +67,10 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     check_disjoint(files, samples)
     warn_of_other_weights(files, digest_weights(ROOT / config.model.checkpoint))
     shown = condition.views(samples)
+    asked = with_options(benchmark, samples) if tests else []
+    conditions = needed_conditions(config, tests) if tests else {}
+    for each in conditions.values():
+        each.views(asked)  # what cannot be shown is refused before anything is computed
     model = load_model(config.model)
     tracking = instantiate(config.tracking, _convert_="all")
     facts = provenance(model.provenance()) | {
@@ -87,8 +92,7 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
         cell = replace(cell, watches=watches(tests, REFERENCE))
     metrics = labels | run(cell, folder)
     if tests:
-        conditions = needed_conditions(config, tests)
-        findings = diagnose(cell, samples, tests, conditions, folder)
+        findings = diagnose(cell, asked, tests, conditions, folder)
         draw_usage(findings, cell_title(labels), folder.path / "figures")
         metrics["diagnostics"] = {
             name: {key: value for key, value in found.items() if key != "series"}

@@ -208,7 +208,7 @@ class Benchmark(Protocol):
         """All samples, in a fixed order that is independent of the machine."""
 
     def ranking(self) -> Benchmark:
-        """The same questions, answered by ranking their options."""
+        """The same questions, those with options answered by ranking them."""
 
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples came from: revision, commit, fingerprint, as far as known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from evaluation.diagnosing import answers_of
 from evaluation.provenance import ROOT
 from evaluation.recompute import recompute
 from evaluation.results import CellFolder
+from evaluation.types import Accepted, Sample
 
 SWAPPED = ("real", "swap", "swap_2", "swap_3", "swap_4")
 
@@ -130,9 +132,25 @@ def test_learned_changes_nothing_whoever_watches(
     assert recompute(folder.path, []) == stored
 
 
-def test_what_no_test_can_read_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_shown_is_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "load_model", lambda config: pytest.fail("too late"))
     with pytest.raises(ValueError, match=r"no condition named 'swop', did you mean 'swap'"):
         run(tmp_path, "condition=swop")
+    with pytest.raises(ValueError, match=r"swap_2 needs at least 3 different pictures"):
+        run(tmp_path, "diagnostic=[dependency]", "limit=18")
+
+
+def test_questions_without_options_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    asked = Sample(uid="a", images=(), text="?", options=("yes", "no"), gold=0)
+    free = Sample(uid="b", images=(), text="?", options=(), gold=Accepted(answers=("x",)))
+    benchmark = SimpleNamespace(name="mixed")
+    with caplog.at_level("INFO", logger="solvent"):
+        assert diagnosing.with_options(benchmark, [asked, free]) == [asked]
+    assert "1 of 2 questions have no options" in caplog.text
+    with pytest.raises(ValueError, match="no question of mixed has any"):
+        diagnosing.with_options(benchmark, [free])
 
 
 def test_a_generating_benchmark_is_ranked_for_the_tests(tmp_path: Path) -> None:
