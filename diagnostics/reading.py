@@ -16,6 +16,8 @@ from diagnostics.estimates import holm
 from diagnostics.observations import inputs, paired
 from evaluation.types import Diagnostic, Prediction
 
+DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
+
 
 def read_all(
     tests: Mapping[str, Diagnostic],
@@ -63,6 +65,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, np.generic):
         return plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value

@@ -161,7 +161,7 @@ def test_a_generating_benchmark_is_ranked_for_the_tests(tmp_path: Path) -> None:
     real = folder.condition("real").predictions()
     assert all(row.scores is not None for row in real)
     found = metrics["diagnostics"]["measures"]["metrics"]["accuracy_real"]
-    assert found["value"] == np.mean([row.credit for row in real])
+    assert found["value"] == pytest.approx(np.mean([row.credit for row in real]), rel=1e-9)
 
 
 def test_rotations_of_the_options_are_averaged(tmp_path: Path) -> None:
@@ -191,7 +191,8 @@ def test_every_image_meets_every_question(tmp_path: Path) -> None:
     own = {row.uid: row.credit for row in folder.predictions()}
     together = [row for row in rows if row.uid.startswith(f"{row.shown['donor']}/image")]
     found = metrics["diagnostics"]["interaction"]
-    assert found["metrics"]["accuracy"]["value"] == np.mean([row.credit for row in together])
+    accuracy = np.mean([row.credit for row in together])
+    assert found["metrics"]["accuracy"]["value"] == pytest.approx(accuracy, rel=1e-9)
     assert {row.uid.rpartition("/")[0] for row in together} <= own.keys()
     shares = [found["metrics"][f"{name}_share"] for name in ("image", "text", "interaction")]
     assert sum(each["value"] for each in shares) == pytest.approx(1)
