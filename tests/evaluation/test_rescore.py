@@ -16,7 +16,7 @@ from benchmarks.benchmark import Benchmark
 from evaluation.provenance import ROOT
 from evaluation.rescore import rescore
 from evaluation.results import CellFolder
-from evaluation.runner import summarise
+from evaluation.scoring import summarise
 from evaluation.types import CandidateScore, Prediction, Sample
 
 
