@@ -26,7 +26,7 @@ from evaluation.memory import Room
 from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
 from evaluation.types import Benchmark, Prediction, Sample, VisualEntropy, VisualMass
-from evaluation.watching import watched
+from evaluation.watching import gather, watched
 
 AHEAD = 1  # batches that are prepared while the model runs
 
@@ -45,31 +45,34 @@ def answer_all(cell: Cell, folder: CellFolder) -> list[Prediction]:
     """Predict what is missing, then merge."""
     check_shows_images(cell)
     done = folder.recorded()
-    batches = [
-        batch
-        for batch in form_batches(cell.samples, cell.benchmark, cell.batch_size)
+    batches = form_batches(cell.samples, cell.benchmark, cell.batch_size)
+    missing = {
+        number: batch
+        for number, batch in enumerate(batches)
         if any(sample.uid not in done for sample in batch)
-    ]
-    if batches:
+    }
+    if missing:
         with progress_bar() as progress, watched(cell, folder) as watch:
             log = watch.log
             task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
             room, started = Room(cell.batch_size), time.monotonic()
 
-            def make(batch: Sequence[Sample]) -> Prepared | None:
+            def make(number: int) -> Prepared | None:
+                batch = missing[number]
                 return prepare(cell, batch) if len(batch) <= room.size else None
 
-            with closing(prefetched(batches, make, AHEAD)) as coming:
-                for batch, prepared in coming:
+            with closing(prefetched(missing, make, AHEAD)) as coming:
+                for number, prepared in coming:
                     attending = log.seconds
-                    predictions = predict(cell, batch, log, room, prepared)
+                    predictions = predict(cell, missing[number], log, room, prepared)
                     check_edited(cell, predictions)
-                    watch.keep()
-                    missing = [row for row in predictions if row.uid not in done]
+                    watch.keep(number)
+                    new = [row for row in predictions if row.uid not in done]
                     ended = time.monotonic()
-                    folder.append(missing, ended - started, log.seconds - attending, room.size)
-                    progress.advance(task, len(missing))
+                    folder.append(new, ended - started, log.seconds - attending, room.size)
+                    progress.advance(task, len(new))
                     started = ended
+    gather(cell, folder, len(batches))
     return folder.merge([sample.uid for sample in cell.samples])
 
 
