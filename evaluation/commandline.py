@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
+from evaluation.foreign import visible
+
 BAD_INPUT = 2
 INTERRUPTED = 130
 RESUMES = "What was computed is kept; the same command goes on."
@@ -63,7 +65,7 @@ class Command:
         if self.raises:
             raise error
         hydras = isinstance(error, HydraException | OmegaConfBaseException)
-        sys.stderr.write(f"{_explain(error) if hydras else error}\n")
+        sys.stderr.write(f"{visible(_explain(error) if hydras else str(error))}\n")
         self.code = BAD_INPUT
 
 
