@@ -23,7 +23,7 @@ from rich.progress import track
 
 from tests.processes import complete, contents, finish, kill, moment, start
 
-SETTINGS = ("limit=27", "batch_size=4", "intervention=gaussian",
+SETTINGS = ("limit=45", "batch_size=8", "intervention=gaussian",
             "diagnostic=[information]")  # fmt: skip
 CHANGES = 60  # of the disk, by the main process, in an uninterrupted run
 

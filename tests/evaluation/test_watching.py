@@ -167,7 +167,6 @@ def test_an_interrupted_cell_shows_the_same(
     found = []
     for name in ("whole", "broken"):
         folder = CellFolder(tmp_path / name)
-        folder.mend()
         if name == "broken":
             monkeypatch.setattr(CellFolder, "append", broken_at(2, append))
             monkeypatch.setattr(CellFolder, "merge", broken_at(1, merge))
