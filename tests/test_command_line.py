@@ -87,6 +87,7 @@ def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:
     assert "those that do are caac_vtc, donor, fixed_mean, learned_prior" in last_sentence(errors)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_key_regions_work_also_on_swapped_and_blank_pictures(run: Run) -> None:
     code, output, errors = run(
         "-m", "intervention=fixed_region", "condition=real,swap,blank", "limit=18"
@@ -136,6 +137,7 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
     assert "already finished" in output
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_loads_the_model_once(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_sweep_loads_the_model_once(
     assert found == {(name, seed) for name in ("learned", "uniform", "gaussian") for seed in (0, 1)}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_bad_cell_of_a_sweep_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:
     code, _, errors = run("-m", "intervention=knockout", "intervention.layers=[77],[1]", "limit=9")
     assert code == 2
@@ -156,6 +159,7 @@ def test_a_bad_cell_of_a_sweep_does_not_stop_the_others(run: Run, tmp_path: Path
     assert [metrics["layers"] for metrics in cells(tmp_path)] == ["[1]"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_layers_make_no_difference_where_nothing_is_edited(run: Run, tmp_path: Path) -> None:
     run("-m", "intervention=learned", "intervention.layers=early,late", "limit=9")
     assert len(cells(tmp_path)) == 1
@@ -178,6 +182,7 @@ def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path)
     assert "no finished cell" in last_sentence(errors)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_variants_of_an_intervention_are_told_apart(run: Run, tmp_path: Path) -> None:
     run("-m", "intervention=reweight", "intervention.mass.factor=0.01,50", "limit=18", "study=a")
     _, output, _ = run("study=a", command=compare)
@@ -185,6 +190,7 @@ def test_variants_of_an_intervention_are_told_apart(run: Run, tmp_path: Path) ->
     assert "(mass.factor=50)" in output
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_cells_of_another_prompt_are_never_the_baseline(run: Run, tmp_path: Path) -> None:
     run("prompt=llava", "limit=18")
     run("intervention=knockout", "limit=18")
@@ -194,6 +200,7 @@ def test_cells_of_another_prompt_are_never_the_baseline(run: Run, tmp_path: Path
     assert "difference" not in table[0]  # nothing to pair with
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_unreadable_image_is_recorded_and_the_rest_is_scored(run: Run, tmp_path: Path) -> None:
     """A copy of NLVR's layout with two statements, whose first picture is damaged."""
     data = tmp_path / "data"
