@@ -16,9 +16,17 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are laid out and not painted, which is half of the time that a small cell takes."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **settings: Path(path).touch())
+    monkeypatch.setattr(Figure, "tight_layout", lambda figure: None)
 
 
 @pytest.fixture

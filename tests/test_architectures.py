@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from evaluation.session import run_cell
 from tests.random_models import save_random_checkpoint
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 ROOT = Path(__file__).resolve().parent.parent
 NLVR = ROOT / os.environ.get("SOLVENT_DATA", "../shared/data") / "nlvr"
 FAMILIES = {
@@ -39,9 +40,9 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 @pytest.mark.parametrize(
     ("benchmark", "limit"),
     [
-        ("shapes", 18),
+        ("shapes", 9),
         pytest.param(
-            "nlvr", 48, marks=pytest.mark.skipif(not NLVR.exists(), reason=f"no data at {NLVR}")
+            "nlvr", 24, marks=pytest.mark.skipif(not NLVR.exists(), reason=f"no data at {NLVR}")
         ),
     ],
 )
@@ -78,7 +79,7 @@ def test_nlvr_scores_follow_from_the_written_files(
     composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     """Accuracy and consistency again, from the official CSV and the labels alone."""
-    metrics = run_cell(composed("benchmark=nlvr", "limit=480", "batch_size=48"))
+    metrics = run_cell(composed("benchmark=nlvr", "limit=120", "batch_size=48"))
     (folder,) = (tmp_path / "study/tiny/nlvr").iterdir()
     labels = {}
     for line in (NLVR / "dev/dev.json").read_text().splitlines():
@@ -90,7 +91,7 @@ def test_nlvr_scores_follow_from_the_written_files(
         _, sentence, numbered, _ = image.removesuffix(".png").split("-")
         right[sentence].append(answer == labels[f"{sentence}-{numbered}"])
     answers = [ok for group in right.values() for ok in group]
-    assert len(answers) == metrics["score"]["n"] > 400
+    assert len(answers) == metrics["score"]["n"] > 100
     assert metrics["score"]["value"] == pytest.approx(sum(answers) / len(answers))
     assert metrics["scores"]["consistency"]["n"] == len(right)
     assert metrics["scores"]["consistency"]["value"] == pytest.approx(
@@ -99,7 +100,7 @@ def test_nlvr_scores_follow_from_the_written_files(
 
 
 def test_generated_answers_are_read_and_counted(composed: Callable[..., DictConfig]) -> None:
-    metrics = run_cell(composed("benchmark.answer.mode=generate", "limit=45"))
+    metrics = run_cell(composed("benchmark.answer.mode=generate", "limit=27"))
     assert metrics["errors"] == 0
     assert metrics["unparsed"] == metrics["score"]["none"] + metrics["score"]["ambiguous"]
     assert metrics["score"]["value"] > 0.7

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from diagnostics import observations
 from diagnostics.answers import Answers
 from diagnostics.consistency import Consistency
 from diagnostics.information_theory import conditional_information_bits
@@ -237,3 +238,18 @@ def test_the_test_makes_its_own_strata() -> None:
     strata = test.strata(answers(words))
     assert set(strata.names) == {"yes"}
     assert strata.left_out == {"small class": 39}
+
+
+def test_states_that_were_read_are_dropped_and_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run broke off while it dropped them: what is left of them is no longer whole."""
+    left = tmp_path / "diagnostics/swap/states"
+    left.mkdir(parents=True)
+    (left / "uids.json").write_text("[]")
+    (tmp_path / "diagnostics/states.npz").write_bytes(b"scores")
+    monkeypatch.setattr(observations, "collect", lambda predictions: None)
+    test = SimpleNamespace(watches={"states": ("real", "swap")})
+    observations.gather({"consistency": test}, {}, tmp_path)
+    assert not left.exists()
+    assert (tmp_path / "diagnostics/states.npz").read_bytes() == b"scores"

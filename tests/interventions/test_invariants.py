@@ -229,16 +229,17 @@ def test_batch_order_does_not_matter(family: PreTrainedModel, name: str) -> None
 def test_cache_and_chunks_do_not_matter(family: PreTrainedModel, name: str) -> None:
     model = family
     inputs = random_inputs(model, LENGTHS)
+    few = {"max_new_tokens": 3, "min_new_tokens": 3}  # the prompt, and two steps behind it
     with opened(model, name, inputs) as log:
-        cached = greedy(model, inputs)
+        cached = greedy(model, inputs, **few)
         with_cache = log.take()
         for settings in ({"use_cache": False}, {"prefill_chunk_size": 3}):
             describe(log, model, prepared(name, image_tokens(model, inputs)), inputs, UIDS)
             if name in WHOLE_PROMPT and "prefill_chunk_size" in settings:
                 with pytest.raises(InterventionError, match="leave out prefill_chunk_size"):
-                    greedy(model, inputs, **settings)
+                    greedy(model, inputs, **few, **settings)
                 continue
-            other = greedy(model, inputs, **settings)
+            other = greedy(model, inputs, **few, **settings)
             measured = log.take()
             assert torch.equal(cached.sequences, other.sequences)
             for step, again in zip(cached.logits, other.logits, strict=True):
