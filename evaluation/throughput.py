@@ -1,0 +1,82 @@
+"""How long a cell will take, judged by cells that are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+
+from evaluation.results import CellFolder
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one, where there is one: 10x faster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What one finished cell took."""
+
+    model: str
+    benchmark: str
+    limit: int | None  # questions that were asked for
+    rows: int  # questions that were answered
+    seconds: float  # of one process, answering them; without tests, without loading
+
+
+class Throughput:
+    """Estimates from all finished cells below a folder."""
+
+    def __init__(self, output: Path) -> None:
+        self._measured = list(_measured(output))
+
+    def seconds(self, config: DictConfig, passes: int) -> float | None:
+        """What a cell will take one process, roughly; None where nothing tells.
+
+        Args:
+            config: of the cell.
+            passes: how often every question is answered: once per condition of its tests.
+        """
+        rows, each = self._rows(config), self._seconds_per_row(config)
+        return None if rows is None or each is None else rows * each * passes
+
+    def _seconds_per_row(self, config: DictConfig) -> float | None:
+        same_model = [each for each in self._measured if each.model == config.model.name]
+        same_both = [each for each in same_model if each.benchmark == config.benchmark.name]
+        rates = [each.seconds / each.rows for each in same_both or same_model]
+        return median(rates) if rates else None
+
+    def _rows(self, config: DictConfig) -> int | None:
+        """Questions of a cell: as many as an earlier one had, else what the configuration says."""
+        benchmark = config.benchmark
+        same = [each for each in self._measured if each.benchmark == benchmark.name]
+        for each in same:
+            if each.limit == benchmark.limit:
+                return each.rows
+        whole = [each.rows for each in same if each.limit is None]
+        expected = (benchmark.get("expect") or {}).get("rows") or (whole[0] if whole else None)
+        known = [count for count in (benchmark.limit, expected) if count is not None]
+        return min(known, default=None)
+
+
+def _measured(output: Path) -> Iterator[Measured]:
+    for path in sorted(output.glob("*/*/*/*/config.yaml")):
+        folder = CellFolder(path.parent)
+        if folder.finished:
+            metrics = folder.metrics()
+            config = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+            if metrics["seconds"] > 0 and metrics["score"]["rows"] > 0:
+                yield _of(metrics, config)
+
+
+def _of(metrics: dict[str, Any], config: dict[str, Any]) -> Measured:
+    return Measured(
+        model=metrics["model"],
+        benchmark=metrics["benchmark"],
+        limit=config["benchmark"]["limit"],
+        rows=metrics["score"]["rows"],
+        seconds=metrics["seconds"],
+    )
