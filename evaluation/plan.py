@@ -1,7 +1,7 @@
 """Plan a sweep: which cells are left, and which of them one task should run.
 
     python -m evaluation.plan experiment=demo --hours 4 > sweep.tsv
-    python -m evaluation.plan model=tiny,tiny_blind intervention=learned,uniform seed=0,1 > sweep.tsv
+    python -m evaluation.plan model=tiny,tiny_blind intervention=uniform seed=0,1 > sweep.tsv
 
 Settings are those of `python evaluate.py -m`. Every line of the plan is a cell; a task is all cells
 of one model on one benchmark, so that a task loads its model once, or as many of them as fit into
