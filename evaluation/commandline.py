@@ -31,6 +31,7 @@ class Command:
         self.code = 0
         self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        self.process = os.getpid()
 
     @contextmanager
     def job(self) -> Iterator[None]:
@@ -48,19 +49,18 @@ class Command:
         """Run the whole command and exit."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
-            main()
+            with self.job():  # what a launcher's job raised in another process is raised again here
+                main()
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
-        except (HydraException, OmegaConfBaseException) as error:
-            self._report(error)
         finally:
             if not self.raises:
                 del os.environ["HYDRA_FULL_ERROR"]
         sys.exit(self.code)
 
     def _report(self, error: BaseException) -> None:
-        if self.raises:
+        if self.raises or os.getpid() != self.process:  # a launcher's job: its command must hear
             raise error
         hydras = isinstance(error, HydraException | OmegaConfBaseException)
         sys.stderr.write(f"{_explain(error) if hydras else error}\n")
