@@ -62,7 +62,6 @@ def compose_cell(overrides: Sequence[str]) -> DictConfig:
     """The configuration of one cell. `HydraConfig` is set, as in a job of a multirun."""
     config = compose(NAME, [*overrides, "hydra.mode=MULTIRUN"], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
-    config = copy.copy(config)  # the other keeps its node for `HydraConfig`
     with open_dict(config):
         del config["hydra"]
     return config

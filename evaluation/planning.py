@@ -15,8 +15,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.composing import compose_cell, composing, expand
+from evaluation.identity import cell_folder
 from evaluation.inputs import check_inputs, input_files
-from evaluation.session import calibration_command, cell_folder, needed_conditions
+from evaluation.session import calibration_command, needed_conditions
 from evaluation.sweep import PlannedCell
 from evaluation.throughput import Throughput
 

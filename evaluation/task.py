@@ -10,14 +10,12 @@ fails says why and lets the others go on; the exit code tells of it at the end.
 from __future__ import annotations
 
 import argparse
-import logging
-import os
+import sys
 from pathlib import Path
 
 from evaluation.commandline import Command
 
 command = Command()
-log = logging.getLogger("solvent")
 
 
 def arguments() -> argparse.Namespace:
@@ -43,16 +41,22 @@ def main() -> None:
     if not cells:
         return
     from evaluation.composing import compose_cell, composing
+    from evaluation.parallel import team
     from evaluation.session import run_cell  # torch and transformers: not needed for --help
+    from evaluation.stopping import check
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if os.environ.get("RANK", "0") == "0":
-        log.setLevel(logging.INFO)
     with composing():
         for number, cell in enumerate(cells, start=1):
-            log.info("task %d, cell %d of %d: %s", asked.task, number, len(cells), cell.folder)
+            if team().main:
+                _say(f"task {asked.task}, cell {number} of {len(cells)}: {cell.folder}")
             with command.job():
+                with team().together():
+                    check()
                 run_cell(compose_cell(cell.overrides))
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":
