@@ -64,7 +64,7 @@ def standing(path: Path) -> Standing:
         return _ended(path, counted)
     counted = replace(
         counted,
-        doing=claim.doing,
+        doing=claim.doing if (path / "predictions.jsonl").exists() else "",
         done=claim.done if claim.total else counted.done,
         total=claim.total or None,
         where=_where(claim),

@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
 
 from evaluation.results import CellFolder
 
@@ -27,39 +26,42 @@ class Measured:
     seconds: float  # of one process, answering them; without tests, without loading
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the time of a cell depends on."""
+
+    model: str
+    benchmark: str
+    limit: int | None  # questions at most
+    expected: int | None  # questions of the whole benchmark, where its configuration says
+    passes: int  # how often every question is answered: once per condition of its tests
+
+
 class Throughput:
     """Estimates from all finished cells below a folder."""
 
     def __init__(self, output: Path) -> None:
         self._measured = list(_measured(output))
 
-    def seconds(self, config: DictConfig, passes: int) -> float | None:
-        """What a cell will take one process, roughly; None where nothing tells.
+    def seconds(self, asked: Asked) -> float | None:
+        """What a cell will take one process, roughly; None where nothing tells."""
+        rows, each = self._rows(asked), self._seconds_per_row(asked)
+        return None if rows is None or each is None else rows * each * asked.passes
 
-        Args:
-            config: of the cell.
-            passes: how often every question is answered: once per condition of its tests.
-        """
-        rows, each = self._rows(config), self._seconds_per_row(config)
-        return None if rows is None or each is None else rows * each * passes
-
-    def _seconds_per_row(self, config: DictConfig) -> float | None:
-        same_model = [each for each in self._measured if each.model == config.model.name]
-        same_both = [each for each in same_model if each.benchmark == config.benchmark.name]
+    def _seconds_per_row(self, asked: Asked) -> float | None:
+        same_model = [each for each in self._measured if each.model == asked.model]
+        same_both = [each for each in same_model if each.benchmark == asked.benchmark]
         rates = [each.seconds / each.rows for each in same_both or same_model]
         return median(rates) if rates else None
 
-    def _rows(self, config: DictConfig) -> int | None:
+    def _rows(self, asked: Asked) -> int | None:
         """Questions of a cell: as many as an earlier one had, else what the configuration says."""
-        benchmark = config.benchmark
-        same = [each for each in self._measured if each.benchmark == benchmark.name]
-        for each in same:
-            if each.limit == benchmark.limit:
-                return each.rows
-        whole = [each.rows for each in same if each.limit is None]
-        expected = (benchmark.get("expect") or {}).get("rows") or (whole[0] if whole else None)
-        known = [count for count in (benchmark.limit, expected) if count is not None]
-        return min(known, default=None)
+        same = [each for each in self._measured if each.benchmark == asked.benchmark]
+        rows = {each.limit: each.rows for each in same}
+        if asked.limit in rows:
+            return rows[asked.limit]
+        whole = asked.expected or rows.get(None)
+        return min((count for count in (asked.limit, whole) if count is not None), default=None)
 
 
 def _measured(output: Path) -> Iterator[Measured]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -24,18 +24,18 @@ SHOWN = 20  # tasks in the table
 
 
 @contextmanager
-def watching() -> Iterator[Callable[[Sequence[T]], Iterable[T]]]:
+def watching() -> Iterator[Callable[[Sequence[Any], Iterable[T]], Iterable[T]]]:
     """A progress bar that comes only where planning takes long."""
     columns = (TextColumn("planning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar, began = Progress(*columns, console=_console(), transient=True), time.monotonic()
 
-    def watched(items: Sequence[T]) -> Iterable[T]:
-        task = bar.add_task("", total=len(items))
-        for item in items:
+    def watched(cells: Sequence[Any], found: Iterable[T]) -> Iterable[T]:
+        task = bar.add_task("", total=len(cells))
+        for each in found:
+            yield each
+            bar.advance(task)
             if not bar.live.is_started and time.monotonic() - began > PATIENCE:
                 bar.start()
-            yield item
-            bar.advance(task)
 
     try:
         yield watched

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import evaluate
 import models.vlm
-from evaluation import plan, session, task
+from evaluation import plan, planning, session, task
 from evaluation.commandline import Command
 from evaluation.composing import compose_cell, composing, expand
+from evaluation.planning import Plan
 from evaluation.planning import plan as make_plan
 from evaluation.sweep import PlannedCell, of_task, read, write
 
@@ -84,8 +86,8 @@ def finish(folder: str, config: str, rows: int, seconds: float) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["experiment=demo", "seed=3", "intervention.layers=early,late"],
-        ["model=tiny,tiny_blind", "seed=0,1", *AWKWARD],
+        ["experiment=demo", "seed=3", "intervention=uniform", "intervention.layers=early,late"],
+        ["model=tiny,tiny_blind", *AWKWARD],
     ],
     ids=["experiment", "awkward"],
 )
@@ -119,37 +121,48 @@ def test_a_tab_in_a_value_is_refused(mark: str) -> None:
         write([cell])
 
 
+def planned(*overrides: str, hours: float = 4.0, processes: int = 1) -> Plan:
+    return make_plan(overrides, hours, processes, lambda cells, found: found)
+
+
 def test_groups_duplicates_and_finished_cells(tmp_path: Path) -> None:
-    overrides = ["model=tiny,tiny_blind", "intervention=learned,uniform", f"output={tmp_path}",
-                 "benchmark=shapes,shapes_prior", "intervention.layers=early,late"]  # fmt: skip
-    first = make_plan(overrides, 4.0, 1, lambda cells: cells)
-    assert (first.asked, first.same, first.finished, len(first.cells)) == (16, 4, 0, 12)
-    places = {cell.task: Path(cell.folder).parts[-3:-1] for cell in first.cells}
-    assert places == {
-        0: ("tiny", "shapes"),
-        1: ("tiny", "shapes_prior"),
-        2: ("tiny_blind", "shapes"),
-        3: ("tiny_blind", "shapes_prior"),
-    }
-    assert [cell.task for cell in first.cells] == sorted([0, 1, 2, 3] * 3)
+    output = f"output={tmp_path}"
+    both = ["model=tiny,tiny_blind", "benchmark=shapes,shapes_prior"]
+    first = planned(*both, "intervention.layers=early,late", output)  # of nothing that is edited
+    assert (first.asked, first.same, first.finished) == (8, 4, 0)
+    assert [(cell.task, *Path(cell.folder).parts[-3:-1]) for cell in first.cells] == [
+        (0, "tiny", "shapes"),
+        (1, "tiny", "shapes_prior"),
+        (2, "tiny_blind", "shapes"),
+        (3, "tiny_blind", "shapes_prior"),
+    ]
     assert all(cell.hours is None for cell in first.cells)
     finish(first.cells[0].folder, "benchmark: {limit: null}", rows=100, seconds=7200.0)
-    second = make_plan(overrides, 4.0, 1, lambda cells: cells)
-    assert (second.finished, len(second.cells)) == (1, 11)
-    of_shapes = [cell for cell in second.cells if "tiny/shapes/" in cell.folder]
-    assert [cell.hours for cell in of_shapes] == [2.0, 2.0]
-    assert of_shapes[0].task != of_shapes[1].task  # 4 hours exceed 80 % of 4 hours
-    assert {cell.hours for cell in second.cells if "tiny_blind" in cell.folder} == {None}
-    third = make_plan([*overrides, "limit=50"], 4.0, 2, lambda cells: cells)
-    hours = {cell.folder.split("/")[-3]: cell.hours for cell in third.cells}
-    assert hours == {"tiny": 0.5, "tiny_blind": None}  # half the questions, two processes
+    second = planned("intervention=learned,uniform,gaussian", output)
+    assert (second.finished, second.same) == (1, 0)
+    assert [cell.hours for cell in second.cells] == [2.0, 2.0]
+    assert [cell.task for cell in second.cells] == [0, 1]  # 4 hours exceed 80 % of 4 hours
+    third = planned(*both, "limit=50", output, processes=2)
+    hours = [cell.hours for cell in third.cells]
+    assert hours == [0.5, 0.5, None, None]  # half the questions, two processes
+
+
+def test_many_cells_are_composed_by_several_processes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    overrides = ("intervention=gaussian", "seed=0,1,2,3", f"output={tmp_path}")
+    alone = planned(*overrides)
+    monkeypatch.setattr(planning, "MANY", 2)
+    assert planned(*overrides) == alone
+    with pytest.raises(InstantiationException, match="early"):
+        planned("intervention=gaussian", "intervention.layers=early,erly", f"output={tmp_path}")
 
 
 def test_tests_count_once_per_condition(tmp_path: Path) -> None:
-    plain = make_plan([f"output={tmp_path}"], 4.0, 1, lambda cells: cells)
+    plain = planned(f"output={tmp_path}")
     finish(plain.cells[0].folder, "benchmark: {limit: null}", rows=100, seconds=360.0)
     overrides = [f"output={tmp_path}", "diagnostic=dependency"]
-    (cell,) = make_plan(overrides, 4.0, 1, lambda cells: cells).cells
+    (cell,) = planned(*overrides).cells
     conditions = len(session.needed_conditions(*_tests(overrides)))
     assert conditions > 1
     assert cell.hours == pytest.approx(0.1 * conditions)
@@ -218,6 +231,21 @@ def test_image_features_are_kept_from_cell_to_cell(call: Call, tmp_path: Path) -
 def _config(overrides: list[str]) -> DictConfig:
     with composing():
         return compose_cell(overrides).model
+
+
+def test_a_stop_ends_the_task_and_not_only_the_cell(
+    call: Call,
+    ran: list[DictConfig],
+    loads: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "sweep.tsv"
+    path.write_text(call(plan, "intervention=gaussian", "seed=0,1", f"output={tmp_path}")[1])
+    monkeypatch.setenv("SOLVENT_STOP_FILE", str(path))
+    code, _, errors = call(task, path, 0)
+    assert (code, ran) == (75, [])
+    assert "Stopped: asked to end" in errors
 
 
 def test_a_bad_cell_of_a_task_does_not_stop_the_others(

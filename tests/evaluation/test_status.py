@@ -61,10 +61,10 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
 def test_a_living_process_is_shown_with_its_progress(tmp_path: Path) -> None:
     folder = begun(tmp_path, "uniform-1", answered=3, failed=1)
-    claim(folder, doing="swap, condition 2 of 3", job="12_3")
+    claim(folder, doing="tiny on shapes: uniform", job="12_3")
     found = standing(folder)
     assert (found.state, found.done, found.total, found.failed) == ("running", 40, 160, 1)
-    assert found.doing == "swap, condition 2 of 3"
+    assert found.doing == ""  # which cell it is says its path
     assert found.where.endswith(f"pid {os.getpid()}, job 12_3")
 
 
@@ -107,6 +107,8 @@ def test_a_condition_of_the_tests_is_named(tmp_path: Path) -> None:
     (folder / "diagnostics/swap/part-0.jsonl").write_text('{"uid": "s1", "status": "ok"}\n')
     found = standing(folder)
     assert (found.doing, found.done) == ("swap", 1)
+    claim(folder, doing="swap, condition 2 of 3")
+    assert standing(folder).doing == "swap, condition 2 of 3"
 
 
 def test_the_table_names_what_needs_attention_and_counts_the_rest(call, tmp_path: Path) -> None:
