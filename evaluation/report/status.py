@@ -20,10 +20,10 @@ def show_status(cells: Sequence[Standing]) -> None:
     """A row per cell that is not done, a row per model and benchmark for all that are, a sum."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("state")
-    table.add_column("cell", overflow="fold", ratio=5)
+    table.add_column("cell", no_wrap=True)
     for column in ("progress", "failed samples"):
         table.add_column(column, justify="right")
-    table.add_column("where and why", overflow="fold", ratio=5)
+    table.add_column("where and why", overflow="fold")
     for state in STATES:
         chosen = [cell for cell in cells if cell.state == state]
         if state in ("done", "waiting"):
