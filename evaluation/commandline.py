@@ -46,6 +46,7 @@ class Command:
         self.code = 0
         self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        self.process = os.getpid()
 
     @contextmanager
     def job(self) -> Iterator[None]:
@@ -71,7 +72,7 @@ class Command:
         """Run the whole command and exit."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
-            with listening():
+            with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
                 main()
         except Stopped as stopped:
             sys.stderr.write(f"Stopped: {stopped.why}. {self.after_interruption}\n")
@@ -79,15 +80,13 @@ class Command:
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
-        except (HydraException, OmegaConfBaseException) as error:
-            self._report(error)
         finally:
             if not self.raises:
                 del os.environ["HYDRA_FULL_ERROR"]
         sys.exit(self.code)
 
     def _report(self, error: BaseException, code: int = BAD_INPUT) -> None:
-        if self.raises:
+        if self.raises or os.getpid() != self.process:  # a launcher's job: its command must hear
             raise error
         sys.stderr.write(f"{visible(sentence(error))}\n")
         if self.code != BAD_INPUT:  # which weighs more than that others are at work

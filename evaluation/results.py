@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,18 @@ def fingerprint(definition: Mapping[str, Any]) -> str:
 def digest_weights(checkpoint: Path) -> str | None:
     """SHA-256 of a local checkpoint's safetensors files; None where there is no such folder."""
     files = sorted(checkpoint.glob("*.safetensors"))
+    known = [(path, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
+    return _digest_files(tuple(known)) if files else None
+
+
+@lru_cache  # a sweep asks for every cell, and large checkpoints take a minute
+def _digest_files(files: Sequence[tuple[Path, int, int]]) -> str:
+    """Of files with their sizes and times, which tell when they were written again."""
     digest = hashlib.sha256()
-    for path in files:
+    for path, *_ in files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest() if files else None
+    return digest.hexdigest()
 
 
 def _without_locations(value: Any) -> Any:

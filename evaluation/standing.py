@@ -1,0 +1,133 @@
+"""How far a cell is, read from its folder alone: nothing is written, nobody is asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.claims import Claim, holder
+
+STATES = ("failed", "stopped", "running", "waiting", "done")  # as they are shown
+SILENCE = 60.0  # seconds without a beat after which a process on another machine counts as dead
+CONTINUES = "the same command goes on where it stopped"
+DIED = f"its process died without a word: killed, out of memory, or the node failed; {CONTINUES}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One cell, for people."""
+
+    path: Path
+    state: str  # of STATES
+    doing: str = ""  # the condition of the tests that is being answered, if it is one
+    done: int | None = None  # samples of what is being done
+    total: int | None = None  # of these
+    failed: int = 0  # samples that could not be answered
+    where: str = ""  # who works on it
+    why: str = ""  # it stopped or failed
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Study, model, benchmark, and intervention with hash."""
+        return self.path.parts[-4:]
+
+
+def standings(output: Path, planned: Sequence[Path]) -> list[Standing]:
+    """All cells below a folder, and those of a plan that were not begun.
+
+    Raises `FileNotFoundError` where there is none.
+    """
+    begun = [path.parent for path in sorted(output.rglob("config.yaml"))]
+    found = [standing(path) for path in begun]
+    known = {path.resolve() for path in begun}
+    found += [_waiting(path) for path in planned if path.resolve() not in known]
+    if not found:
+        raise FileNotFoundError(
+            f"There is no cell below {output}: give the folder of all results (outputs), of a "
+            "study, or of a cell"
+        )
+    return found
+
+
+def standing(path: Path) -> Standing:
+    """How far one cell is that was begun."""
+    if (path / "DONE").exists():
+        metrics = json.loads((path / "metrics.json").read_text())
+        rows = metrics["score"]["rows"]
+        return Standing(path=path, state="done", done=rows, total=rows, failed=metrics["errors"])
+    claim = holder(path)
+    counted = _counted(path)
+    if claim is None:
+        return _ended(path, counted)
+    counted = replace(
+        counted,
+        doing=claim.doing if (path / "predictions.jsonl").exists() else "",
+        done=claim.done if claim.total else counted.done,
+        total=claim.total or None,
+        where=_where(claim),
+    )
+    silent = _silent(path, claim)
+    if silent is None:
+        return replace(counted, state="running")
+    return replace(counted, state="stopped", why=silent)
+
+
+def _waiting(path: Path) -> Standing:
+    return Standing(path=path, state="waiting")
+
+
+def _ended(path: Path, counted: Standing) -> Standing:
+    """A cell that nobody works on."""
+    try:
+        outcome = json.loads((path / "outcome.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return replace(counted, why=f"nobody works on it; {CONTINUES}")
+    return replace(
+        counted,
+        state="failed" if outcome["state"] == "failed" else "stopped",
+        why=outcome["why"],
+        total=outcome.get("total"),
+    )
+
+
+def _silent(path: Path, claim: Claim) -> str | None:
+    """Why the owner of a claim counts as dead; None while it lives."""
+    if claim.here:
+        return None if claim.alive() else DIED
+    try:
+        age = time.time() - (path / f"claim-{claim.number}.json").stat().st_mtime
+    except FileNotFoundError:
+        return None  # it has just ended
+    return DIED if age > SILENCE else None
+
+
+def _where(claim: Claim) -> str:
+    job = f", job {claim.job}" if claim.job else ""
+    return f"{claim.host}, pid {claim.pid}{job}"
+
+
+def _counted(path: Path) -> Standing:
+    """What was answered so far, of the cell or of the condition that its tests are at."""
+    failed: dict[str, bool] = {}
+    doing, place = "", path
+    if (path / "predictions.jsonl").exists():
+        for condition in sorted((path / "diagnostics").glob("*/part*.jsonl")):
+            if not (condition.parent / "predictions.jsonl").exists():
+                doing, place = condition.parent.name, condition.parent
+    parts = sorted(place.glob("part*.jsonl")) or [place / "predictions.jsonl"]
+    for part in parts:
+        for line in _whole_lines(part):
+            row = json.loads(line)
+            failed[row["uid"]] = failed.get(row["uid"], True) and row["status"] == "error"
+    errors = sum(failed.values())
+    return Standing(path=path, state="stopped", doing=doing, done=len(failed), failed=errors)
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines of a file that somebody may be writing."""
+    if path.exists():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from (line for line in file if line.endswith("\n"))
