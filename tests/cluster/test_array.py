@@ -1,0 +1,125 @@
+"""The shipped Slurm files, unmodified, on a cluster that preempts, fails and runs out of time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from evaluation.session import run_cell
+from tests.cluster.slurm import Slurm, wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+
+LIMIT = 45
+MODELS = ("tiny", "tiny_blind")
+WORLDS = ("shapes", "shapes_prior")
+STUDY = (
+    f"model={','.join(MODELS)}",
+    f"benchmark={','.join(WORLDS)}",
+    "intervention=learned,uniform",
+    "study=the sweep",
+    f"limit={LIMIT}",
+    "batch_size=1",  # slow enough to be interrupted in the middle
+)
+URGENT = (  # one cell that works and one that cannot
+    "intervention=uniform",
+    "intervention.layers=all,[99]",
+    "study=urgent",
+    "limit=45",
+    "--partition=urgent",
+    "--hold",  # planned beforehand, let go at the right moment
+)
+
+
+def submit(slurm: Slurm, *arguments: str) -> tuple[str, str]:
+    """Numbers of the array and of the comparison."""
+    shown = slurm.call("slurm/submit", *arguments, "--cpus-per-task=1", "--mem=1G")
+    match = re.search(r"array (\d+), then comparison (\d+)", shown)
+    assert match, shown
+    return match[1], match[2]
+
+
+def rows(folder: Path) -> int:
+    """Answers that are recorded below a folder, finished or not."""
+    return sum(len(path.read_text().splitlines()) for path in folder.rglob("part*.jsonl"))
+
+
+def running(slurm: Slurm, array: str) -> list[dict[str, str]]:
+    return [
+        job
+        for job in slurm.jobs()
+        if job.get("ArrayJobId") == array and job["JobState"] == "RUNNING"
+    ]
+
+
+def ended(slurm: Slurm, *numbers: str) -> bool:
+    return all(slurm.job(n)["JobState"] in ("COMPLETED", "FAILED") for n in numbers)
+
+
+def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, composed) -> None:
+    output = tmp_path / "outputs"
+    urgent, _ = submit(slurm, *URGENT, f"output={output}")
+    array, comparison = submit(slurm, *STUDY, f"output={output}")
+    tasks = [f"{array}_{task}" for task in range(4)]
+    cells = output / "the sweep"
+
+    def all_in_the_middle() -> bool:
+        return all(rows(cells / model / benchmark) >= 3 for model in MODELS for benchmark in WORLDS)
+
+    wait_until(all_in_the_middle, 120)
+
+    # Somebody more important needs a GPU
+    slurm.call("scontrol", "release", urgent)
+    wait_until(lambda: running(slurm, urgent), 60)
+    preempted = [slurm.job(task) for task in tasks if slurm.job(task)["JobState"] != "RUNNING"]
+    assert len(preempted) == 1
+
+    # The time limit of its neighbour is near; the other node has a power cut
+    busy = running(slurm, urgent)[0]["NodeList"]
+    (short,) = [job for job in running(slurm, array) if job["NodeList"] == busy]
+    slurm.call("scontrol", "update", f"jobid={short['JobId']}", "timelimit=2")
+    (dead,) = {"n0", "n1"} - {busy}
+    lost = [job for job in running(slurm, array) if job["NodeList"] == dead]
+    assert len(lost) == 2
+    slurm.kill_node(dead)
+    number = short["JobId"]
+    wait_until(lambda: slurm.job(number)["JobState"] == "PENDING", 90, slurm.hasten)
+    slurm.call("scontrol", "update", f"jobid={number}", "timelimit=60")
+    wait_until(lambda: all(slurm.job(j["JobId"])["Restarts"] == "1" for j in lost), 60)
+    slurm.start_node(dead)
+    wait_until(lambda: ended(slurm, *tasks, comparison), 240, slurm.hasten)
+
+    jobs = [slurm.job(task) for task in tasks]
+    assert [(job["JobState"], job["ExitCode"]) for job in jobs] == [("COMPLETED", "0:0")] * 4
+    assert [job["Restarts"] for job in jobs] == ["1"] * 4
+    folders = [path.parent for path in cells.rglob("DONE")]
+    assert len(folders) == 8
+    for folder in folders:
+        found = (folder / "predictions.jsonl").read_text().splitlines()
+        assert len(found) == LIMIT
+        assert set(Counter(json.loads(line)["uid"] for line in found).values()) == {1}
+    assert not list(cells.rglob("*.stop-*"))
+
+    # The bad cell is shown as such, the good one of the same task is done, the comparison ran
+    bad = slurm.job(f"{urgent}_0")
+    assert (bad["JobState"], bad["ExitCode"]) == ("FAILED", "2:0")
+    assert len(list((output / "urgent").rglob("DONE"))) == 1
+    assert slurm.job(comparison)["JobState"] == "COMPLETED"
+    assert (cells / "comparison.csv").exists()
+
+    # As if nothing had happened
+    for folder in folders:
+        model, benchmark = folder.parts[-3:-1]
+        if folder.name.startswith("learned"):
+            other = composed(
+                f"model={model}", f"benchmark={benchmark}", f"limit={LIMIT}", "batch_size=1"
+            )
+            run_cell(other)
+            again = tmp_path / "study" / model / benchmark / folder.name
+            assert (again / "predictions.jsonl").read_bytes() == (
+                folder / "predictions.jsonl"
+            ).read_bytes()
