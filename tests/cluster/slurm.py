@@ -43,9 +43,9 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.%n.log
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 Gres=gpu:2
-NodeName=n0 Port={ports[1]}
-NodeName=n1 Port={ports[2]}
+NodeName=DEFAULT CPUs=16 RealMemory=64000 Gres=gpu:2
+NodeName=n0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
 PartitionName=main Nodes=n0,n1 Default=YES PriorityTier=1 GraceTime=60
 PartitionName=urgent Nodes=n0,n1 PriorityTier=10 PreemptMode=OFF
 """
