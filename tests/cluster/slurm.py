@@ -135,23 +135,16 @@ class Slurm:
         fields = [[word.partition("=") for word in line.split()] for line in lines]
         return [{key: value for key, _, value in job} for job in fields if len(job) > 3]
 
-    def job(self, number: str) -> dict[str, str]:
-        """One of them, by `123` or `123_4` for a task of an array."""
-        array, _, task = number.partition("_")
-        for job in self.jobs():
-            if number == job["JobId"] or (array, task) == (
-                job.get("ArrayJobId"),
-                job.get("ArrayTaskId"),
-            ):
-                return job
-        raise KeyError(number)
+    def job(self, name: str) -> dict[str, str]:
+        """One of them, by its name."""
+        return {named(job): job for job in self.jobs()}[name]
 
     def hasten(self) -> None:
         """Start requeued jobs now; Slurm makes them wait for two minutes."""
         for job in self.jobs():
             waits = job["JobState"] == "PENDING" and job["Reason"] == "BeginTime"
             if waits and not list(self.processes(SLURM_JOB_ID=job["JobId"])):
-                self.call("scontrol", "update", f"jobid={job['JobId']}", "starttime=now")
+                self.call("scontrol", "update", f"jobid={named(job)}", "starttime=now")
 
     def processes(self, **variables: str) -> Iterator[int]:
         """Those of this cluster, commands that talk to it left out, with such an environment."""
@@ -173,6 +166,11 @@ class Slurm:
             daemon.wait()
         if self.munged:
             _kill(int(Path("/run/munge/munged.pid").read_text()), signal.SIGTERM)
+
+
+def named(job: dict[str, str]) -> str:
+    """`123`, or `123_4` for a task of an array, one of which has the number of the whole."""
+    return f"{job['ArrayJobId']}_{job['ArrayTaskId']}" if "ArrayJobId" in job else job["JobId"]
 
 
 def wait_until(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.session import run_cell
-from tests.cluster.slurm import Slurm, wait_until
+from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
@@ -49,11 +49,8 @@ def rows(folder: Path) -> int:
 
 
 def running(slurm: Slurm, array: str) -> list[dict[str, str]]:
-    return [
-        job
-        for job in slurm.jobs()
-        if job.get("ArrayJobId") == array and job["JobState"] == "RUNNING"
-    ]
+    tasks = [job for job in slurm.jobs() if job.get("ArrayJobId") == array]
+    return [job for job in tasks if job["JobState"] == "RUNNING"]
 
 
 def ended(slurm: Slurm, *numbers: str) -> bool:
@@ -81,15 +78,14 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
     # The time limit of its neighbour is near; the other node has a power cut
     busy = running(slurm, urgent)[0]["NodeList"]
     (short,) = [job for job in running(slurm, array) if job["NodeList"] == busy]
-    slurm.call("scontrol", "update", f"jobid={short['JobId']}", "timelimit=2")
+    slurm.call("scontrol", "update", f"jobid={named(short)}", "timelimit=2")
     (dead,) = {"n0", "n1"} - {busy}
     lost = [job for job in running(slurm, array) if job["NodeList"] == dead]
     assert len(lost) == 2
     slurm.kill_node(dead)
-    number = short["JobId"]
-    wait_until(lambda: slurm.job(number)["JobState"] == "PENDING", 90, slurm.hasten)
-    slurm.call("scontrol", "update", f"jobid={number}", "timelimit=60")
-    wait_until(lambda: all(slurm.job(j["JobId"])["Restarts"] == "1" for j in lost), 60)
+    wait_until(lambda: slurm.job(named(short))["JobState"] == "PENDING", 90, slurm.hasten)
+    slurm.call("scontrol", "update", f"jobid={named(short)}", "timelimit=60")
+    wait_until(lambda: all(slurm.job(named(job))["Restarts"] == "1" for job in lost), 60)
     slurm.start_node(dead)
     wait_until(lambda: ended(slurm, *tasks, comparison), 240, slurm.hasten)
 
