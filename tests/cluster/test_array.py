@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from evaluation.session import run_cell
+from tests.cluster.array import ended, rows, running, submit
 from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
@@ -33,28 +33,6 @@ URGENT = (  # one cell that works and one that cannot
     "--partition=urgent",
     "--hold",  # planned beforehand, let go at the right moment
 )
-
-
-def submit(slurm: Slurm, *arguments: str) -> tuple[str, str]:
-    """Numbers of the array and of the comparison."""
-    shown = slurm.call("slurm/submit", *arguments, "--cpus-per-task=1", "--mem=1G")
-    match = re.search(r"array (\d+), then comparison (\d+)", shown)
-    assert match, shown
-    return match[1], match[2]
-
-
-def rows(folder: Path) -> int:
-    """Answers that are recorded below a folder, finished or not."""
-    return sum(len(path.read_text().splitlines()) for path in folder.rglob("part*.jsonl"))
-
-
-def running(slurm: Slurm, array: str) -> list[dict[str, str]]:
-    tasks = [job for job in slurm.jobs() if job.get("ArrayJobId") == array]
-    return [job for job in tasks if job["JobState"] == "RUNNING"]
-
-
-def ended(slurm: Slurm, *numbers: str) -> bool:
-    return all(slurm.job(n)["JobState"] in ("COMPLETED", "FAILED") for n in numbers)
 
 
 def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, composed) -> None:
