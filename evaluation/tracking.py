@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +22,23 @@ COLUMNS = ["uid", "image", "question", "options", "gold", "answer", "status", "c
 class NoTracking:
     """The files of the cell are enough."""
 
-    def log(self, **cell: Any) -> None:
+    name = "none"
+
+    @contextmanager
+    def follow(self, **cell: Any) -> Iterator[NotFollowed]:
         """Nothing."""
+        yield NotFollowed()
+
+
+class NotFollowed:
+    """A cell that nobody follows."""
+
+    def progress(self, done: int, failed: int, doing: str) -> None:
+        """Nothing."""
+
+    def finish(self, **result: Any) -> bool:
+        """Nothing."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -256,3 +256,40 @@ class Diagnostic(Protocol):
 
     def read(self, *inputs: Any) -> Any:
         """What the paired answers say, or what was seen inside the model, or both."""
+
+
+class Followed(Protocol):
+    """A cell, as a tracker follows it. Nothing here may fail the cell."""
+
+    def progress(self, done: int, failed: int, doing: str) -> None:
+        """Samples that are done, of these failed, and what is being done. Told every second."""
+
+    def finish(
+        self,
+        *,
+        metrics: Mapping[str, Any],
+        predictions: Sequence[Prediction],
+        samples: Sequence[Sample],
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """The result, and the files that it stands in; whether all of it was logged."""
+
+
+class Tracking(Protocol):
+    """Where else results go. The files of a cell are the record; a tracker is a mirror of them."""
+
+    name: str
+
+    def follow(
+        self,
+        *,
+        identity: str,
+        folder: Path,
+        study: str,
+        config: Mapping[str, Any],
+        labels: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        total: int,
+    ) -> AbstractContextManager[Followed]:
+        """Follow a cell for the length of a `with` block."""
