@@ -91,8 +91,9 @@ def test_settings_arrive_as_they_were_typed(submit: Submit, tmp_path: Path) -> N
         'x="a  b"',
         "y=$HOME*",
     ]
-    assert submit(*awkward, "--hours=2").returncode == 0
-    assert calls(tmp_path, "python") == [["evaluation.plan", *awkward, "--hours", "2"]]
+    assert submit(*awkward, "--hours=2", "--gres=gpu:a100:4", "--nodes=2").returncode == 0
+    asked = ["--hours", "2", "--processes", "8"]
+    assert calls(tmp_path, "python") == [["evaluation.plan", *awkward, *asked]]
 
 
 def test_more_tasks_than_an_array_may_have(submit: Submit, tmp_path: Path) -> None:
