@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from evaluation.session import run_cell
-from tests.cluster.array import ended, rows, running, submit
+from tests.cluster.array import by_hand, ended, rows, running, submit
 from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
-LIMIT = 45
+LIMIT = 36
 MODELS = ("tiny", "tiny_blind")
 WORLDS = ("shapes", "shapes_prior")
 STUDY = (
@@ -25,19 +25,10 @@ STUDY = (
     f"limit={LIMIT}",
     "batch_size=1",  # slow enough to be interrupted in the middle
 )
-URGENT = (  # one cell that works and one that cannot
-    "intervention=uniform",
-    "intervention.layers=all,[99]",
-    "study=urgent",
-    "limit=45",
-    "--partition=urgent",
-    "--hold",  # planned beforehand, let go at the right moment
-)
 
 
 def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, composed) -> None:
     output = tmp_path / "outputs"
-    urgent, _ = submit(slurm, *URGENT, f"output={output}")
     array, comparison = submit(slurm, *STUDY, f"output={output}")
     tasks = [f"{array}_{task}" for task in range(4)]
     cells = output / "the sweep"
@@ -47,8 +38,10 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
 
     wait_until(all_in_the_middle, 120)
 
-    # Somebody more important needs a GPU
-    slurm.call("scontrol", "release", urgent)
+    # Somebody more important needs a GPU, for one cell that cannot be computed and one that can
+    other = ["intervention=uniform", "study=urgent", "limit=9", f"output={output}"]
+    pair = [[*other, f"intervention.layers={layers}"] for layers in ("[99]", "all")]
+    urgent = by_hand(slurm, tmp_path / "urgent.tsv", pair, "--partition=urgent")
     wait_until(lambda: running(slurm, urgent), 60)
     preempted = [slurm.job(task) for task in tasks if slurm.job(task)["JobState"] != "RUNNING"]
     assert len(preempted) == 1
@@ -87,13 +80,9 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
 
     # As if nothing had happened
     for folder in folders:
-        model, benchmark = folder.parts[-3:-1]
-        if folder.name.startswith("learned"):
-            other = composed(
-                f"model={model}", f"benchmark={benchmark}", f"limit={LIMIT}", "batch_size=1"
-            )
-            run_cell(other)
-            again = tmp_path / "study" / model / benchmark / folder.name
-            assert (again / "predictions.jsonl").read_bytes() == (
-                folder / "predictions.jsonl"
-            ).read_bytes()
+        if folder.name.startswith("learned"):  # the cells that were interrupted
+            model, benchmark = folder.parts[-3:-1]
+            which = (f"model={model}", f"benchmark={benchmark}", "study=again")
+            run_cell(composed(*which, f"limit={LIMIT}", "batch_size=1"))
+            again = tmp_path / "again" / model / benchmark / folder.name / "predictions.jsonl"
+            assert again.read_bytes() == (folder / "predictions.jsonl").read_bytes()

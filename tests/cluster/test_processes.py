@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.array import ended, rows, running, submit
+from tests.cluster.array import by_hand, ended, rows, running
 from tests.cluster.slurm import Slurm, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
@@ -17,16 +17,19 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
     slurm: Slurm, tmp_path: Path
 ) -> None:
     output = tmp_path / "outputs"
-    given_up, never = submit(
-        slurm, "study=long", f"output={output}", "batch_size=1", "--partition=urgent"
-    )
-    few = ("batch_size=4", "limit=18", f"output={output}")
-    nodes, _ = submit(slurm, "study=nodes", *few, "--nodes=2")
-    gpus, _ = submit(slurm, "study=gpus", *few, "--gres=gpu:2")
+
+    def start(study: str, *overrides: str, options: tuple[str, ...] = ()) -> str:
+        cell = [f"study={study}", f"output={output}", *overrides]
+        return by_hand(slurm, tmp_path / f"{study}.tsv", [cell], *options)
+
+    long = start("long", "batch_size=1", options=("--partition=urgent",))
+    few = ("batch_size=4", "limit=18")
+    nodes = start("nodes", *few, options=("--nodes=2",))
+    gpus = start("gpus", *few, options=("--gres=gpu:2",))
 
     wait_until(lambda: rows(output / "long") >= 3, 120)
-    slurm.call("scancel", given_up, never)
-    wait_until(lambda: not running(slurm, given_up), 60)
+    slurm.call("scancel", long)
+    wait_until(lambda: not running(slurm, long), 60)
 
     wait_until(lambda: ended(slurm, f"{nodes}_0", f"{gpus}_0"), 180)
     found = {}
@@ -35,6 +38,6 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
         found[study] = (done.parent / "predictions.jsonl").read_bytes()
         assert json.loads((done.parent / "provenance.json").read_text())["processes"] == 2
     assert found["nodes"] == found["gpus"]
-    assert slurm.job(f"{given_up}_0")["JobState"] == "CANCELLED"
-    assert slurm.job(f"{given_up}_0")["Restarts"] == "0"
+    assert slurm.job(f"{long}_0")["JobState"] == "CANCELLED"
+    assert slurm.job(f"{long}_0")["Restarts"] == "0"
     assert rows(output / "long") >= 3  # kept for another time
