@@ -27,11 +27,11 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
     nodes = start("nodes", *few, options=("--nodes=2",))
     gpus = start("gpus", *few, options=("--gres=gpu:2",))
 
-    wait_until(lambda: rows(output / "long") >= 3, 120)
+    wait_until(lambda: rows(output / "long") >= 3, 300)
     slurm.call("scancel", long)
     wait_until(lambda: not running(slurm, long), 60)
 
-    wait_until(lambda: ended(slurm, f"{nodes}_0", f"{gpus}_0"), 180)
+    wait_until(lambda: ended(slurm, f"{nodes}_0", f"{gpus}_0"), 600)
     found = {}
     for study in ("nodes", "gpus"):
         (done,) = (output / study).rglob("DONE")
