@@ -17,6 +17,8 @@ from typing import Any, BinaryIO, Protocol
 
 from PIL import Image, ImageOps
 
+from benchmarks import paths
+
 # What Pillow's decoders raise on damaged files, beside OSError.
 DAMAGED = (
     OSError,
@@ -37,10 +39,16 @@ class FileImage:
     Attributes:
         root: the data folder, absolute.
         path: the file, relative to `root`, with forward slashes.
+
+    Raises:
+        ValueError: the path leads out of `root`.
     """
 
     root: Path
     path: str
+
+    def __post_init__(self) -> None:
+        paths.check_inside(self.path)
 
     @property
     def file(self) -> Path:
@@ -117,8 +125,8 @@ class StoredImage:
         if self.folder is None or not value.get("path"):
             raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
         try:
-            return (self.folder / value["path"]).read_bytes()
-        except OSError as error:
+            return (self.folder / paths.check_inside(value["path"])).read_bytes()
+        except (OSError, ValueError) as error:
             raise OSError(f"the image {self._name} cannot be read: {error}.") from error
 
 

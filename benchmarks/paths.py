@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VARIABLE = "SOLVENT_DATA"
@@ -11,6 +11,21 @@ VARIABLE = "SOLVENT_DATA"
 def resolve(path: str | Path) -> Path:
     """An absolute path; a relative one is taken from the repository root."""
     return (REPOSITORY / Path(path).expanduser()).resolve()
+
+
+def check_inside(path: str) -> str:
+    """`path`, relative to a data folder; `ValueError` where it leads out of that folder.
+
+    It stands in a table that somebody else wrote, and must not show the model (or whoever reads
+    the results) any other file of this machine. Links below the folder are the user's own.
+    """
+    place = PurePosixPath(path)
+    if place.is_absolute() or ".." in place.parts or "\0" in path:
+        raise ValueError(
+            f"expected the path of a picture below the data folder, but the table has {path!r}: "
+            "correct the table, or link the pictures into the folder"
+        )
+    return path
 
 
 def require(path: Path, obtain: str) -> Path:

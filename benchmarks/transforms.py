@@ -97,7 +97,7 @@ def literal_list(value: Any) -> list[Any]:
         if not str(value).strip().startswith(("[", "(")):  # neither a dictionary nor a word
             raise ValueError("no bracket")
         return list(ast.literal_eval(str(value)))
-    except (ValueError, SyntaxError, TypeError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(f"{value!r} is not a list written as text") from error
 
 

@@ -1,4 +1,4 @@
-"""What was seen inside the model: gathered once all conditions are answered, read by two tests.
+"""What was seen inside the model: read by two tests once all conditions are answered.
 
 <cell>/diagnostics/states.npz            scores of decoder states on their principal components
 <cell>/diagnostics/<condition>/shares.npz   how attention was shared out
@@ -13,7 +13,7 @@ from pathlib import Path
 from diagnostics import states
 from diagnostics.answers import REFERENCE, Answers, collect
 from diagnostics.projection import Scores, project
-from diagnostics.shares import Shares, joined
+from diagnostics.shares import Shares
 from evaluation.types import Diagnostic, Prediction
 
 STATES, SHARES, PAIRS = "states", "shares", "pairs"
@@ -22,24 +22,17 @@ STATES, SHARES, PAIRS = "states", "shares", "pairs"
 def gather(
     tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
 ) -> None:
-    """Turn what was kept while the model answered into what tests read, and drop the rest."""
+    """Keep of the states what tests read, and drop the rest; to do it again does no harm."""
     answers = collect(paired(tests, predictions))
     for test in tests.values():
-        names = test.watches.get(STATES, ())
-        folders = {name: _place(cell, name) / STATES for name in names}
+        folders = {name: _place(cell, name) / STATES for name in test.watches.get(STATES, ())}
         folders = {name: folder for name, folder in folders.items() if folder.exists()}
-        if folders:
+        scores = cell / "diagnostics" / "states.npz"
+        if folders and not scores.exists():  # else a run broke off while it dropped them
             kept = {name: states.load(folder) for name, folder in folders.items()}
-            scores = project(kept, test.strata(answers), test.components)
-            scores.save(cell / "diagnostics" / "states.npz")
-            for folder in folders.values():
-                shutil.rmtree(folder)
-        for name in test.watches.get(SHARES, ()):
-            folder = _place(cell, name) / SHARES
-            parts = [Shares.load(path) for path in sorted(folder.glob("*.npz"))]
-            if parts:
-                joined(parts).save(folder.with_suffix(".npz"))
-                shutil.rmtree(folder)
+            project(kept, test.strata(answers), test.components).save(scores)
+        for folder in folders.values():
+            shutil.rmtree(folder)
 
 
 def paired(

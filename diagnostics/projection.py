@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 
+from diagnostics import arrays
 from diagnostics.answers import REFERENCE
 from diagnostics.states import Part, States
 from diagnostics.strata import Strata
@@ -43,26 +44,25 @@ class Scores:
     basis: str  # SHA-256 of the components
 
     def save(self, path: Path) -> None:
-        """Write everything to one .npz."""
+        """Write everything to one .npz, atomically."""
         about = {"uids": self.uids, "strata": self.strata, "left_out": dict(self.left_out)}
-        arrays = {"image": self.image, "clusters": self.clusters}
-        arrays |= {f"last/{name}": scores for name, scores in self.last.items()}
-        arrays |= {f"question/{name}": scores for name, scores in self.question.items()}
-        with path.open("wb") as file:
-            np.savez_compressed(file, about=json.dumps(about | {"basis": self.basis}), **arrays)
+        values = {"image": self.image, "clusters": self.clusters}
+        values |= {f"last/{name}": scores for name, scores in self.last.items()}
+        values |= {f"question/{name}": scores for name, scores in self.question.items()}
+        arrays.save(path, values | {"about": np.array(json.dumps(about | {"basis": self.basis}))})
 
     @staticmethod
     def load(path: Path) -> Scores:
         """What `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays.pop("about")))
+            stored = dict(file)
+        about = json.loads(str(stored.pop("about")))
         runs: dict[str, dict[str, np.ndarray]] = {"last": {}, "question": {}}
-        for key in [key for key in arrays if "/" in key]:
+        for key in [key for key in stored if "/" in key]:
             part, name = key.split("/", 1)
-            runs[part][name] = arrays.pop(key)
+            runs[part][name] = stored.pop(key)
         about |= {"uids": tuple(about["uids"]), "strata": tuple(about["strata"])}
-        return Scores(**about, **arrays, **runs)
+        return Scores(**about, **stored, **runs)
 
 
 def project(states: Mapping[str, States], strata: Strata, dimensions: int) -> Scores:

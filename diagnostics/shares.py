@@ -6,13 +6,15 @@ G groups of keys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from diagnostics import arrays
 
 GROUPS = ("first", "system", "image", "question")
 PLACES = ("answer", "question")
@@ -52,22 +54,21 @@ class Shares:
         """These samples in this order; NaN (and -1 image tokens) for those that are missing."""
         place = {uid: row for row, uid in enumerate(self.uids)}
         rows = np.array([place.get(uid, -1) for uid in uids], dtype=int)
-        arrays = {name: getattr(self, name)[rows] for name in ("mass", "effective", "uniform")}
-        for values in arrays.values():
+        found = {name: getattr(self, name)[rows] for name in ("mass", "effective", "uniform")}
+        for values in found.values():
             values[rows < 0] = np.nan
         counts = np.where(rows < 0, -1, self.image_tokens[rows])
-        return Shares(uids=tuple(uids), image_tokens=counts, **arrays)
+        return Shares(uids=tuple(uids), image_tokens=counts, **found)
 
     def save(self, path: Path) -> None:
-        """Write one compressed `.npz`; equal shares give equal arrays."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        """Write one compressed `.npz`, atomically; equal shares give equal bytes."""
+        values = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        arrays.save(path, values | {"uids": np.array(self.uids, dtype=str)})
 
     @classmethod
     def load(cls, path: Path) -> Shares:
         """Read what `save` wrote. Raises `ValueError` for any other file."""
-        with np.load(path) as stored:
+        with np.load(path, allow_pickle=False) as stored:
             found = {
                 field.name: stored[field.name] for field in fields(cls) if field.name in stored
             }
@@ -82,9 +83,11 @@ class Shares:
 
 
 def stack(samples: Sequence[Measured]) -> Shares:
-    """Samples of one model under one condition. Raises `ValueError` without any."""
+    """Samples of one model under one condition; of none, where a batch showed none, no layers."""
     if not samples:
-        raise ValueError("expected the attention shares of at least one sample, found none")
+        empty = np.empty((0,) * 5)
+        uniform, counts = np.empty((0,) * 4), np.empty(0, dtype=int)
+        return Shares(uids=(), mass=empty, effective=empty, uniform=uniform, image_tokens=counts)
     return Shares(
         uids=tuple(sample.uid for sample in samples),
         mass=np.stack([sample.mass for sample in samples]),
@@ -94,6 +97,18 @@ def stack(samples: Sequence[Measured]) -> Shares:
     )
 
 
+def gather(files: Iterable[Path], uids: Sequence[str], folder: Path) -> None:
+    """Join files that `save` wrote in `<folder>.npz`, samples in the order of `uids`.
+
+    Equal files give equal bytes, and to do it again does no harm. Where no file has any sample,
+    nothing is made.
+    """
+    parts = [part for part in map(Shares.load, files) if part.uids]
+    if parts:
+        seen = {uid for part in parts for uid in part.uids}
+        joined(parts).at([uid for uid in uids if uid in seen]).save(folder.with_suffix(".npz"))
+
+
 def joined(parts: Sequence[Shares]) -> Shares:
     """Samples of several parts; of a sample that is in several, the last."""
     place = {uid: (part, row) for part in parts for row, uid in enumerate(part.uids)}
@@ -101,7 +116,7 @@ def joined(parts: Sequence[Shares]) -> Shares:
     kept = [(part, row) for part, row in zip(parts, rows, strict=True) if len(row)]
     order = [part.uids[index] for part, row in kept for index in row]
     names = ("mass", "effective", "uniform", "image_tokens")
-    arrays = {
+    values = {
         name: np.concatenate([getattr(part, name)[row] for part, row in kept]) for name in names
     }
-    return Shares(uids=tuple(order), **arrays)
+    return Shares(uids=tuple(order), **values)

@@ -26,6 +26,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from evaluation.claims import BusyError
+from evaluation.foreign import visible
 from evaluation.stopping import ASKED, RemoteError, Stopped, listening
 
 BAD_INPUT = 2
@@ -88,7 +89,7 @@ class Command:
     def _report(self, error: BaseException, code: int = BAD_INPUT) -> None:
         if self.raises:
             raise error
-        sys.stderr.write(f"{sentence(error)}\n")
+        sys.stderr.write(f"{visible(sentence(error))}\n")
         if self.code != BAD_INPUT:  # which weighs more than that others are at work
             self.code = code
 

@@ -14,6 +14,7 @@ from evaluation.diagnosing import FINDINGS, REFERENCE, answers_of, read
 from evaluation.report.findings import show_findings
 from evaluation.report.table import console
 from evaluation.results import CellFolder
+from evaluation.stored import check_targets, stored_config
 
 
 def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
@@ -33,9 +34,10 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             f"{run} is no cell (it has no config.yaml): give the folder that "
             "`python evaluate.py` prints at its end"
         )
-    config = OmegaConf.load(run / "config.yaml")
+    config = stored_config(run / "config.yaml")
     if not config.get("diagnostic"):
         raise ValueError(f"{run} was run without diagnostics: add diagnostic=all to its command")
+    check_targets(config.diagnostic, ("diagnostics",), run / "config.yaml")
     for change in changes:
         key, _, value = change.partition("=")
         if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):

@@ -15,10 +15,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.foreign import marked
 from evaluation.provenance import ROOT
 from evaluation.report.table import console, of_rows, percent
 from evaluation.results import CellFolder
 from evaluation.scoring import scored
+from evaluation.stored import check_targets, stored_config
 from evaluation.types import Benchmark, Prediction, Sample
 
 PARSERS = "benchmarks.parsers"
@@ -43,7 +45,10 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
             f"{run} is no finished cell (it has no metrics.json): give the folder that "
             "`python evaluate.py` prints at its end"
         )
-    config = changed(OmegaConf.load(run / "config.yaml"), changes)
+    stored = stored_config(run / "config.yaml")
+    for part in (stored.benchmark, stored.get("compat") or OmegaConf.create()):
+        check_targets(part, ("benchmarks",), run / "config.yaml")
+    config = changed(stored, changes)
     benchmark = instantiate(config.benchmark, _convert_="all")
     if "compat" in config:
         benchmark = instantiate(config.compat)(benchmark)
@@ -58,7 +63,7 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     screen.print(f"{len(changed_rows):,} of {len(before):,} answers are read otherwise")
     if write:
         path = _write(run, label or _label(changes), new | {"changes": list(changes)})
-        screen.print(f"[dim]{path}[/dim]", highlight=False)
+        screen.print(f"[dim]{marked(str(path))}[/dim]", highlight=False)
     return new
 
 
@@ -171,7 +176,9 @@ def _show(screen: Console, old: Mapping[str, Any], new: Mapping[str, Any]) -> No
         table.add_column(when, justify="right")
     scores = [{"score": each["score"], **each["scores"]} for each in (old, new)]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
-        table.add_row(name, *(percent(each[name]) if name in each else "" for each in scores))
+        table.add_row(
+            marked(name), *(percent(each[name]) if name in each else "" for each in scores)
+        )
     for name in ("unparsed", "guessed", "errors"):
         cells = [of_rows(each, name) if name in each else "" for each in (old, new)]
         table.add_row(name, *cells)

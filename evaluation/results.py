@@ -155,6 +155,10 @@ class CellFolder:
         """Whether one process asked all others to stop."""
         return (self.path / "halt").exists()
 
+    def failures(self) -> int:
+        """How many of the samples that were answered failed."""
+        return sum(line.failed for line in self._lines().values())
+
     def merge(self, uids: Sequence[str], wait: float = 0.0) -> Stored:
         """Write `predictions.jsonl` in the given order.
 

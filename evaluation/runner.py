@@ -19,7 +19,7 @@ from evaluation import stopping
 from evaluation.answering import Cell, Prepared, needs_blind, predict, prepare
 from evaluation.memory import Room
 from evaluation.monitor import Monitor
-from evaluation.parallel import Team, team
+from evaluation.parallel import team
 from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
 from evaluation.scoring import summarise
@@ -63,7 +63,7 @@ def answer_all(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -
         with following if together.main else nullcontext():
             answer_share(cell, folder, batches, todo[together.rank :: together.size], monitor)
             together.exchange()
-    together.once(lambda: complete(cell, folder, together))
+    together.once(lambda: complete(cell, folder, len(batches)))
 
 
 def missing(batches: Sequence[Sequence[Sample]], recorded: Mapping[str, bool]) -> list[Todo]:
@@ -116,13 +116,12 @@ def answer_share(
         raise
 
 
-def complete(cell: Cell, folder: CellFolder, together: Team) -> None:
+def complete(cell: Cell, folder: CellFolder, batches: int) -> None:
     """Put together what the processes wrote."""
-    gather(cell, folder)
-    wait = FILES_APPEAR_WITHIN if together.size > 1 else 0.0
-    stored = folder.merge([sample.uid for sample in cell.samples], wait)
-    failed = [row for row in stored if row.status == "error"]
-    check_budget(cell, len(failed), failed)
+    check_budget(cell, folder.failures(), ())
+    gather(cell, folder, batches)
+    wait = FILES_APPEAR_WITHIN if team().size > 1 else 0.0
+    folder.merge([sample.uid for sample in cell.samples], wait)
 
 
 def check_budget(cell: Cell, failed: int, latest: Sequence[Prediction]) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from evaluation.answering import prompts
+from evaluation.foreign import marked, visible
 from evaluation.report.contact import contact_sheet
 from evaluation.report.table import console
 from evaluation.session import load_benchmark, load_model, named_condition
@@ -37,12 +37,12 @@ def show(config: DictConfig) -> Path:
     chosen = evenly(condition.views(samples), config.n)
     model = load_model(config.model)
     title = f"{config.benchmark.name}, prompt {config.prompt.name}, condition {condition.name}"
-    screen.print(f"[bold]{title}[/bold]: {len(chosen)} of {len(samples):,} samples\n")
+    screen.print(f"[bold]{marked(title)}[/bold]: {len(chosen)} of {len(samples):,} samples\n")
     cells = []
     for sample in chosen:
         readable, errors = prompts(benchmark, [sample])
         if errors:
-            screen.print(f"[red]{escape(sample.uid)}: {escape(errors[sample.uid])}[/red]\n")
+            screen.print(f"[red]{marked(sample.uid)}: {marked(errors[sample.uid])}[/red]\n")
             continue
         pictures, tokens = _show_sample(screen, benchmark, model, sample, readable[0])
         caption = f"{sample.uid}\n{sample.text}\ngold: {in_words(sample.gold, sample.options)}"
@@ -50,7 +50,7 @@ def show(config: DictConfig) -> Path:
     folder = Path(config.output) / "show"
     name = f"{config.benchmark.name}-{config.model.name}-{config.prompt.name}-{condition.name}.png"
     sheet = contact_sheet(cells, title, folder / name)
-    screen.print(f"[dim]pictures  {sheet}[/dim]", highlight=False)
+    screen.print(f"[dim]pictures  {marked(str(sheet))}[/dim]", highlight=False)
     return sheet
 
 
@@ -65,7 +65,7 @@ def _show_sample(
 ) -> tuple[Sequence[Any], int]:
     """Print one sample; its pictures, and the number of image tokens."""
     seen = model.appearance(model.encode([prompt]))
-    screen.rule(f"[bold]{escape(sample.uid)}[/bold]", align="left")
+    screen.rule(f"[bold]{marked(sample.uid)}[/bold]", align="left")
     for role, text, count in seen.spans:
         body = f"[{count:,} tokens]" if role == "image" else repr(text[:LONGEST])[1:-1]
         line = Text(f"{role:>8} ", style=COLOURS.get(role, ""))
@@ -74,11 +74,11 @@ def _show_sample(
     answers = benchmark.candidates(sample) if mode == "rank" else sample.options
     gold = in_words(sample.gold, sample.options)
     screen.print(f"{'mode':>8} {mode}" + (f" of {list(answers)}" if answers else ""), markup=False)
-    screen.print(f"{'gold':>8} {gold}", markup=False)
+    screen.print(f"{'gold':>8} {visible(gold)}", markup=False)
     for kind, values in (("groups", sample.groups), ("tags", sample.tags)):
         if values:
             pairs = ", ".join(f"{name} = {value}" for name, value in values.items())
-            screen.print(f"{kind:>8} {pairs}", markup=False, highlight=False)
+            screen.print(f"{kind:>8} {visible(pairs)}", markup=False, highlight=False)
     sizes = [f"{width} x {height}" for width, height in (image.size for image in prompt.images)]
     if sizes:
         arrived = [f"{width} x {height}" for width, height in (p.size for p in seen.pictures)]

@@ -1,15 +1,21 @@
 """What some tests see inside the model while it answers, kept beside the predictions.
 
-    <folder>/states/            decoder states of every sample, mapped files
-    <folder>/shares/<n>.npz     how attention was shared out, one file per batch
+    <folder>/states/<n>.npz     decoder states of batch n's samples
+    <folder>/shares/<n>.npz     how their attention was shared out
 
-A batch is kept before its predictions are appended, so that an interrupted run has both or neither.
+Batches are numbered in the list of the whole cell, and whoever answers a batch writes its file
+before its predictions: no two processes write the same file, an interrupted run has both or will
+answer the batch again, and neither the number of processes nor a restart changes a byte.
+
+Once all batches are there, `gather` makes of them what tests read:
+
+    <folder>/states/            states of all samples, mapped files
+    <folder>/shares.npz
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +27,7 @@ from evaluation.answering import Cell
 from evaluation.results import CellFolder
 
 STATES, SHARES = "states", "shares"
+GATHERED = {STATES: "states/uids.json", SHARES: "shares.npz"}  # there once it was begun to gather
 
 
 @dataclass(eq=False)
@@ -28,36 +35,21 @@ class Watch:
     """What is open while a cell is answered."""
 
     log: Any  # of the intervention
-    uids: Sequence[str]  # of the whole cell
     place: Path
     states: Any | None = None
     shares: Any | None = None
-    _stored: Any | None = None
 
     def keep(self, number: int) -> None:
-        """Write down what was seen of the last batch."""
-        if self.states is not None:
-            self._keep_states()
-        if self.shares is not None and (seen := self.shares.take()):
-            folder = self.place / SHARES
-            folder.mkdir(exist_ok=True)
-            get_method("diagnostics.shares.stack")(seen).save(folder / f"{number:06d}.npz")
+        """Write down what was seen of a batch, in place of what was seen of it before.
 
-    def _keep_states(self) -> None:
-        for uid, seen in self.states.take().items():
-            if self._stored is None:
-                self._stored = self._open(seen)
-            self._stored.put(uid, seen)
-
-    def _open(self, seen: Any) -> Any:
-        folder = self.place / STATES
-        if any(self.place.glob("part-*.jsonl")) and folder.exists():
-            return get_method("diagnostics.states.load")(folder, writable=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        layers, hidden = seen.image.shape
-        return get_method("diagnostics.states.create")(
-            folder, self.uids, layers=layers, hidden=hidden
-        )
+        Args:
+            number: of the batch that was answered last, in the list of all batches of the cell.
+        """
+        for name, seen in ((STATES, self.states), (SHARES, self.shares)):
+            if seen is not None:
+                path = batch_file(self.place / name, number)
+                path.parent.mkdir(exist_ok=True)
+                get_method(f"diagnostics.{name}.stack")(seen.take()).save(path)
 
 
 @contextmanager
@@ -72,9 +64,41 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
             log = stack.enter_context(cell.model.intervene(cell.intervention))
         if STATES in cell.watches:
             states = stack.enter_context(cell.model.watch_states())
-        uids = [sample.uid for sample in cell.samples]
-        yield Watch(log=log, uids=uids, place=folder.path, states=states, shares=shares)
+        yield Watch(log=log, place=folder.path, states=states, shares=shares)
 
 
-def gather(cell: Cell, folder: CellFolder) -> None:
-    """Nothing yet."""
+def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
+    """Turn the files of all batches into what tests read, then remove them; one process does it.
+
+    After a kill at any moment it is simply done again. Raises `RuntimeError` when a file is missing
+    that was not gathered before.
+    """
+    uids = [sample.uid for sample in cell.samples]
+    for name in (STATES, SHARES):
+        if name not in cell.watches:
+            continue
+        place = folder.path / name
+        files = [batch_file(place, number) for number in range(batches)]
+        missing = [path for path in files if not path.exists()]
+        if not missing:
+            get_method(f"diagnostics.{name}.gather")(files, uids, place)
+        elif not (folder.merged or (folder.path / GATHERED[name]).exists()):
+            raise RuntimeError(
+                f"{place} lacks {len(missing)} of {batches} batches, first {missing[0].name}, "
+                f"though their predictions are there; delete {folder.path} to begin again"
+            )
+        _drop_batches(place)
+
+
+def batch_file(place: Path, number: int) -> Path:
+    """Where the process that answers a batch writes what was seen of it."""
+    return place / f"{number:06d}.npz"
+
+
+def _drop_batches(place: Path) -> None:
+    """Remove the files of batches, half-written ones too, and the folder if nothing else is in."""
+    if place.exists():
+        for path in place.glob("*.npz*"):
+            path.unlink()
+        if not any(place.iterdir()):
+            place.rmdir()

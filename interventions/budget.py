@@ -86,13 +86,18 @@ class BudgetLog:
     _sums: dict[str, _Sums] = field(default_factory=dict, repr=False)
     _grams: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
+    @property
+    def resting(self) -> bool:
+        """Whether the log is paused: prompts that are read meanwhile are not measured."""
+        return self.log.resting
+
     def expect(self, samples: Sequence[str], **known: Sequence[Any] | None) -> None:
         """Name the rows of the next prompt, as `AttentionLog.expect` does.
 
         What was seen of these samples before, in a prompt that broke off say, is forgotten.
         """
         self.log.expect(samples, **known)
-        if not self.log.resting:  # a prompt that is not measured takes nothing away
+        if not self.resting:  # a prompt that is not measured takes nothing away
             for uid in samples:
                 self._sums.pop(uid, None)
 

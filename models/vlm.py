@@ -194,7 +194,8 @@ class VLM:
     def watch_states(self) -> Iterator[StateWatch]:
         """See what the decoder holds of prompts that are read inside the `with` block.
 
-        Works together with an intervention, opened before or after; changes no answer.
+        Works together with an intervention, opened before or after; changes no answer. While an
+        intervention's log is paused, nothing is seen.
         """
         if self._watch is not None:
             raise ModelError(f"The states of {self.name!r} are already watched; leave that block.")
@@ -309,7 +310,9 @@ class VLM:
             known = any(boxes for row in batch.regions for boxes in row)
             self._log.expect(samples=list(batch.uids), regions=batch.regions if known else None)
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
-        with nullcontext() if self._watch is None else self._watch.reading(batch):
+        resting = self._log is not None and self._log.resting  # a prompt that is not measured
+        seen = None if resting else self._watch
+        with nullcontext() if seen is None else seen.reading(batch):
             return Prefill(self.model, batch)
 
 

@@ -17,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.foreign import marked, spreadsheet
 from evaluation.report.figures import COLOURS, STYLE
 from evaluation.report.table import as_share, console, intervention_name, mass, percent, share
 from evaluation.report.table import compat as rules_of
@@ -71,11 +72,11 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
         )
         _show(screen, chosen, baseline)
         figure = draw_comparison(family, chosen, baseline, folder)
-        screen.print(f"figure  [dim]{figure}[/dim]", highlight=False)
+        screen.print(f"figure  [dim]{marked(str(figure))}[/dim]", highlight=False)
     compare_usage(screen, [cell.metrics for cell in cells], folder)
     frame = tabulate(rows)
-    frame.to_csv(folder / "comparison.csv", index=False)
-    screen.print(f"table   [dim]{folder / 'comparison.csv'}[/dim]", highlight=False)
+    spreadsheet(frame).to_csv(folder / "comparison.csv", index=False)
+    screen.print(f"table   [dim]{marked(str(folder / 'comparison.csv'))}[/dim]", highlight=False)
     return frame
 
 
@@ -144,7 +145,7 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
 
 def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
     table = Table(
-        title=_title(rows),
+        title=marked(_title(rows)),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -154,7 +155,7 @@ def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
     for name in (
         "score\n[95 % interval]",
         "\nn",
-        f"minus {baseline}, paired\n[95 % interval]",
+        f"minus {marked(baseline)}, paired\n[95 % interval]",
         "\np",
         "visual mass\nbefore → after",
         "unparsed\n+ failed",
@@ -163,8 +164,8 @@ def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
     for row in rows:
         metrics, difference = row.cell.metrics, row.difference
         table.add_row(
-            intervention_name(metrics).replace(" (", "\n("),
-            metrics["layers"] or "",
+            marked(intervention_name(metrics).replace(" (", "\n(")),
+            marked(metrics["layers"] or ""),
             percent(metrics["score"]),
             f"{metrics['score']['n']:,}",
             points(difference) if difference else "",

@@ -12,10 +12,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from PIL import Image
 
+from evaluation.foreign import visible
 from evaluation.report.figures import STYLE
 
 COLUMNS = 3
 MOST_PICTURES = 8  # of one sample; the caption says how many there are
+MOST_LINES = 60  # of one caption
 
 
 def contact_sheet(
@@ -34,16 +36,22 @@ def contact_sheet(
         for axes, (pictures, caption) in zip(grid.flat, cells, strict=False):
             if pictures:
                 axes.imshow(_strip(pictures[:MOST_PICTURES]))
-            lines = [textwrap.fill(line, 52) for line in caption.splitlines()]
+            lines = _wrapped(visible(caption))
             more = len(pictures) - MOST_PICTURES
             lines += [f"and {more} more pictures"] if more > 0 else []
             place = {"transform": axes.transAxes, "va": "top", "fontsize": 7}
             axes.text(0, -0.03 if pictures else 1, "\n".join(lines), **place)
-        figure.suptitle(title, x=0.01, ha="left", weight="bold")
+        figure.suptitle(visible(title), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
         figure.savefig(path)
         plt.close(figure)
     return path
+
+
+def _wrapped(caption: str) -> list[str]:
+    """Lines that fit under a picture; the figure grows with them, so a long text is cut."""
+    lines = [part for line in caption.splitlines() for part in textwrap.wrap(line, 52) or [""]]
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "..."]
 
 
 def _strip(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from evaluation.foreign import visible
 from evaluation.report.table import as_share, cell_title
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -25,6 +26,7 @@ STYLE = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "figure.dpi": 150,
+    "text.parse_math": False,  # a data set may hold $ signs
     "savefig.bbox": "tight",
 }
 
@@ -38,7 +40,7 @@ def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, height), width_ratios=(3, 2))
         _draw_slices(left, rows, metrics["chance"])
         _draw_layers(right, metrics["visual_mass"])
-        figure.suptitle(cell_title(metrics), x=0.01, ha="left", weight="bold")
+        figure.suptitle(visible(cell_title(metrics)), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
         path = folder / "cell.png"
         figure.savefig(path)
@@ -57,7 +59,7 @@ def slices(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _draw_slices(axes: Axes, rows: Mapping[str, Mapping[str, Any]], chance: float) -> None:
     for place, estimate in enumerate(rows.values()):
         draw_estimate(axes, place, estimate, COLOURS[0] if place else COLOURS[6])
-    labels = [f"{name} (n = {estimate['n']:,})" for name, estimate in rows.items()]
+    labels = [f"{visible(name)} (n = {estimate['n']:,})" for name, estimate in rows.items()]
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(chance, color="grey", linestyle=":", linewidth=1)

@@ -9,6 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.foreign import marked
+
 COLOURS = {"PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow"}
 
 
@@ -18,7 +20,8 @@ def show_findings(screen: Console, findings: Mapping[str, Mapping[str, Any]]) ->
     for column in ("test", "verdict", "every sample", "why"):
         table.add_column(column)
     for name, finding in findings.items():
-        table.add_row(name, coloured(finding["verdict"]), finding["strict"], finding["reason"])
+        why = marked(finding["reason"])
+        table.add_row(name, coloured(finding["verdict"]), marked(finding["strict"]), why)
     screen.print(table)
     numbers = Table(box=box.SIMPLE_HEAD)
     numbers.add_column("number")
@@ -27,14 +30,14 @@ def show_findings(screen: Console, findings: Mapping[str, Mapping[str, Any]]) ->
     for name, finding in findings.items():
         numbers.add_section()
         for metric, value in finding["metrics"].items():
-            numbers.add_row(f"{name}: {metric.replace('_', ' ')}", *_cells(value))
+            numbers.add_row(marked(f"{name}: {metric.replace('_', ' ')}"), *_cells(value))
     screen.print(numbers)
 
 
 def coloured(verdict: str) -> str:
     """A verdict in its colour."""
     colour = COLOURS.get(verdict)
-    return f"[{colour}]{verdict}[/{colour}]" if colour else verdict
+    return f"[{colour}]{verdict}[/{colour}]" if colour else marked(verdict)
 
 
 def _cells(value: Any) -> tuple[str, str]:

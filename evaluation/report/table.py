@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.foreign import marked
 from evaluation.report.findings import show_findings
 
 
@@ -83,7 +84,10 @@ def share(value: float) -> str:
 def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
     """The result of one cell, with every score and slice of it."""
     table = Table(
-        title=cell_title(metrics), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+        title=marked(cell_title(metrics)),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
     )
     table.add_column("measure")
     table.add_column("value", justify="right")
@@ -110,7 +114,7 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
     """One cell of a sweep as one line."""
     score = metrics["score"]
     screen.print(
-        f"{cell_title(metrics)}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
+        f"{marked(cell_title(metrics))}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
         f"visual mass {mass(metrics)}  unparsed {of_rows(metrics, 'unparsed')}  "
         f"failed {of_rows(metrics, 'errors')}"
         + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
@@ -145,14 +149,16 @@ def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
     table.add_column("n", justify="right")
     table.add_column("unparsed or failed", justify="right")
     for name, measure in metrics["score"].get("measures", {}).items():
-        table.add_row(name.replace("_", " "), percent(measure), f"{measure['n']:,}")
+        table.add_row(marked(name.replace("_", " ")), percent(measure), f"{measure['n']:,}")
     for name, estimate in metrics["scores"].items():
-        table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
+        table.add_row(marked(name), percent(estimate), f"{estimate['n']:,}", unread(estimate))
         for part, measure in estimate.get("measures", {}).items():
-            table.add_row(f"  {part.replace('_', ' ')}", percent(measure), f"{measure['n']:,}")
+            table.add_row(
+                marked(f"  {part.replace('_', ' ')}"), percent(measure), f"{measure['n']:,}"
+            )
     for tag, values in metrics["score"]["by_tag"].items():
         table.add_section()
         for value, estimate in values.items():
-            name = f"{tag} = {value}"
+            name = marked(f"{tag} = {value}")
             table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
     screen.print(table)

@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.foreign import marked, spreadsheet
 from evaluation.report.card import CHIPS, LINES
 from evaluation.report.figures import STYLE
 from evaluation.report.findings import coloured
@@ -28,10 +29,10 @@ def compare_usage(screen: Console, cells: Sequence[Metrics], folder: Path) -> No
         return
     names = [name for name in LINES if any(name in cell["diagnostics"] for cell in tested)]
     _show(screen, tested, names)
-    tabulate(tested).to_csv(folder / "usage.csv", index=False)
+    spreadsheet(tabulate(tested)).to_csv(folder / "usage.csv", index=False)
     _draw(tested, names, folder / "usage.png")
     for name in ("usage.csv", "usage.png"):
-        screen.print(f"tests   [dim]{folder / name}[/dim]", highlight=False)
+        screen.print(f"tests   [dim]{marked(str(folder / name))}[/dim]", highlight=False)
 
 
 def tabulate(cells: Sequence[Metrics]) -> pd.DataFrame:
@@ -53,7 +54,7 @@ def _show(screen: Console, cells: Sequence[Metrics], names: Sequence[str]) -> No
     table = Table(title="modality usage", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("test")
     for cell in cells:
-        table.add_column(cell_title(cell))
+        table.add_column(marked(cell_title(cell)))
     for name in names:
         table.add_row(name, *(_cell(cell["diagnostics"].get(name), name) for cell in cells))
     screen.print(table)

@@ -30,6 +30,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from models.tiny import state
 from models.tiny.lessons import Teacher, patch_facts, pictures
 from models.tiny.student import Student
 from models.tiny.text import build_processor
@@ -38,6 +39,7 @@ from models.tiny.upbringing import UPBRINGINGS
 ALIGNMENT_PICTURES, ALIGNMENT_RATE = 32, 1.5e-3
 LANGUAGE_PICTURES, LANGUAGE_RATE = 8, 1e-3
 DECAY_STEPS = 2000  # at the end of the language stage, down to nothing
+STATE = "state.safetensors"
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -80,25 +82,19 @@ class Course:
         self.state = {"stage": stage, "step": 0}
 
     def _resume(self) -> None:
-        path = self.folder / "state.pt"
+        path = self.folder / STATE
         if not path.exists():
             return
-        saved = torch.load(path, map_location=self.device, weights_only=True)
-        self.student.load_state_dict(saved["student"])
-        self.enter(saved["state"]["stage"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.state = saved["state"]
+        student, optimizer, progress = state.load(path, self.device.type)
+        self.student.load_state_dict(student)
+        self.enter(progress["stage"])
+        self.optimizer.load_state_dict(optimizer)
+        self.state = progress
 
     def save(self) -> None:
         """Write the state; the old one stays until the new one is whole."""
-        path = self.folder / "state.pt"
-        saved = {
-            "state": self.state,
-            "student": self.student.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        torch.save(saved, path.with_suffix(".new"))
-        os.replace(path.with_suffix(".new"), path)
+        student, optimizer = self.student.state_dict(), self.optimizer.state_dict()
+        state.save(self.folder / STATE, student, optimizer, self.state)
 
     def log(self, **record: object) -> None:
         """Append one line to `training.jsonl`."""

@@ -14,7 +14,7 @@ from diagnostics.answers import Answers
 from diagnostics.consistency import Consistency
 from diagnostics.information_theory import conditional_information_bits
 from diagnostics.projection import Scores, project
-from diagnostics.states import PARTS, States, create, load
+from diagnostics.states import PARTS, States, create, gather, load, stack
 from diagnostics.strata import Strata, stratify
 from tests.diagnostics.test_consistency import FAST
 
@@ -193,11 +193,19 @@ def test_scores_are_stored_exactly(tmp_path: Path) -> None:
 
 
 def on_disk(folder: Path, arrays: dict[str, np.ndarray]) -> States:
-    count, layers, hidden = arrays["image"].shape
+    """As batches of alike samples leave them, none of which lie side by side."""
+    count, batches = len(arrays["image"]), []
     uids = [f"u{row}" for row in range(count)]
-    states = create(folder, uids, layers=layers, hidden=hidden)
-    for row in reversed(range(count)):  # in any order
-        states.put(uids[row], SimpleNamespace(**{part: arrays[part][row] for part in PARTS}))
+    folder.mkdir()
+    for number in range(3):
+        rows = range(number, count, 3)
+        seen = {
+            uids[row]: SimpleNamespace(**{part: arrays[part][row] for part in PARTS})
+            for row in rows
+        }
+        batches.append(folder / f"{number:06d}.npz")
+        stack(seen).save(batches[-1])
+    gather(batches, uids, folder)
     return load(folder)
 
 

@@ -13,7 +13,7 @@ from transformers import AutoImageProcessor
 
 import interventions
 from diagnostics.projection import project
-from diagnostics.states import create
+from diagnostics.states import stack
 from diagnostics.strata import Strata
 from evaluation.types import Prompt
 from interventions import InterventionError
@@ -26,7 +26,7 @@ from tests.diagnostics.test_consistency import FAST
 from tests.models.conftest import SETTINGS
 from tests.models.reference import IMAGE_TOKENS, PROMPTS, Reference
 from tests.models.test_vlm import CANDIDATES, picture, prompts, written
-from tests.random_models import HIDDEN, IDS, LAYERS
+from tests.random_models import IDS, LAYERS
 
 __all__ = ["prompts"]  # the fixture: prompts with one image, none, and two
 EDIT = {"real": "learned", "swap": "learned", "knock": "knockout"}
@@ -133,6 +133,18 @@ def test_an_intervention_may_be_opened_inside(vlm: VLM) -> None:
         assert np.array_equal(states.last, outside[uid].last)
 
 
+def test_a_paused_log_sees_nothing(vlm: VLM) -> None:
+    """The prompt without its image, whose scores are subtracted, has the same uid."""
+    batch, learned = vlm.encode(questions(vlm, 0)), interventions.load("learned")
+    for context in (vlm.intervene(learned), vlm.budget(learned)):
+        with vlm.watch_states() as seen, context as log:
+            with getattr(log, "log", log).paused():
+                vlm.rank(batch, [["yes", "no"]] * 2)
+            assert not seen.take()
+            vlm.rank(batch, [["yes", "no"]] * 2)
+        assert list(seen.take()) == ["long", "short"]
+
+
 def test_the_shipped_model_is_watched_as_well() -> None:
     tiny = load(**SETTINGS | {"name": "tiny", "checkpoint": str(ROOT / "models/tiny")})
     red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
@@ -182,9 +194,7 @@ def test_mistakes_are_told(vlm: VLM, prompts: list[Prompt]) -> None:
         vlm.rank(vlm.encode(prompts[1:2]), [["yes"]])  # no image: nothing to cut
 
 
-def test_controls_equal_the_real_run_before_the_first_layer(
-    loaded: dict[str, VLM], tmp_path: Path
-) -> None:
+def test_controls_equal_the_real_run_before_the_first_layer(loaded: dict[str, VLM]) -> None:
     """From a model's states to the fusion gain: exactly 0 bits at layer 0, where nothing is mixed.
 
     With its question's tokens the text shares bits with the image there already, in all runs alike.
@@ -196,9 +206,7 @@ def test_controls_equal_the_real_run_before_the_first_layer(
             Prompt(uid=uid, images=(picture("llava", int(uid) + offset),), text=f"{int(uid) % 7}?")
             for uid in uids
         ]
-        found[name] = create(tmp_path / name, uids, layers=LAYERS + 1, hidden=HIDDEN)
-        for uid, states in seen_with(vlm, asked, EDIT[name]).items():
-            found[name].put(uid, states)
+        found[name] = stack(seen_with(vlm, asked, EDIT[name]))
     names = tuple("yes" if int(uid) < 20 else "no" for uid in uids)
     strata = Strata(uids=tuple(uids), names=names, clusters=np.arange(40), left_out={})
     series = test.read(project(found, strata, 1)).series
