@@ -42,6 +42,13 @@ from evaluation.runner import run
 from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
 
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
+TRACKED_FILES = (
+    "predictions.jsonl",
+    "metrics.json",
+    "config.yaml",
+    "provenance.json",
+    "diagnostics/findings.json",
+)
 
 log = logging.getLogger("solvent")
 
@@ -101,16 +108,22 @@ def run_cell(config: DictConfig) -> dict[str, Any]:
     benchmark.export(folder.predictions(), folder.path)
     draw_cell(metrics, folder.path / "figures")
     folder.finish(metrics)
-    tracking.log(
+    with tracking.follow(
         identity=folder.path.name,
+        folder=folder.path,
         study=config.study,
         config=OmegaConf.to_container(config, resolve=True),
+        labels=labels,
         provenance=facts,
-        metrics=metrics,
-        predictions=folder.predictions(),
-        samples=shown,
-        figures=sorted((folder.path / "figures").glob("*.png")),
-    )
+        total=len(shown),
+    ) as followed:
+        followed.finish(
+            metrics=metrics,
+            predictions=folder.predictions(),
+            samples=shown,
+            figures=sorted((folder.path / "figures").glob("*.png")),
+            files=[folder.path / name for name in TRACKED_FILES],
+        )
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         show_line(screen, metrics)
     else:

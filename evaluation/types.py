@@ -256,3 +256,50 @@ class Diagnostic(Protocol):
 
     def read(self, *inputs: Any) -> Any:
         """What the paired answers say, or what was seen inside the model, or both."""
+
+
+class Tracking(Protocol):
+    """Where else a cell's results go. What fails there is said, and never fails the cell."""
+
+    name: str  # written into the cell's DONE once it has logged the cell
+
+    def follow(
+        self,
+        *,
+        identity: str,
+        folder: Path,
+        study: str,
+        config: Mapping[str, Any],
+        labels: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        total: int,
+    ) -> AbstractContextManager[Followed]:
+        """Follow one cell for the length of a `with` block: its name `<intervention>-<hash>`, its
+        folder, the composed configuration, what a table needs to tell it apart, where it comes
+        from, and how many samples it has.
+
+        A block that is left by an exception is a run that stopped (`evaluation.stopping.Stopped`)
+        or failed.
+        """
+
+
+class Followed(Protocol):
+    """A cell that a tracker follows."""
+
+    def progress(self, done: int, failed: int, doing: str) -> None:
+        """After every batch: samples answered, those of them that failed, and in which part of the
+        cell. Costs microseconds and never waits.
+        """
+
+    def finish(
+        self,
+        *,
+        metrics: Mapping[str, Any],
+        predictions: Sequence[Prediction],
+        samples: Sequence[Sample],
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """Everything about a finished cell, samples in the order of their predictions, files as
+        they lie in its folder; those that do not exist are left out. True: all of it is logged.
+        """
