@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evaluation.redaction import redacted
+import psutil
+
+from evaluation.redaction import redacted, redacted_text
 from evaluation.stopping import Stopped
 from evaluation.tracking.content import COLUMNS, clean, evenly, flat, row
 from evaluation.tracking.courier import Courier
@@ -131,9 +133,10 @@ class WandBRun:
             if point:
                 run.log(point)
             run.summary.update(redacted(flat(metrics)))
-            _log_table(run, self.tracking, predictions, samples)
-            _log_figures(run, figures)
-            _log_files(run, files, metrics)
+            with _staging(_place(run) / "staging"):
+                _log_table(run, self.tracking, predictions, samples)
+                _log_figures(run, figures)
+                _log_files(run, files, metrics)
             return True
 
         limit = self.tracking.finish_timeout + STARTING
@@ -162,6 +165,8 @@ class WandBRun:
         advice = f"`wandb sync {_place(run)}` uploads what is stored. {AGAIN}"
         ended = self._courier.ask(end, "to end the run", advice, limit)
         self._courier.dismiss()
+        if self._courier.hung:
+            _end_service()
         return ended is True
 
 
@@ -169,6 +174,7 @@ def _begin(tracking: WandB, description: Mapping[str, Any]) -> Any:
     """A new run; None where the user has switched W&B off."""
     import wandb
 
+    wandb.setup(wandb.Settings(silent=True))  # what matters is said here, in the run's own words
     mode = _mode(tracking.mode, wandb)
     if mode == "disabled":
         log.info("W&B is switched off (mode disabled): nothing is logged to it")
@@ -182,8 +188,9 @@ def _begin(tracking: WandB, description: Mapping[str, Any]) -> Any:
             raise
         log.warning(
             "W&B cannot be reached (%s); logging offline, for `wandb sync`",
-            " ".join(str(redacted(str(error))).split()),
+            redacted_text(" ".join(str(error).split())),
         )
+        wandb.teardown()  # its process still holds the run's id
         return _init(wandb, tracking, "offline", description)
 
 
@@ -205,17 +212,18 @@ def _init(wandb: Any, tracking: WandB, mode: str, description: Mapping[str, Any]
     """
     if mode == "offline":
         _drop_earlier(Path(tracking.folder), description["id"])
-    settings = wandb.Settings(
-        silent=True,
-        console="off",
-        disable_git=True,
-        disable_code=True,
-        x_disable_meta=True,
-        init_timeout=tracking.init_timeout,
-        finish_timeout=tracking.finish_timeout,
-        finish_timeout_raises=True,
-        x_transaction_log_flush_interval=1.0,  # seconds that a kill can lose; 15 by default
-    )
+    settings = {
+        "silent": True,
+        "console": "off",
+        "disable_git": True,
+        "disable_code": True,
+        "x_disable_meta": True,
+        "init_timeout": tracking.init_timeout,
+        "finish_timeout": tracking.finish_timeout,
+        "finish_timeout_raises": True,
+        "x_transaction_log_flush_interval": 1.0,  # s that a kill can lose; W&B would lose 15
+    }
+    known = wandb.Settings.model_fields  # W&B before 0.31 lacks the last ones
     run = wandb.init(
         **description,
         project=tracking.project,
@@ -224,7 +232,7 @@ def _init(wandb: Any, tracking: WandB, mode: str, description: Mapping[str, Any]
         dir=tracking.folder,
         resume=None if mode == "offline" else "allow",
         reinit="finish_previous",  # by default W&B gives back an unfinished run of another cell
-        settings=settings,
+        settings=wandb.Settings(**{key: settings[key] for key in settings if key in known}),
     )
     run.define_metric("progress/done")
     run.define_metric("progress/*", step_metric="progress/done")
@@ -269,9 +277,31 @@ def _log_files(run: Any, files: Sequence[Path], metrics: Mapping[str, Any]) -> N
     run.log_artifact(artifact)
 
 
+@contextmanager
+def _staging(place: Path) -> Iterator[None]:
+    """Let W&B keep what it will upload beside the run, not in the home folder: an offline sweep
+    would fill that. A place of the user's own is respected.
+    """
+    own = os.environ.get("WANDB_DATA_DIR")
+    place.mkdir(parents=True, exist_ok=True)
+    os.environ["WANDB_DATA_DIR"] = own or str(place.resolve())
+    try:
+        yield
+    finally:
+        if own is None:
+            del os.environ["WANDB_DATA_DIR"]
+
+
 def _labels(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What tells cells apart: the metrics that are text."""
     return redacted({key: value for key, value in metrics.items() if isinstance(value, str)})
+
+
+def _end_service() -> None:
+    """End W&B's own process where it hangs: on exit W&B would wait for it, however long."""
+    for child in psutil.Process().children():
+        if child.name().startswith("wandb-core"):
+            child.kill()
 
 
 def _place(run: Any) -> Path:
