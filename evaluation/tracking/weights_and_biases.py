@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -177,7 +178,7 @@ def _begin(tracking: WandB, description: Mapping[str, Any]) -> Any:
     wandb.setup(wandb.Settings(silent=True))  # what matters is said here, in the run's own words
     mode = _mode(tracking.mode, wandb)
     if mode == "disabled":
-        log.info("W&B is switched off (mode disabled): nothing is logged to it")
+        _say_once("W&B: switched off (mode disabled); nothing is logged to it")
         return None
     folder = Path(tracking.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -196,14 +197,19 @@ def _begin(tracking: WandB, description: Mapping[str, Any]) -> Any:
 
 def _mode(asked: str, wandb: Any) -> str:
     """Online only where a key is stored: `wandb.init` would ask for one in a terminal."""
-    chosen = os.environ.get("WANDB_MODE") or "online" if asked == "auto" else asked
+    chosen = (os.environ.get("WANDB_MODE") or "online") if asked == "auto" else asked
     if chosen in ("offline", "dryrun"):
         return "offline"
     if chosen == "disabled" or wandb.login(prompt=False, verify=False):
         return chosen
-    if asked == "online":
-        log.warning("W&B: not logged in (`wandb login`); logging offline, for `wandb sync`")
+    _say_once("W&B: not logged in (`wandb login`); logging offline, for `wandb sync`")
     return "offline"
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    """A sweep has many cells, all of which would say the same."""
+    log.warning("%s", sentence)
 
 
 def _init(wandb: Any, tracking: WandB, mode: str, description: Mapping[str, Any]) -> Any:
@@ -273,7 +279,7 @@ def _log_files(run: Any, files: Sequence[Path], metrics: Mapping[str, Any]) -> N
     artifact = wandb.Artifact(f"cell-{run.id}", type="cell", metadata=_labels(metrics))
     for path in files:
         if path.exists():
-            artifact.add_file(str(clean(path, _place(run) / "clean")), policy="immutable")
+            artifact.add_file(str(clean(path.resolve(), _place(run) / "clean")), policy="immutable")
     run.log_artifact(artifact)
 
 
