@@ -45,6 +45,7 @@ class Cell:
     title: str
     measured: bool  # whether attention is measured where nothing is edited; edits always are
     watches: Collection[str] = ()  # what is kept of the inside of the model: states, shares
+    max_failed: float = 1.0  # share of the samples that may fail before the cell stops
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,21 @@
-"""How a command ends: one clear sentence and exit code 2 for bad input, 130 after Ctrl-C.
+"""How a command ends, and the exit code that says so.
+
+    0    everything that was asked is done
+    2    bad input, or a cell that failed for a reason that one sentence tells
+    75   stopped by a stop file, or another run works on the cell: try again later
+    130  Ctrl-C
+    143  SIGTERM
+    70   a process of the run hung
 
 Anything else is a defect of ours and keeps its traceback. With HYDRA_FULL_ERROR=1 in the
-environment, bad input keeps it too.
+environment, bad input keeps it too. Where several processes work together, the one that failed says
+why, and all end with a code that is not 0.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import sys
@@ -16,12 +25,17 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
+from evaluation.claims import BusyError
+from evaluation.stopping import ASKED, RemoteError, Stopped, listening
+
 BAD_INPUT = 2
+BUSY = ASKED
 INTERRUPTED = 130
 RESUMES = "What was computed is kept; the same command goes on."
 
 
 EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, OmegaConfBaseException)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Command:
@@ -43,12 +57,24 @@ class Command:
             self._report(error.__cause__)
         except EXPECTED as error:
             self._report(error)
+        except BusyError as error:
+            self._report(error, BUSY)
+        except RemoteError:
+            self.code = BAD_INPUT  # the process that failed has said why
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._report(error)
 
     def run(self, main: Callable[[], None]) -> None:
         """Run the whole command and exit."""
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
-            main()
+            with listening():
+                main()
+        except Stopped as stopped:
+            sys.stderr.write(f"Stopped: {stopped.why}. {self.after_interruption}\n")
+            self.code = stopped.code
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
@@ -59,12 +85,21 @@ class Command:
                 del os.environ["HYDRA_FULL_ERROR"]
         sys.exit(self.code)
 
-    def _report(self, error: BaseException) -> None:
+    def _report(self, error: BaseException, code: int = BAD_INPUT) -> None:
         if self.raises:
             raise error
-        hydras = isinstance(error, HydraException | OmegaConfBaseException)
-        sys.stderr.write(f"{_explain(error) if hydras else error}\n")
-        self.code = BAD_INPUT
+        sys.stderr.write(f"{sentence(error)}\n")
+        if self.code != BAD_INPUT:  # which weighs more than that others are at work
+            self.code = code
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, in one sentence."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror  # without its number
+    return str(error)
 
 
 def _explain(error: BaseException) -> str:

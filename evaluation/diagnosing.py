@@ -20,7 +20,10 @@ from typing import Any
 from hydra.utils import get_method
 
 from evaluation.answering import Cell
-from evaluation.results import CellFolder, write_atomically
+from evaluation.disk import write_atomically
+from evaluation.monitor import Monitor
+from evaluation.parallel import team
+from evaluation.results import CellFolder
 from evaluation.runner import answer_all
 from evaluation.types import Benchmark, Condition, Diagnostic, Prediction, Sample
 
@@ -29,28 +32,29 @@ REFERENCE = "real"
 FINDINGS = "findings.json"
 
 
-def diagnose(
+def answer_conditions(
     cell: Cell,
     samples: Sequence[Sample],
     tests: Mapping[str, Diagnostic],
     conditions: Mapping[str, Condition],
     folder: CellFolder,
-) -> dict[str, Any]:
-    """Answer all conditions that the tests need, under the cell's intervention, and read them.
+    monitor: Monitor,
+) -> None:
+    """Answer all conditions that the tests need, under the cell's intervention.
 
     Args:
         cell: as it was scored.
         samples: of the benchmark, as they are, all with options.
         tests: by name.
         conditions: by name; those that the tests need.
-        folder: of the cell, whose own predictions are merged.
+        folder: of the cell.
+        monitor: is told how far it is.
     """
-    benchmark = cell.benchmark.ranking()
+    benchmark = cell.benchmark.ranking() if conditions else cell.benchmark
+    done = team().once(lambda: [name for name in conditions if folder.condition(name).merged])
     for number, (name, condition) in enumerate(conditions.items(), start=1):
-        place = folder.condition(name)
-        if place.merged or serves_as_real(cell, name):
+        if name in done or serves_as_real(cell, name):
             continue
-        place.mend()
         shown = replace(
             cell,
             benchmark=benchmark,
@@ -61,9 +65,16 @@ def diagnose(
             measured=False,
             watches=watches(tests, name),
         )
-        answer_all(shown, place)
-        place.settle()
-    answers = answers_of(folder, list(conditions))
+        answer_all(shown, folder.condition(name), monitor)
+
+
+def judge(
+    tests: Mapping[str, Diagnostic], conditions: Sequence[str], folder: CellFolder
+) -> dict[str, Any]:
+    """What the tests say of a cell whose conditions are all answered; kept beside the answers."""
+    for name in conditions:
+        folder.condition(name).settle()
+    answers = answers_of(folder, conditions)
     get_method("diagnostics.observations.gather")(tests, answers, folder.path)
     findings = read(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)

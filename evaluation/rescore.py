@@ -18,7 +18,7 @@ from rich.table import Table
 from evaluation.provenance import ROOT
 from evaluation.report.table import console, of_rows, percent
 from evaluation.results import CellFolder
-from evaluation.runner import scored
+from evaluation.scoring import scored
 from evaluation.types import Benchmark, Prediction, Sample
 
 PARSERS = "benchmarks.parsers"

@@ -3,14 +3,18 @@
     <output>/<study>/<model>/<benchmark>/<intervention>-<hash>/
         config.yaml         the composed configuration
         provenance.json     versions, hardware, commit, checkpoint
-        part.jsonl          predictions while running: appended batch by batch
-        seconds.jsonl       what each batch took, of that its attention, and how many prompts were
+        claim-<n>.json      while somebody works on the cell: who, where, how far (`claims`)
+        part-<rank>.jsonl   predictions while running: appended batch by batch, a file per process
+        seconds-<rank>.jsonl  what each batch took, of that its attention, and how many prompts were
                             read at once: a clock has no place among predictions
+        outcome.json        of a run that stopped or failed: which, and why
         predictions.jsonl   all predictions in the benchmark's order, written once, at the end
         diagnostics/        of the modality-usage tests: a folder like this one per condition, and
                             findings.json
-        metrics.json        written last and atomically: its existence means that the cell is
-        finished
+        metrics.json        a pure function of the predictions
+        timing.json         what `seconds-*` add up to, over all processes and runs
+        DONE                last of all: its existence means that the cell is finished. It names the
+                            trackers that know of it
 
 The hash covers everything that can change a bit of a result and nothing that cannot.
 """
@@ -19,16 +23,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
+import yaml
+
+from evaluation.disk import append, make_folder, mend, read_json, spoken, write_atomically
+from evaluation.records import Stored, encode
+from evaluation.types import Prediction
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
 LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
+LEAST_ROW = 1024  # bytes that a prediction takes at the very least, twice: in a part and merged
 
 
 def fingerprint(definition: Mapping[str, Any]) -> str:
@@ -59,78 +69,64 @@ def _without_locations(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one, whatever happens."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
-
-
-def encode(prediction: Prediction) -> str:
-    """One JSON line, without anything that differs between two equal runs."""
-    return json.dumps(prediction, default=vars, ensure_ascii=False, allow_nan=False)
-
-
-def decode(line: str) -> Prediction:
-    """The inverse of `encode`."""
-    row = json.loads(line)
-    for name in ("scores", "blind_scores"):
-        if row.get(name) is not None:
-            row[name] = tuple(CandidateScore(**score) for score in row[name])
-    for name, kind in (("visual_mass", VisualMass), ("visual_entropy", VisualEntropy)):
-        if row.get(name) is not None:  # files written before entropy was measured lack it
-            row[name] = kind(**{when: tuple(values) for when, values in row[name].items()})
-    if isinstance(row["gold"], dict):
-        row["gold"] = Accepted(**row["gold"] | {"answers": tuple(row["gold"]["answers"])})
-    if row.get("options") is not None:
-        row["options"] = tuple(row["options"])
-    return Prediction(**row)
-
-
 @dataclass(frozen=True)
 class CellFolder:
-    """The files of one cell."""
+    """The files of one cell, or of one condition of its modality-usage tests."""
 
     path: Path
 
     @property
     def finished(self) -> bool:
-        """The cell is done: its metrics exist."""
-        return (self.path / "metrics.json").exists()
+        """Everything is done."""
+        return (self.path / "DONE").exists()
 
-    def open(self, config: str, provenance: Mapping[str, Any]) -> None:
-        """Make the folder, write what defines the run, cut a torn last line off the predictions."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._check_same_precision(provenance)
-        write_atomically(self.path / "config.yaml", config)
-        write_atomically(self.path / "provenance.json", json.dumps(provenance, indent=2) + "\n")
-        self.mend()
+    @property
+    def merged(self) -> bool:
+        """All predictions are there."""
+        return (self.path / "predictions.jsonl").exists()
 
-    def mend(self) -> None:
-        """Make the folder where there is none; cut a torn last line off the predictions."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for name in ("part.jsonl", "seconds.jsonl"):
-            _cut_torn_line(self.path / name)
+    def make(self, predictions: int) -> None:
+        """Make the folder. Raises `OSError` where that many predictions cannot be written."""
+        make_folder(self.path, 2 * LEAST_ROW * predictions)
 
-    def _check_same_precision(self, provenance: Mapping[str, Any]) -> None:
-        """Refuse to go on in another dtype, which `dtype: auto` takes from the hardware."""
-        earlier = self.path / "provenance.json"
-        if not (earlier.exists() and (self.path / "part.jsonl").exists()):
-            return
-        before = json.loads(earlier.read_text()).get("model", {}).get("dtype")
-        now = provenance.get("model", {}).get("dtype")
-        if before != now:
+    def open(self, config: str) -> None:
+        """Write what defines the run. Raises `ValueError` where something else stands already."""
+        place = self.path / "config.yaml"
+        if place.exists() and not isinstance(_read_yaml(place), dict):
             raise ValueError(
-                f"{self.path} was begun in {before} and would go on in {now}: set model.dtype, or "
-                "delete the folder to begin again"
+                f"{place} is damaged: it should say what the results beside it are; restore it, or "
+                "move the folder away and run the command again"
             )
+        write_atomically(place, config)
 
-    def recorded(self) -> dict[str, Prediction]:
-        """Predictions of earlier, interrupted runs, by uid."""
-        return {row.uid: row for row in _read(self.path / "part.jsonl")}
+    def describe(self, provenance: Mapping[str, Any]) -> None:
+        """Write down what computes the results.
+
+        Raises `ValueError` when a cell would go on in another dtype, which `dtype: auto` takes from
+        the hardware.
+        """
+        place = self.path / "provenance.json"
+        if place.exists() and any(self._parts()):
+            before = read_json(place).get("model", {}).get("dtype")
+            now = provenance.get("model", {}).get("dtype")
+            if before != now:
+                raise ValueError(
+                    f"{self.path} was begun in {before} and would go on in {now}: set model.dtype, "
+                    "or delete the folder to begin again"
+                )
+        write_atomically(place, json.dumps(provenance, indent=2) + "\n")
+
+    def resume(self) -> dict[str, bool]:
+        """Make good what an interruption left; which samples are answered, and whether they failed.
+
+        Cuts torn lines off. Call it in one process only, before any of them appends.
+        """
+        with spoken(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "halt").unlink(missing_ok=True)
+        for path in [*self._parts(), *self._times()]:
+            mend(path)
+        return {uid: line.failed for uid, line in self._lines().items()}
 
     def append(
         self,
@@ -138,85 +134,168 @@ class CellFolder:
         seconds: float,
         attention_seconds: float,
         batch_size: int,
+        rank: int = 0,
     ) -> None:
         """Add one batch; it survives a kill as soon as this returns."""
         times = [round(seconds, 4), round(attention_seconds, 4), batch_size]
-        _append(self.path / "part.jsonl", [encode(prediction) for prediction in predictions])
-        _append(self.path / "seconds.jsonl", [json.dumps(times)])
+        append(self.part(rank), [encode(prediction) for prediction in predictions])
+        append(self.path / f"seconds-{rank}.jsonl", [json.dumps(times)])
 
-    def merge(self, uids: Sequence[str]) -> list[Prediction]:
-        """Write `predictions.jsonl` in the given order. Raises when a uid is missing."""
-        recorded = self.recorded()
-        if missing := [uid for uid in uids if uid not in recorded]:
+    def part(self, rank: int) -> Path:
+        """Where one process writes its predictions."""
+        return self.path / f"part-{rank}.jsonl"
+
+    def halt(self) -> None:
+        """Ask all processes of this run to stop after their batch."""
+        with suppress(OSError):  # a full disk is what they stop for
+            (self.path / "halt").touch()
+
+    @property
+    def halted(self) -> bool:
+        """Whether one process asked all others to stop."""
+        return (self.path / "halt").exists()
+
+    def merge(self, uids: Sequence[str], wait: float = 0.0) -> Stored:
+        """Write `predictions.jsonl` in the given order.
+
+        Waits at most `wait` seconds for lines that another machine wrote. Raises `RuntimeError`
+        when a uid is missing, was never asked, or was answered in two ways.
+        """
+        deadline = time.monotonic() + wait
+        lines = self._lines()
+        while set(uids) - lines.keys() and time.monotonic() < deadline:
+            time.sleep(1.0)
+            lines = self._lines()
+        self._check_complete(uids, lines)
+        write_atomically(self.path / "predictions.jsonl", (lines[uid].read() for uid in uids))
+        return self.stored()
+
+    def _check_complete(self, uids: Sequence[str], lines: Mapping[str, Any]) -> None:
+        again = "run the same command again to complete it"
+        if missing := [uid for uid in uids if uid not in lines]:
             raise RuntimeError(
                 f"{self.path} lacks {len(missing)} of {len(uids)} predictions, first {missing[0]}; "
-                "run the same command again to complete it"
+                f"{again}"
             )
-        predictions = [recorded[uid] for uid in uids]
-        text = "".join(f"{encode(prediction)}\n" for prediction in predictions)
-        write_atomically(self.path / "predictions.jsonl", text)
-        return predictions
+        if len(set(uids)) < len(uids):
+            raise RuntimeError(f"{len(uids) - len(set(uids))} samples have a uid twice")
+        if foreign := lines.keys() - set(uids):
+            raise RuntimeError(
+                f"{self.path} holds {len(foreign)} predictions of samples that were not asked, "
+                f"first {min(foreign)}: the data have changed since it was begun; move the folder "
+                "away and run the command again"
+            )
+
+    def _lines(self) -> dict[str, _Line]:
+        """Where the prediction of every sample stands. A success counts before a failure."""
+        lines: dict[str, _Line] = {}
+        for path in self._parts():
+            for line in _scan(path):
+                known = lines.get(line.uid)
+                if known and not known.failed and not line.failed and known.read() != line.read():
+                    raise RuntimeError(
+                        f"{self.path} holds two different answers to {line.uid}, in "
+                        f"{known.path.name} and {path.name}: move the folder away and run the "
+                        "command again"
+                    )
+                if known is None or known.failed:
+                    lines[line.uid] = line
+        return lines
+
+    def stored(self) -> Stored:
+        """The merged predictions, decoded one at a time."""
+        return Stored(self.path / "predictions.jsonl")
 
     def predictions(self) -> list[Prediction]:
-        """The merged predictions of a finished cell."""
-        return list(_read(self.path / "predictions.jsonl"))
+        """The merged predictions."""
+        return list(self.stored())
 
-    def seconds(self) -> tuple[float, float]:
-        """Time spent on batches, and of that on attention, over all runs of the cell."""
-        times = self._times()
-        return sum(line[0] for line in times), sum(line[1] for line in times)
+    def timing(self, asked: int) -> dict[str, float]:
+        """What the cell took, over all its processes and runs.
 
-    def smallest_batch(self, asked: int) -> int:
-        """Fewest prompts that were read at once because memory ran out; `asked` if it never did."""
-        return min([asked, *(int(line[2]) for line in self._times() if len(line) > 2)])
-
-    def _times(self) -> list[list[float]]:
-        path = self.path / "seconds.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [line if isinstance(line, list) else [line, 0.0] for line in map(json.loads, lines)]
+        `seconds` on batches, of these `attention_seconds`; `batch_size`: fewest prompts that were
+        read at once because memory ran out, `asked` if it never did.
+        """
+        times = [json.loads(line) for path in self._times() for line in path.open()]
+        return {
+            "seconds": round(sum(line[0] for line in times), 2),
+            "attention_seconds": round(sum(line[1] for line in times), 2),
+            "batch_size": min([asked, *(line[2] for line in times)]),
+        }
 
     def condition(self, name: str) -> CellFolder:
         """Where the answers to another view of the samples lie."""
         return CellFolder(self.path / "diagnostics" / name)
 
-    @property
-    def merged(self) -> bool:
-        """All predictions are there."""
-        return (self.path / "predictions.jsonl").exists()
+    def write_metrics(self, metrics: Mapping[str, Any], timing: Mapping[str, float]) -> None:
+        """Write what the predictions say, and what they took."""
+        text = json.dumps(timing, indent=2) + "\n"
+        write_atomically(self.path / "timing.json", text)
+        text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+        write_atomically(self.path / "metrics.json", text)
 
-    def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Declare the cell done."""
-        write_atomically(
-            self.path / "metrics.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n"
-        )
+    def finish(self, tracking: Sequence[str]) -> None:
+        """Declare the cell done, and known to some trackers."""
+        text = json.dumps({"tracking": sorted({*tracking} | {*self.tracked()})}) + "\n"
+        write_atomically(self.path / "DONE", text)
         self.settle()
+
+    def tracked(self) -> list[str]:
+        """Names of the trackers that know the finished cell."""
+        return read_json(self.path / "DONE")["tracking"] if self.finished else []
 
     def settle(self) -> None:
         """Drop what only an unfinished run needs."""
-        (self.path / "part.jsonl").unlink(missing_ok=True)
+        for path in [*self._parts(), *self._times()]:
+            path.unlink(missing_ok=True)
+        for name in ("outcome.json", "halt"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def end(self, state: str, why: str) -> None:
+        """Note how a run ended that did not finish: `stopped` or `failed`."""
+        text = json.dumps({"state": state, "why": why}) + "\n"
+        write_atomically(self.path / "outcome.json", text)
 
     def metrics(self) -> dict[str, Any]:
-        """What `finish` wrote."""
-        return json.loads((self.path / "metrics.json").read_text())
+        """What `write_metrics` wrote, both together."""
+        return read_json(self.path / "metrics.json") | read_json(self.path / "timing.json")
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.path.glob("part-*.jsonl"))
+
+    def _times(self) -> list[Path]:
+        return sorted(self.path.glob("seconds-*.jsonl"))
 
 
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where a prediction stands."""
+
+    uid: str
+    failed: bool
+    path: Path
+    start: int
+    length: int
+
+    def read(self) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.length)
 
 
-def _read(path: Path) -> Iterable[Prediction]:
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            yield from map(decode, file)
+def _scan(path: Path) -> Iterator[_Line]:
+    start = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return  # a network disk shows only a piece yet
+            row = json.loads(line)
+            yield _Line(row["uid"], row["status"] == "error", path, start, len(line))
+            start += len(line)
 
 
-def _append(path: Path, lines: Sequence[str]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return None

@@ -1,76 +1,140 @@
 """One cell: show every sample to the model under an intervention, read its answers, score them.
 
-Batches are formed once, over all samples, in an order that depends on the samples alone. A run that
-was interrupted computes a batch again as a whole when any of its samples is missing, so a resumed
-cell equals an uninterrupted one bit for bit.
+Batches are formed once, over all samples, in an order that depends on the samples alone, and dealt
+whole to the processes of the run. A run that was interrupted computes a batch again as a whole when
+any of its samples is missing. So a cell ends with the same bits, whatever interrupted it and
+however many processes answered it.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
+from evaluation import stopping
 from evaluation.answering import Cell, Prepared, needs_blind, predict, prepare
 from evaluation.memory import Room
+from evaluation.monitor import Monitor
+from evaluation.parallel import Team, team
 from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
-from evaluation.types import Benchmark, Prediction, Sample, VisualEntropy, VisualMass
-from evaluation.watching import watched
+from evaluation.scoring import summarise
+from evaluation.types import Benchmark, Prediction, Sample
+from evaluation.watching import gather, watched
 
 AHEAD = 1  # batches that are prepared while the model runs
+FILES_APPEAR_WITHIN = 60.0  # seconds until a network disk shows what another machine wrote
 
 
-def run(cell: Cell, folder: CellFolder) -> dict[str, Any]:
-    """Predict what is missing, then merge and score.
+def run(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -> dict[str, Any]:
+    """Answer what is missing, merge and score.
 
-    Returns the metrics, which the caller makes final.
+    Returns the metrics, which the caller makes final; in processes but the main one, nothing.
     """
-    predictions = answer_all(cell, folder)
-    metrics = summarise(cell, predictions, *folder.seconds())
-    return metrics | {"batch_size": folder.smallest_batch(cell.batch_size)}
+    answer_all(cell, folder, monitor)
+    return summarise(cell.benchmark, folder.stored()) if team().main else {}
 
 
-def answer_all(cell: Cell, folder: CellFolder) -> list[Prediction]:
-    """Predict what is missing, then merge."""
+@dataclass(frozen=True)
+class Todo:
+    """A batch that is not answered, or not as a whole."""
+
+    number: int  # among all batches of the cell
+    answered: Collection[str]  # uids of it that are recorded already
+
+
+def answer_all(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -> None:
+    """Answer what is missing, in all processes of the run, and merge."""
     check_shows_images(cell)
-    done = folder.recorded()
-    batches = [
-        batch
-        for batch in form_batches(cell.samples, cell.benchmark, cell.batch_size)
-        if any(sample.uid not in done for sample in batch)
+    together, monitor = team(), monitor or Monitor()
+    batches = form_batches(cell.samples, cell.benchmark, cell.batch_size)
+    todo = together.once(lambda: missing(batches, folder.resume()))
+    shares = [
+        sum(len(batches[each.number]) - len(each.answered) for each in todo[rank :: together.size])
+        for rank in range(together.size)
     ]
-    if batches:
-        with progress_bar() as progress, watched(cell, folder) as watch:
-            log = watch.log
-            task = progress.add_task(cell.title, total=len(cell.samples), completed=len(done))
-            room, started = Room(cell.batch_size), time.monotonic()
+    if todo:
+        done = len(cell.samples) - sum(shares)
+        following = monitor.follow(folder, cell.title, done, len(cell.samples), shares)
+        with following if together.main else nullcontext():
+            answer_share(cell, folder, batches, todo[together.rank :: together.size], monitor)
+            together.exchange()
+    together.once(lambda: complete(cell, folder, together))
 
-            def make(batch: Sequence[Sample]) -> Prepared | None:
-                return prepare(cell, batch) if len(batch) <= room.size else None
 
-            with closing(prefetched(batches, make, AHEAD)) as coming:
+def missing(batches: Sequence[Sequence[Sample]], recorded: Mapping[str, bool]) -> list[Todo]:
+    """Batches with samples that were not answered, or failed, which a new run tries again."""
+    todo = []
+    for number, batch in enumerate(batches):
+        answered = frozenset(s.uid for s in batch if recorded.get(s.uid, True) is False)
+        if len(answered) < len(batch):
+            todo.append(Todo(number, answered))
+    return todo
+
+
+def answer_share(
+    cell: Cell,
+    folder: CellFolder,
+    batches: Sequence[Sequence[Sample]],
+    todo: Sequence[Todo],
+    monitor: Monitor,
+) -> None:
+    """Answer the batches of this process, one after the other; each is kept before the next."""
+    rank, room, failed = team().rank, Room(cell.batch_size), 0
+    dealt = {batches[each.number][0].uid: each for each in todo}
+
+    def make(batch: Sequence[Sample]) -> Prepared | None:
+        return prepare(cell, batch) if len(batch) <= room.size else None
+
+    try:
+        with watched(cell, folder) as watch, stopping.patiently():
+            log, started = watch.log, time.monotonic()
+            coming = prefetched([batches[each.number] for each in todo], make, AHEAD)
+            with closing(coming):
                 for batch, prepared in coming:
-                    attending = log.seconds
+                    stopping.check()
+                    if folder.halted:
+                        return
+                    attending, present = log.seconds, dealt[batch[0].uid]
                     predictions = predict(cell, batch, log, room, prepared)
                     check_edited(cell, predictions)
-                    watch.keep()
-                    missing = [row for row in predictions if row.uid not in done]
+                    watch.keep(present.number)
+                    new = [row for row in predictions if row.uid not in present.answered]
                     ended = time.monotonic()
-                    folder.append(missing, ended - started, log.seconds - attending, room.size)
-                    progress.advance(task, len(missing))
+                    folder.append(new, ended - started, log.seconds - attending, room.size, rank)
+                    failed += sum(row.status == "error" for row in new)
+                    check_budget(cell, max(failed, monitor.failed), new)
                     started = ended
-    return folder.merge([sample.uid for sample in cell.samples])
+        stopping.check()
+    except BaseException:
+        if team().size > 1:
+            folder.halt()
+        raise
+
+
+def complete(cell: Cell, folder: CellFolder, together: Team) -> None:
+    """Put together what the processes wrote."""
+    gather(cell, folder)
+    wait = FILES_APPEAR_WITHIN if together.size > 1 else 0.0
+    stored = folder.merge([sample.uid for sample in cell.samples], wait)
+    failed = [row for row in stored if row.status == "error"]
+    check_budget(cell, len(failed), failed)
+
+
+def check_budget(cell: Cell, failed: int, latest: Sequence[Prediction]) -> None:
+    """Stop a cell in which too much fails, before hours are spent."""
+    allowed = math.ceil(cell.max_failed * len(cell.samples))
+    if failed > allowed:
+        why = next((f": {row.uid}: {row.error}" for row in latest if row.error), "")
+        raise ValueError(
+            f"{failed:,} samples failed, more than max_failed={cell.max_failed:g} of "
+            f"{len(cell.samples):,} allows{why}. Mend the cause, or raise max_failed; the same "
+            "command tries them again"
+        )
 
 
 def check_shows_images(cell: Cell) -> None:
@@ -123,75 +187,3 @@ def form_batches(
         for _, order in sorted(modes.items())
         for start in range(0, len(order), batch_size)
     ]
-
-
-def summarise(
-    cell: Cell, predictions: Sequence[Prediction], seconds: float, attention_seconds: float
-) -> dict[str, Any]:
-    """The content of `metrics.json`: a pure function of the predictions, apart from the time."""
-    return {
-        **scored(cell.benchmark, predictions),
-        "visual_mass": by_layer([row.visual_mass for row in predictions]),
-        "visual_entropy_nats": by_layer([row.visual_entropy for row in predictions]),
-        "image_tokens": image_tokens(predictions),
-        "cells_edited": sum(row.cells_edited for row in predictions),
-        "cells_by_phase": cells_by_phase(predictions),
-        "seconds": round(seconds, 2),
-        "attention_seconds": round(attention_seconds, 2),  # measuring and editing, of these
-    }
-
-
-def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """The part of the metrics that depends on how answers are read and scored."""
-    scores = benchmark.score(predictions)
-    return {
-        "score": scores.pop("score"),
-        "scores": scores,
-        "chance": benchmark.chance,
-        "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
-        "guessed": sum(row.guessed for row in predictions),
-        "errors": sum(row.status == "error" for row in predictions),
-    }
-
-
-def by_layer(measured: Sequence[VisualMass | VisualEntropy | None]) -> dict[str, Any]:
-    """Mean over samples, per layer and over layers; None where no sample shows an image."""
-    known = [values for values in measured if values is not None]
-    if not known:
-        return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
-    layers = {
-        when: [
-            sum(layer) / len(known)
-            for layer in zip(*(getattr(m, when) for m in known), strict=True)
-        ]
-        for when in ("before", "after")
-    }
-    means = {when: sum(values) / len(values) for when, values in layers.items()}
-    return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
-
-
-def image_tokens(predictions: Sequence[Prediction]) -> dict[str, float] | None:
-    """Image tokens of a prompt: fewest, mean and most; None where no sample shows an image."""
-    counts = [row.n_image_tokens for row in predictions if row.n_image_tokens]
-    if not counts:
-        return None
-    return {"min": min(counts), "mean": sum(counts) / len(counts), "max": max(counts)}
-
-
-def cells_by_phase(predictions: Sequence[Prediction]) -> dict[str, int] | None:
-    """Cells edited in prompt rows and in generated rows; None where some predictions lack them."""
-    counts = [row.cells_by_phase for row in predictions]
-    if any(count is None for count in counts):
-        return None
-    return {phase: sum(count[phase] for count in counts) for phase in ("prefill", "decode")}
-
-
-def progress_bar() -> Progress:
-    """How far, how long, and how much longer."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )

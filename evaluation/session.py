@@ -4,145 +4,297 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from rich.markup import escape
 
 from evaluation.answering import Cell
+from evaluation.claims import BusyError, Holding, claimed
 from evaluation.diagnosing import (
     REFERENCE,
+    answer_conditions,
     check_known,
-    diagnose,
+    judge,
     needed,
     serves_as_real,
     watches,
     with_options,
 )
+from evaluation.disk import read_json
+from evaluation.identity import cell_folder, labels
 from evaluation.inputs import (
-    by_content,
+    InputFile,
     check_disjoint,
     check_inputs,
     input_files,
     record,
     warn_of_other_weights,
 )
+from evaluation.monitor import Monitor
+from evaluation.parallel import team
 from evaluation.provenance import ROOT, provenance
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.report.usage import draw_usage
-from evaluation.results import CellFolder, digest_weights, fingerprint
-from evaluation.runner import run
-from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
-
-SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
-TRACKED_FILES = (
-    "predictions.jsonl",
-    "metrics.json",
-    "config.yaml",
-    "provenance.json",
-    "diagnostics/findings.json",
+from evaluation.results import CellFolder, digest_weights
+from evaluation.runner import answer_all
+from evaluation.scoring import summarise
+from evaluation.stopping import Stopped
+from evaluation.types import (
+    VLM,
+    Benchmark,
+    Condition,
+    Diagnostic,
+    Followed,
+    Sample,
+    Tracking,
 )
+
+RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "provenance.json",
+          "diagnostics/findings.json")  # fmt: skip
 
 log = logging.getLogger("solvent")
 
 
-def run_cell(config: DictConfig) -> dict[str, Any]:
-    """Run one cell, or say that it is finished; returns its metrics."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    log.setLevel(logging.INFO)
-    screen = console()
+def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]:
+    """Run one cell, or say that it is finished; returns its metrics.
+
+    All processes of a run call it with the same configuration.
+
+    Args:
+        config: as composed.
+        brief: show one line instead of tables; None: in a sweep.
+
+    Raises:
+        BusyError: another run works on the cell.
+        ValueError: something was asked that cannot be done.
+        Stopped: the run was asked to end, and what it computed is kept.
+    """
+    _set_up_logging()
+    if brief is None:
+        brief = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    together = team()
+    with together.together():
+        asked = read(config)
+        if together.once(lambda: asked.folder.finished):
+            return together.once(lambda: show_finished(asked, brief))
+        questions = question(asked)
+        with held(asked, questions) as holding:
+            compute(asked, questions, holding)
+            return together.once(lambda: show(asked, brief))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a configuration asks for."""
+
+    config: DictConfig
+    intervention: Any
+    files: Sequence[InputFile]
+    condition: Condition
+    tests: Mapping[str, Diagnostic]
+    tracking: Tracking
+    labels: Mapping[str, Any]
+    folder: CellFolder
+
+
+def read(config: DictConfig) -> Asked:
+    """Build what is quick to build."""
     intervention = instantiate(config.intervention, _convert_="all")
     files = input_files(config.intervention)
     check_inputs(intervention.name, files, calibration_command(config))
     condition = named_condition(config, config.condition)
-    tests = instantiate(config.get("diagnostic") or {}, _convert_="all")
-    folder = cell_folder(config, intervention)
-    labels = _labels(config, intervention, condition)
-    if folder.finished:
-        screen.print(f"already finished  [dim]{folder.path}[/dim]", highlight=False)
-        show_line(screen, folder.metrics())
-        return folder.metrics()
+    return Asked(
+        config=config,
+        intervention=intervention,
+        files=files,
+        condition=condition,
+        tests=instantiate(config.get("diagnostic") or {}, _convert_="all"),
+        tracking=instantiate(config.tracking, _convert_="all"),
+        labels=labels(config, intervention, condition),
+        folder=cell_folder(config, intervention),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What the model is asked."""
+
+    benchmark: Benchmark
+    shown: Sequence[Sample]  # of the benchmark, under the cell's condition
+    tested: Sequence[Sample]  # as they are, for the modality-usage tests
+    conditions: Mapping[str, Condition]  # that these need
+
+
+def question(asked: Asked) -> Questions:
+    """Read the benchmark; what cannot be shown is refused before anything is computed."""
+    config, tests = asked.config, asked.tests
     benchmark, samples = load_benchmark(config.benchmark)
     benchmark = instantiate(config.compat)(benchmark)
-    check_disjoint(files, samples)
-    warn_of_other_weights(files, digest_weights(ROOT / config.model.checkpoint))
-    shown = condition.views(samples)
-    asked = with_options(benchmark, samples) if tests else []
+    check_disjoint(asked.files, samples)
+    warn_of_other_weights(asked.files, digest_weights(ROOT / config.model.checkpoint))
+    tested = with_options(benchmark, samples) if tests else []
     conditions = needed_conditions(config, tests) if tests else {}
     for each in conditions.values():
-        each.views(asked)  # what cannot be shown is refused before anything is computed
+        each.views(tested)
+    return Questions(
+        benchmark=benchmark,
+        shown=asked.condition.views(samples),
+        tested=tested,
+        conditions=conditions,
+    )
+
+
+@contextmanager
+def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
+    """Make the cell's folder and hold the claim on it; how the run ends is noted there."""
+    folder = asked.folder
+    if not team().main:
+        team().exchange()
+        yield None
+        return
+    folder.make(len(questions.shown) + len(questions.tested) * len(questions.conditions))
+    with claimed(folder.path) as holding:
+        if folder.finished:
+            raise BusyError(f"{folder.path} has just been finished by another run")
+        folder.open(_yaml(asked.config))
+        team().exchange()
+        try:
+            yield holding
+        except Stopped as stopped:
+            folder.end("stopped", stopped.why)
+            raise
+        except Exception as error:
+            folder.end("failed", str(error) or type(error).__name__)
+            raise
+
+
+def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None:
+    """Answer everything, score it, and declare the cell done."""
+    config, folder, together = asked.config, asked.folder, team()
     model = load_model(config.model)
-    tracking = instantiate(config.tracking, _convert_="all")
     facts = provenance(model.provenance()) | {
-        "files": record(files),
-        "data": benchmark.provenance(),
+        "files": record(asked.files),
+        "data": questions.benchmark.provenance(),
+        "processes": together.size,
     }
-    folder.open(_yaml(config), facts)
+    together.once(lambda: folder.describe(facts))
     cell = Cell(
         model=model,
-        benchmark=benchmark,
-        condition=condition.name,
-        samples=shown,
-        intervention=intervention,
+        benchmark=questions.benchmark,
+        condition=asked.condition.name,
+        samples=questions.shown,
+        intervention=asked.intervention,
         batch_size=config.batch_size,
-        title=cell_title(labels),
+        title=cell_title(asked.labels),
         measured=True,
+        max_failed=config.max_failed,
     )
-    if tests and serves_as_real(cell, REFERENCE):
-        cell = replace(cell, watches=watches(tests, REFERENCE))
-    metrics = labels | run(cell, folder)
-    if tests:
-        findings = diagnose(cell, asked, tests, conditions, folder)
-        draw_usage(findings, cell_title(labels), folder.path / "figures")
+    if asked.tests and serves_as_real(cell, REFERENCE):
+        cell = replace(cell, watches=watches(asked.tests, REFERENCE))
+    names = together.exchange(together.name)
+    following = followed(asked, facts, len(cell.samples)) if together.main else nullcontext()
+    with following as tracker:
+        monitor = Monitor()
+        if holding and tracker:
+            monitor = Monitor(
+                patience=60 * config.stuck_minutes,
+                names=names,
+                beat=holding.beat,
+                progress=tracker.progress,
+                hangs=partial(folder.end, "failed"),
+            )
+        answer_all(cell, folder, monitor)
+        answer_conditions(
+            cell, questions.tested, asked.tests, questions.conditions, folder, monitor
+        )
+        together.once(lambda: conclude(asked, questions, cell, tracker))
+
+
+def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) -> None:
+    """Everything after the last answer."""
+    folder, figures = asked.folder, asked.folder.path / "figures"
+    metrics = {**asked.labels, **summarise(cell.benchmark, folder.stored())}
+    if asked.tests:
+        findings = judge(asked.tests, list(questions.conditions), folder)
+        draw_usage(findings, cell_title(asked.labels), figures)
         metrics["diagnostics"] = {
             name: {key: value for key, value in found.items() if key != "series"}
             for name, found in findings.items()
         }
-    benchmark.export(folder.predictions(), folder.path)
-    draw_cell(metrics, folder.path / "figures")
-    folder.finish(metrics)
-    with tracking.follow(
-        identity=folder.path.name,
-        folder=folder.path,
-        study=config.study,
-        config=OmegaConf.to_container(config, resolve=True),
-        labels=labels,
+    cell.benchmark.export(folder.stored(), folder.path)
+    draw_cell(metrics, figures)
+    folder.write_metrics(metrics, folder.timing(cell.batch_size))
+    logged = log_cell(asked, questions.shown, tracker)
+    folder.finish([asked.tracking.name] if logged else [])
+
+
+def followed(
+    asked: Asked, facts: Mapping[str, Any], total: int
+) -> AbstractContextManager[Followed]:
+    """Tell the cell's tracker that it begins."""
+    return asked.tracking.follow(
+        identity=asked.folder.path.name,
+        folder=asked.folder.path,
+        study=asked.config.study,
+        config=OmegaConf.to_container(asked.config, resolve=True),
+        labels=asked.labels,
         provenance=facts,
-        total=len(shown),
-    ) as followed:
-        followed.finish(
-            metrics=metrics,
-            predictions=folder.predictions(),
-            samples=shown,
-            figures=sorted((folder.path / "figures").glob("*.png")),
-            files=[folder.path / name for name in TRACKED_FILES],
-        )
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        total=total,
+    )
+
+
+def log_cell(asked: Asked, shown: Sequence[Sample], tracker: Followed) -> bool:
+    """Tell the cell's tracker its result; whether it understood."""
+    folder = asked.folder
+    files = [folder.path / name for name in RECORD]
+    return tracker.finish(
+        metrics=folder.metrics(),
+        predictions=folder.stored(),
+        samples=shown,
+        figures=sorted((folder.path / "figures").glob("*.png")),
+        files=[file for file in files if file.exists()],
+    )
+
+
+def show(asked: Asked, brief: bool) -> dict[str, Any]:
+    """Print a finished cell; returns its metrics."""
+    screen, metrics = console(), asked.folder.metrics()
+    if brief:
         show_line(screen, metrics)
     else:
         show_cell(screen, metrics)
-        screen.print(f"[dim]{folder.path}[/dim]", highlight=False)
+        screen.print(f"[dim]{escape(str(asked.folder.path))}[/dim]", highlight=False)
     return metrics
 
 
-def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
-    """Where a cell lives: equal definitions have equal folders.
+def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
+    """Print a cell that was finished before, and tell its tracker if that does not know it yet."""
+    folder = asked.folder
+    console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
+    folder.settle()
+    if asked.tracking.name not in folder.tracked():
+        facts = read_json(folder.path / "provenance.json")
+        shown = question(asked).shown
+        with followed(asked, facts, len(shown)) as tracker:
+            if log_cell(asked, shown, tracker):
+                folder.finish([asked.tracking.name])
+    return show(asked, brief)
 
-    Where nothing is edited, layers make no difference; where a local checkpoint was trained again,
-    its weights do, though its path is the same. Files count by what is in them, too.
-    """
-    what = by_content(repr(intervention), input_files(config.intervention))
-    what = intervention.name if intervention.is_identity else what
-    identity = fingerprint({**_setting(config), "intervention": what, "seed": config.seed})
-    place = Path(config.output) / config.study / config.model.name / config.benchmark.name
-    return CellFolder(place / f"{intervention.name}-{identity[:12]}")
+
+def _set_up_logging() -> None:
+    rank, size = team().rank, team().size
+    form = "%(message)s" if size == 1 else f"process {rank}: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form)
+    log.setLevel(logging.INFO if team().main else logging.WARNING)
 
 
 def named_condition(config: DictConfig, name: str) -> Condition:
@@ -157,52 +309,6 @@ def needed_conditions(config: DictConfig, tests: Mapping[str, Diagnostic]) -> di
     for test in tests.values():
         known |= test.composed(known) if hasattr(test, "composed") else {}
     return {name: known[name] for name in needed(tests, list(known))}
-
-
-def _setting(config: DictConfig) -> dict[str, Any]:
-    """Everything that can change a bit of a result, apart from the intervention and its seed."""
-    container = OmegaConf.to_container(config, resolve=True)
-    setting = {key: container.get(key) for key in SETTING_KEYS}
-    setting["condition"] = container["conditions"][config.condition]
-    setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
-    return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
-
-
-def _labels(config: DictConfig, intervention: Any, condition: Condition) -> dict[str, Any]:
-    """What a table of many cells needs to tell them apart."""
-    return {
-        "model": config.model.name,
-        "benchmark": config.benchmark.name,
-        "prompt": config.prompt.name,
-        "compat": config.compat.name,
-        "intervention": intervention.name,
-        "variant": "" if intervention.is_identity else _variant(config.intervention),
-        "layers": None if intervention.is_identity else str(config.intervention.layers),
-        "condition": condition.name,
-        "seed": config.seed,
-        "setting": fingerprint(_setting(config))[:6],  # equal for cells that may be paired
-    }
-
-
-def _variant(intervention: DictConfig) -> str:
-    """Fields that differ from the intervention's own definition, beside layers and seed; files by
-    the first digits of their digest.
-    """
-    files = {file.field: f"file={file.digest[:8]}" for file in input_files(intervention)}
-    stock = _flat(_definition(intervention.name))
-    fields = _flat(OmegaConf.to_container(intervention))
-    changed = [
-        f"{name}={value}"
-        for name, value in fields.items()
-        if name not in ("layers", "seed", *files) and stock.get(name) != value
-    ]
-    return ", ".join([*dict.fromkeys(files.values()), *changed])
-
-
-def _definition(name: str) -> dict[str, Any]:
-    """The stock definition of an intervention; empty where the name is the user's own."""
-    known = name in get_method("interventions.available")()
-    return get_method("interventions.intervention.definition")(name) if known else {}
 
 
 def calibration_command(config: DictConfig) -> str | None:
@@ -221,15 +327,6 @@ def calibration_command(config: DictConfig) -> str | None:
     said = {group: config[group].name for group in groups} | {"limit": config.limit}
     missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
     return shlex.join(["python", "-m", "evaluation.calibrate", *missing, *overrides])
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
-        flat |= inner if inner is not None else {f"{prefix}{name}": value}
-    return flat
 
 
 def _yaml(config: DictConfig) -> str:

@@ -1,7 +1,99 @@
-"""The request to stop."""
+"""Ending on request, between two batches: Ctrl-C, SIGTERM, or a stop file.
+
+While questions are answered, the first signal lets the batch be finished and kept; a second one
+ends at once. Elsewhere a signal ends at once. Signals reach a process, not an object, so what was
+asked is kept per process.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 
-class Stopped(Exception):  # noqa: N818 - a request, not a mistake
-    """Somebody asked the run to stop; what was computed is kept."""
+STOP_FILE = "SOLVENT_STOP_FILE"  # environment variable: a path that is looked for between batches
+ASKED = 75  # exit code: EX_TEMPFAIL of sysexits.h, try again later
+REASONS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "asked to end (SIGTERM: preemption, time limit, or cancelled)",
+}
+
+log = logging.getLogger("solvent")
+
+
+class Stopped(BaseException):
+    """The run was asked to stop, and did. No `Exception`: a sweep must not go on to its next cell.
+
+    Attributes:
+        why: in words.
+        code: that the command exits with.
+    """
+
+    def __init__(self, why: str, code: int) -> None:
+        super().__init__(why)
+        self.why, self.code = why, code
+
+
+class RemoteError(Exception):
+    """Another process of this run failed, and has said why."""
+
+
+class Ear:
+    """What this process was asked."""
+
+    def __init__(self) -> None:
+        self.heard: Stopped | None = None
+        self.patient = False  # a batch is being answered
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler."""
+        why = REASONS[signal.Signals(number)]
+        stopped = Stopped(why, 128 + number)
+        if not self.patient or self.heard:
+            raise stopped
+        self.heard = stopped
+        log.warning("%s: stopping after this batch; once more stops at once", why)
+
+
+_ear = Ear()
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Turn signals to this process into `Stopped` inside the block."""
+    before = {number: signal.signal(number, _ear.hear) for number in REASONS}
+    _ear.heard = None
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Inside the block a first signal waits for the next `check`."""
+    before, _ear.patient = _ear.patient, True
+    try:
+        yield
+    finally:
+        _ear.patient = before
+
+
+def check() -> None:
+    """Raise `Stopped` when a signal has come, or the stop file is there."""
+    if _ear.heard:
+        heard, _ear.heard = _ear.heard, None
+        raise heard
+    place = os.environ.get(STOP_FILE)
+    if place and Path(place).exists():
+        raise Stopped(f"asked to end (the stop file {place})", ASKED)
+
+
+def request(stopped: Stopped) -> None:
+    """Have the next `check` raise it. For threads, which cannot stop the main one."""
+    _ear.heard = stopped

@@ -258,10 +258,28 @@ class Diagnostic(Protocol):
         """What the paired answers say, or what was seen inside the model, or both."""
 
 
-class Tracking(Protocol):
-    """Where else a cell's results go. What fails there is said, and never fails the cell."""
+class Followed(Protocol):
+    """A cell, as a tracker follows it. Nothing here may fail the cell."""
 
-    name: str  # written into the cell's DONE once it has logged the cell
+    def progress(self, done: int, failed: int, doing: str) -> None:
+        """Samples that are done, of these failed, and what is being done. Told every second."""
+
+    def finish(
+        self,
+        *,
+        metrics: Mapping[str, Any],
+        predictions: Sequence[Prediction],
+        samples: Sequence[Sample],
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """The result, and the files that it stands in; whether all of it was logged."""
+
+
+class Tracking(Protocol):
+    """Where else results go. The files of a cell are the record; a tracker is a mirror of them."""
+
+    name: str
 
     def follow(
         self,
@@ -274,32 +292,4 @@ class Tracking(Protocol):
         provenance: Mapping[str, Any],
         total: int,
     ) -> AbstractContextManager[Followed]:
-        """Follow one cell for the length of a `with` block: its name `<intervention>-<hash>`, its
-        folder, the composed configuration, what a table needs to tell it apart, where it comes
-        from, and how many samples it has.
-
-        A block that is left by an exception is a run that stopped (`evaluation.stopping.Stopped`)
-        or failed.
-        """
-
-
-class Followed(Protocol):
-    """A cell that a tracker follows."""
-
-    def progress(self, done: int, failed: int, doing: str) -> None:
-        """After every batch: samples answered, those of them that failed, and in which part of the
-        cell. Costs microseconds and never waits.
-        """
-
-    def finish(
-        self,
-        *,
-        metrics: Mapping[str, Any],
-        predictions: Sequence[Prediction],
-        samples: Sequence[Sample],
-        figures: Sequence[Path],
-        files: Sequence[Path],
-    ) -> bool:
-        """Everything about a finished cell, samples in the order of their predictions, files as
-        they lie in its folder; those that do not exist are left out. True: all of it is logged.
-        """
+        """Follow a cell for the length of a `with` block."""

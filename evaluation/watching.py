@@ -34,14 +34,13 @@ class Watch:
     shares: Any | None = None
     _stored: Any | None = None
 
-    def keep(self) -> None:
+    def keep(self, number: int) -> None:
         """Write down what was seen of the last batch."""
         if self.states is not None:
             self._keep_states()
         if self.shares is not None and (seen := self.shares.take()):
             folder = self.place / SHARES
             folder.mkdir(exist_ok=True)
-            number = len(list(folder.glob("*.npz")))
             get_method("diagnostics.shares.stack")(seen).save(folder / f"{number:06d}.npz")
 
     def _keep_states(self) -> None:
@@ -52,7 +51,7 @@ class Watch:
 
     def _open(self, seen: Any) -> Any:
         folder = self.place / STATES
-        if (self.place / "part.jsonl").exists() and folder.exists():
+        if any(self.place.glob("part-*.jsonl")) and folder.exists():
             return get_method("diagnostics.states.load")(folder, writable=True)
         shutil.rmtree(folder, ignore_errors=True)
         layers, hidden = seen.image.shape
@@ -75,3 +74,7 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
             states = stack.enter_context(cell.model.watch_states())
         uids = [sample.uid for sample in cell.samples]
         yield Watch(log=log, uids=uids, place=folder.path, states=states, shares=shares)
+
+
+def gather(cell: Cell, folder: CellFolder) -> None:
+    """Nothing yet."""

@@ -120,12 +120,12 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
     assert code == 0
     (folder,) = (tmp_path / "study/tiny/shapes").iterdir()
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"config.yaml", "provenance.json", "seconds.jsonl", "predictions.jsonl",
-                     "metrics.json", "figures/cell.png"}  # fmt: skip
+    assert files == {"config.yaml", "provenance.json", "predictions.jsonl", "metrics.json",
+                     "timing.json", "figures/cell.png", "DONE"}  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"value", "low", "high", "n"} <= metrics["score"].keys()
     assert {"before", "after"} <= metrics["visual_mass"].keys()
-    assert {"chance", "unparsed", "errors", "cells_edited", "seconds"} <= metrics.keys()
+    assert {"chance", "unparsed", "errors", "cells_edited"} <= metrics.keys()
     assert metrics["cells_edited"] > 0
     assert len((folder / "predictions.jsonl").read_text().splitlines()) == 18
     for label in ("score [95 % interval]", "visual mass, before → after",
@@ -235,7 +235,7 @@ def start(output: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def wait_for_rows(output: Path, process: subprocess.Popen[str], rows: int) -> None:
     for _ in range(1200):
-        parts = list(output.glob("study/tiny/shapes/*/part.jsonl"))
+        parts = list(output.glob("study/tiny/shapes/*/part-0.jsonl"))
         if parts and parts[0].read_text().count("\n") >= rows:
             return
         assert process.poll() is None, process.stderr.read()
@@ -257,7 +257,7 @@ def test_ctrl_c_and_kill_lose_nothing(tmp_path: Path) -> None:
     killed.wait(60)
     (folder,) = (tmp_path / "stopped/study/tiny/shapes").iterdir()
     assert not (folder / "metrics.json").exists()
-    done = (folder / "part.jsonl").read_text().count("\n")
+    done = (folder / "part-0.jsonl").read_text().count("\n")
     assert 50 <= done < 90
     assert start(tmp_path / "stopped").wait(300) == 0
     (reference,) = (tmp_path / "whole/study/tiny/shapes").iterdir()

@@ -22,7 +22,7 @@ from evaluation.tracking.pace import Pace
 from evaluation.types import Prediction, Sample
 
 MODES = ("auto", "online", "offline", "disabled")
-STOPPED, FAILED = 75, 1  # exit codes on the dashboard; 75 is "try again later" (sysexits.h)
+INTERRUPTED, FAILED = 130, 1  # exit codes that the dashboard shows
 STARTING = 60.0  # seconds for the import and W&B's own process, beside the network
 LEAVING = 20.0  # seconds to say that a run stopped: a cluster kills it soon after it asked to stop
 LONGEST_TAG, LONGEST_NAME = 64, 128  # characters that W&B takes
@@ -149,7 +149,8 @@ class WandBRun:
         if not self._open:
             self._courier.dismiss()
         elif isinstance(error, Stopped | KeyboardInterrupt):
-            self._end(STOPPED, LEAVING, self._run.mark_preempting)
+            code = error.code if isinstance(error, Stopped) else INTERRUPTED
+            self._end(code, LEAVING, self._run.mark_preempting)
         else:
             self._end(0 if error is None else FAILED, LEAVING)
 

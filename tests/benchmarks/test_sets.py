@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from benchmarks.benchmark import Expect
-from evaluation.session import cell_folder, load_benchmark, run_cell
+from evaluation.identity import cell_folder
+from evaluation.session import load_benchmark, run_cell
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE

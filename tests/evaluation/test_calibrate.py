@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from evaluation import calibration
 from evaluation.calibration import calibrate, calibration_split
+from evaluation.identity import _variant, cell_folder
 from evaluation.inputs import InputFile, read_metadata, warn_of_other_weights
-from evaluation.session import _variant, cell_folder, run_cell
+from evaluation.session import run_cell
 
 Composed = Callable[..., DictConfig]
 SMALL = ("calibration.samples=18", "batch_size=9", "limit=9", "benchmark.source.questions=4")

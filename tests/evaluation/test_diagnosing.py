@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[CellFolder, dict
 
 def contents(folder: CellFolder) -> dict[str, bytes]:
     """Everything that is no clock."""
-    clocks = ("seconds.jsonl", "metrics.json", "provenance.json", "config.yaml")
+    clocks = ("timing.json", "provenance.json", "config.yaml")
     return {
         path.relative_to(folder.path).as_posix(): path.read_bytes()
         for path in folder.path.rglob("*.json*")
@@ -85,11 +85,11 @@ def test_an_interrupted_run_ends_with_the_same_bytes(
     whole, _ = finished
     answer_all, calls = diagnosing.answer_all, []
 
-    def stops(cell: Any, place: CellFolder) -> Any:
+    def stops(cell: Any, place: CellFolder, monitor: Any) -> Any:
         calls.append(cell.condition)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return answer_all(cell, place)
+        return answer_all(cell, place, monitor)
 
     with monkeypatch.context() as patched:
         patched.setattr(diagnosing, "answer_all", stops)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -16,7 +15,7 @@ from benchmarks.benchmark import Benchmark
 from evaluation.provenance import ROOT
 from evaluation.rescore import rescore
 from evaluation.results import CellFolder
-from evaluation.runner import summarise
+from evaluation.scoring import summarise
 from evaluation.types import CandidateScore, Prediction, Sample
 
 
@@ -35,11 +34,13 @@ def finished(place: Path, mode: str) -> Path:
     benchmark = instantiate(config.benchmark, _convert_="all")
     samples = benchmark.samples()
     folder = CellFolder(place)
-    folder.open(OmegaConf.to_yaml(config), {})
+    folder.make(len(samples))
+    folder.open(OmegaConf.to_yaml(config))
     folder.append([answered(benchmark, sample) for sample in samples], 1.0, 0.5, 32)
     predictions = folder.merge([sample.uid for sample in samples])
-    summary = summarise(SimpleNamespace(benchmark=benchmark), predictions, 1.0, 0.5)
-    folder.finish({"model": "none", "compat": "none"} | summary)
+    metrics = {"model": "none", "compat": "none"} | summarise(benchmark, predictions)
+    folder.write_metrics(metrics, folder.timing(32))
+    folder.finish([])
     return place
 
 

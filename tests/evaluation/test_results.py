@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.results import CellFolder, decode, encode, fingerprint
+from evaluation.records import Stored, decode, encode
+from evaluation.results import CellFolder, fingerprint
 from evaluation.types import CandidateScore, Prediction, VisualEntropy, VisualMass
 
 ROW = Prediction(
@@ -31,7 +32,8 @@ ROW = Prediction(
 
 def opened(path: Path) -> CellFolder:
     folder = CellFolder(path)
-    folder.open("seed: 0\n", {})
+    folder.make(1)
+    folder.open("seed: 0\n")
     return folder
 
 
@@ -51,45 +53,90 @@ def test_a_line_holds_the_agreed_keys() -> None:
     ).keys()
 
 
-def test_a_torn_line_is_cut_before_anything_is_appended(tmp_path: Path) -> None:
+def test_torn_lines_are_cut_before_anything_is_appended(tmp_path: Path) -> None:
     folder = opened(tmp_path)
     folder.append([ROW], 1.0, 0.5, 8)
-    with (tmp_path / "part.jsonl").open("a") as file:
+    folder.append([replace(ROW, uid="b"), replace(ROW, uid="c")], 1.0, 0.5, 8, rank=1)
+    with folder.part(0).open("a") as file:
         file.write(encode(replace(ROW, uid="torn"))[:40])
-    folder = opened(tmp_path)
-    (tmp_path / "seconds.jsonl").open("a").write("4.0\n")  # as it was written once
-    folder.append([replace(ROW, uid="b")], 2.5, 0.25, 4)
-    assert list(folder.recorded()) == ["a", "b"]
-    assert folder.seconds() == (7.5, 0.75)
-    assert folder.smallest_batch(8) == 4
+    with folder.part(1).open("r+b") as file:  # a node failed, its last block came back as zeros
+        file.seek(len(encode(ROW)) + 20)
+        file.write(b"\0" * 9)
+    assert folder.resume() == {"a": False, "b": False}
+    folder.append([replace(ROW, uid="c")], 2.5, 0.25, 4)
+    assert [row.uid for row in folder.merge(["a", "b", "c"])] == ["a", "b", "c"]
+    assert folder.timing(8) == {"seconds": 4.5, "attention_seconds": 1.25, "batch_size": 4}
 
 
-def test_merging_needs_every_sample_and_keeps_the_order(tmp_path: Path) -> None:
+def test_merging_needs_every_sample_once_and_keeps_the_order(tmp_path: Path) -> None:
     folder = opened(tmp_path)
     folder.append([replace(ROW, uid="b"), ROW], 1.0, 0.0, 8)
     with pytest.raises(RuntimeError, match="lacks 1 of 3 predictions, first c"):
         folder.merge(["a", "b", "c"])
+    with pytest.raises(RuntimeError, match="1 predictions of samples that were not asked, first b"):
+        folder.merge(["a"])
+    with pytest.raises(RuntimeError, match="1 samples have a uid twice"):
+        folder.merge(["a", "b", "a"])
     assert [row.uid for row in folder.merge(["a", "b"])] == ["a", "b"]
     assert [row.uid for row in folder.predictions()] == ["a", "b"]
 
 
+def test_a_sample_answered_twice_counts_once_and_never_in_two_ways(tmp_path: Path) -> None:
+    folder = opened(tmp_path)
+    failed = replace(ROW, status="error", error="disk", scores=None, parsed=None)
+    folder.append([failed], 1.0, 0.0, 8)
+    assert folder.resume() == {"a": True}  # it is tried again
+    folder.append([ROW], 1.0, 0.0, 8, rank=2)
+    folder.append([failed], 1.0, 0.0, 8, rank=3)
+    folder.append([ROW], 1.0, 0.0, 8, rank=4)
+    assert list(folder.merge(["a"])) == [ROW]
+    folder.append([replace(ROW, parsed=1)], 1.0, 0.0, 8, rank=5)
+    with pytest.raises(RuntimeError, match=r"two different answers to a, in part-2\S+ and part-5"):
+        folder.merge(["a"])
+
+
+def test_stored_predictions_are_a_sequence(tmp_path: Path) -> None:
+    folder, rows = opened(tmp_path), [replace(ROW, uid=uid) for uid in ("é", "b", "c")]
+    folder.append(rows, 1.0, 0.0, 8)
+    stored = folder.merge(["é", "b", "c"])
+    assert isinstance(stored, Stored)
+    assert (len(stored), list(stored), stored[1], stored[-1]) == (3, rows, rows[1], rows[2])
+    assert stored[::2] == rows[::2]
+
+
 def test_a_cell_never_goes_on_in_another_precision(tmp_path: Path) -> None:
-    folder = CellFolder(tmp_path)
-    folder.open("", {"model": {"dtype": "float32"}})
+    folder = opened(tmp_path)
+    folder.describe({"model": {"dtype": "float32"}})
     folder.append([ROW], 1.0, 0.5, 8)
-    folder.open("", {"model": {"dtype": "float32"}})
+    folder.describe({"model": {"dtype": "float32"}})
     with pytest.raises(ValueError, match="begun in float32 and would go on in bfloat16"):
-        folder.open("", {"model": {"dtype": "bfloat16"}})
+        folder.describe({"model": {"dtype": "bfloat16"}})
 
 
-def test_metrics_make_a_cell_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"seed: [", b"\xff\xfe\0", b"just words"])
+def test_a_damaged_configuration_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    folder = opened(tmp_path)
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config.yaml is damaged.*restore it, or move the folder"):
+        folder.open("seed: 0\n")
+    assert (tmp_path / "config.yaml").read_bytes() == content
+
+
+def test_done_comes_last_and_names_the_trackers(tmp_path: Path) -> None:
     folder = opened(tmp_path)
     folder.append([ROW], 1.0, 0.5, 8)
     folder.merge(["a"])
+    folder.write_metrics({"score": {"value": 1.0}}, folder.timing(8))
     assert not folder.finished
-    folder.finish({"score": {"value": 1.0}})
+    folder.finish(["jsonl"])
     assert folder.finished
-    assert folder.metrics() == {"score": {"value": 1.0}}
+    folder.finish(["wandb"])
+    assert folder.tracked() == ["jsonl", "wandb"]
+    assert folder.metrics()["score"] == {"value": 1.0}
+    assert folder.metrics()["seconds"] == 1.0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.yaml", "predictions.jsonl", "metrics.json", "timing.json", "DONE"
+    }  # fmt: skip
 
 
 def test_the_fingerprint_depends_on_results_only() -> None:

@@ -18,6 +18,7 @@ from evaluation.answering import Cell
 from evaluation.memory import out_of_memory
 from evaluation.results import CellFolder
 from evaluation.runner import form_batches, run
+from evaluation.stopping import ASKED, STOP_FILE, Stopped
 from evaluation.types import CandidateScore, Sample
 
 
@@ -166,7 +167,8 @@ def cell(
 
 def opened(path: Path) -> CellFolder:
     folder = CellFolder(path)
-    folder.open("", {})
+    folder.make(1)
+    folder.open("seed: 0\n")
     return folder
 
 
@@ -218,8 +220,8 @@ def test_an_interrupted_cell_goes_on_with_whole_batches(tmp_path: Path) -> None:
     folder = opened(tmp_path / "stopped")
     with pytest.raises(KeyboardInterrupt):
         run(cell(ScriptedModel(stop_before=order[3][0]), rows), folder)
-    assert len(folder.recorded()) == 12
-    part = tmp_path / "stopped" / "part.jsonl"
+    assert len(folder.resume()) == 12
+    part = folder.part(0)
     part.write_text(
         "".join(part.read_text().splitlines(keepends=True)[:-2])
     )  # batch 2 lost two rows
@@ -244,10 +246,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_rest_stays_small(
 ) -> None:
     rows = samples(10)
     whole, model = opened(tmp_path / "whole"), ScriptedModel(fits=1)
-    assert run(cell(ScriptedModel(), rows), whole)["batch_size"] == 4
+    run(cell(ScriptedModel(), rows), whole)
+    assert whole.timing(4)["batch_size"] == 4
     with caplog.at_level("WARNING", logger="solvent"):
-        metrics = run(cell(model, rows), folder := opened(tmp_path / "small"))
-    assert metrics["batch_size"] == 1
+        run(cell(model, rows), folder := opened(tmp_path / "small"))
+    assert folder.timing(4)["batch_size"] == 1
     assert caplog.messages == [
         "out of memory with 4 prompts at once; going on with 2",
         "out of memory with 2 prompts at once; going on with 1",
@@ -262,6 +265,40 @@ def test_a_sample_that_does_not_fit_alone_is_a_recorded_error(tmp_path: Path) ->
     assert {row.error for row in folder.predictions()} == {
         "does not fit into memory: CUDA out of memory. Tried to allocate 20 GiB."
     }
+
+
+def test_a_cell_stops_when_more_fails_than_it_may_and_tries_again(tmp_path: Path) -> None:
+    rows = samples(10, broken={0, 3, 7})
+    strict = replace(cell(model := ScriptedModel(), rows), max_failed=0.11)  # 2 of 10
+    with pytest.raises(ValueError, match=r"3 samples failed, more than max_failed=0.11 of 10 allo"):
+        run(strict, folder := opened(tmp_path))
+    assert not folder.merged
+    answered = {uid for uid, failed in folder.resume().items() if not failed}
+    mended = tuple(replace(row, images=samples(10)[int(row.uid)].images) for row in rows)
+    asked = len(model.batches)
+    run(replace(strict, samples=mended), folder)
+    assert {row.status for row in folder.predictions()} == {"ok"}
+    assert len(model.batches) > asked
+    assert len(answered) <= 7
+
+
+def test_a_stop_file_ends_a_run_after_its_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STOP_FILE, str(tmp_path / "stop"))
+    rows, model = samples(22), ScriptedModel()
+    rank = model.rank
+
+    def ask_to_stop(batch: Any, candidates: Any) -> Any:
+        (tmp_path / "stop").touch()
+        return rank(batch, candidates)
+
+    monkeypatch.setattr(model, "rank", ask_to_stop)
+    with pytest.raises(Stopped) as stopped:
+        run(cell(model, rows), folder := opened(tmp_path / "a"))
+    assert stopped.value.code == ASKED
+    assert len(folder.resume()) == 4
+    (tmp_path / "stop").unlink()
 
 
 def test_other_failures_are_not_taken_for_lack_of_memory(tmp_path: Path) -> None:

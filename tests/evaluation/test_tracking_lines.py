@@ -43,7 +43,7 @@ def test_a_cell_is_told_from_start_to_finish(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "event"), [(Stopped("stop file"), "stopped"), (ZeroDivisionError("x"), "failed")]
+    ("error", "event"), [(Stopped("stop file", 75), "stopped"), (ZeroDivisionError("x"), "failed")]
 )
 def test_a_run_that_did_not_finish_says_why_and_the_next_begins_anew(
     error: BaseException, event: str, tmp_path: Path

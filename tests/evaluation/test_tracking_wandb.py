@@ -114,11 +114,15 @@ def leave(folder: Path, error: BaseException) -> OfflineRun:
     return stored
 
 
-@pytest.mark.parametrize("error", [Stopped("stop file"), KeyboardInterrupt()])
-def test_a_run_that_was_stopped_is_preempted(tmp_path: Path, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"), [(Stopped("stop file", 75), 75), (KeyboardInterrupt(), 130)]
+)
+def test_a_run_that_was_stopped_is_preempted(
+    tmp_path: Path, error: BaseException, code: int
+) -> None:
     stored = leave(tmp_path, error)
     assert stored.kinds["preempting"]
-    assert stored.exit_code == 75
+    assert stored.exit_code == code
     assert stored.history[0]["progress/done"] == 4
 
 

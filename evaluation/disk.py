@@ -1,0 +1,114 @@
+"""Writing so that nothing is lost: atomically, line by line, and never past the end of the disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+MEBIBYTE = 2**20
+
+
+@contextmanager
+def spoken(path: Path) -> Iterator[None]:
+    """What the operating system refuses, in a sentence that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise OSError(
+                error.errno,
+                f"no space is left for {path}: what was written before is kept; make room and run "
+                "the same command again",
+            ) from error
+        if error.errno in UNWRITABLE:
+            raise PermissionError(
+                error.errno,
+                f"{path} cannot be written ({error.strerror}): choose another folder with "
+                "output=FOLDER, or make it writable",
+            ) from error
+        raise
+
+
+def write_atomically(path: Path, text: str | Iterable[bytes]) -> None:
+    """Write a file so that it is either the old one or the whole new one, whatever happens."""
+    new = path.with_name(f"{path.name}.new")
+    pieces = [text.encode()] if isinstance(text, str) else text
+    with spoken(path):
+        try:
+            with new.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            new.unlink(missing_ok=True)  # half a file would only keep a full disk full
+            raise
+        os.replace(new, path)
+
+
+def append(path: Path, lines: Sequence[str]) -> None:
+    """Add lines to a file; they survive a kill as soon as this returns."""
+    with spoken(path), path.open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def mend(path: Path) -> None:
+    """Cut a file of JSON lines at the first one that a kill or a full disk has torn."""
+    good = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n") or not is_json(line):
+                break
+            good += len(line)
+    if good < path.stat().st_size:
+        with spoken(path), path.open("r+b") as file:
+            file.truncate(good)
+
+
+def is_json(line: bytes) -> bool:
+    """Whether a line is a JSON text."""
+    try:
+        json.loads(line)
+    except ValueError:  # also undecodable bytes
+        return False
+    return True
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises `ValueError` with a sentence when it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): restore it, or move the folder away and run the command "
+            "again"
+        ) from error
+
+
+def make_folder(path: Path, needed: int) -> None:
+    """Make a folder with room for some bytes.
+
+    Raises `PermissionError` when nothing can be written there, `OSError` when the disk is too full.
+    """
+    probe = path / f".probe-{os.getpid()}"
+    with spoken(path):
+        path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"{path} has {free / MEBIBYTE:,.1f} MiB left, but the results take at least "
+            f"{needed / MEBIBYTE:,.1f} MiB: make room, or choose another folder with output=FOLDER",
+        )

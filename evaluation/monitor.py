@@ -1,0 +1,193 @@
+"""How far a cell is: a progress bar, the beat of its claim, its tracker, and a watchdog.
+
+A thread of the main process reads, once a second, what all processes have appended. It needs no
+word from them, and it goes on when they hang.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from evaluation import stopping
+from evaluation.claims import BEAT
+from evaluation.results import CellFolder
+from evaluation.stopping import Stopped
+
+TICK = 1.0  # seconds
+HANGS = 70  # exit code: EX_SOFTWARE of sysexits.h
+FAILED = b'"status": "error"'  # in a line of predictions; inside of text its quotes are escaped
+
+log = logging.getLogger("solvent")
+
+
+@dataclass
+class Tail:
+    """Counts the lines that are appended to a file."""
+
+    path: Path
+    lines: int = 0
+    failed: int = 0
+    grown: float = field(default_factory=time.monotonic)  # when it was last seen to grow
+    _read: int = 0
+
+    def look(self) -> None:
+        """Count what is new; a line that is being written counts when it is whole."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        whole = new[: new.rfind(b"\n") + 1]
+        if whole:
+            self._read += len(whole)
+            self.lines += whole.count(b"\n")
+            self.failed += whole.count(FAILED)
+            self.grown = time.monotonic()
+
+
+def stuck(shares: Sequence[tuple[Tail, int]], patience: float) -> int | None:
+    """Which process has not done its share and has added nothing for `patience` seconds.
+
+    Args:
+        shares: what each process has written, and the number of lines that it has when it is done.
+        patience: seconds.
+    """
+    now = time.monotonic()
+    for rank, (tail, share) in enumerate(shares):
+        if tail.lines < share and now - tail.grown > patience:
+            return rank
+    return None
+
+
+@dataclass(kw_only=True)
+class Monitor:
+    """Shows how far a cell is, to people and to whoever else wants to know.
+
+    Attributes:
+        patience: seconds without a new line from a process that has questions left, after which
+            the run is ended.
+        names: of the processes, by rank.
+        beat: told, now and then, what is being done, how many samples are done, and of how many.
+        progress: told every second how many are done, how many of these failed, and what is done.
+        hangs: told, in a sentence, which process hangs, before the run is ended.
+        failed: samples that failed since the present condition was begun.
+    """
+
+    patience: float = float("inf")
+    names: Sequence[str] = ("this process",)
+    beat: Callable[[str, int, int], None] = lambda doing, done, total: None
+    progress: Callable[[int, int, str], None] = lambda done, failed, doing: None
+    hangs: Callable[[str], None] = lambda sentence: None
+    failed: int = 0
+
+    @contextmanager
+    def follow(
+        self, folder: CellFolder, title: str, done: int, total: int, shares: Sequence[int]
+    ) -> Iterator[None]:
+        """Follow one condition of a cell.
+
+        Args:
+            folder: where the processes write.
+            title: what is being done.
+            done: samples that were answered before.
+            total: all samples.
+            shares: how many samples every process will answer now.
+        """
+        tails = [Tail(folder.part(rank)) for rank in range(len(shares))]
+        for tail in tails:
+            tail.look()
+        before = [(tail.lines, tail.failed) for tail in tails]
+        watched = [(tail, tail.lines + share) for tail, share in zip(tails, shares, strict=True)]
+        with progress_bar() as bar:
+            task = bar.add_task(title, total=total, completed=done)
+
+            def look(beats: bool) -> None:
+                for tail in tails:
+                    tail.look()
+                now = [(tail.lines, tail.failed) for tail in tails]
+                new = sum(lines for lines, _ in now) - sum(lines for lines, _ in before)
+                self.failed = sum(count for _, count in now) - sum(count for _, count in before)
+                bar.update(task, completed=done + new)
+                self.progress(done + new, self.failed, title)
+                if beats:
+                    self.beat(title, done + new, total)
+
+            with _Thread(look, lambda: self._check(watched)):
+                yield
+            look(beats=True)
+
+    def _check(self, shares: Sequence[tuple[Tail, int]]) -> None:
+        rank = stuck(shares, self.patience)
+        if rank is None:
+            return
+        tail, share = shares[rank]
+        sentence = (
+            f"{self.names[rank]} hangs: it has answered nothing for {self.patience / 60:g} minutes "
+            f"and has {share - tail.lines:,} samples to go; the same command goes on where it is"
+        )
+        self.hangs(sentence)
+        sys.stderr.write(f"{sentence}\n")
+        if rank == 0:
+            faulthandler.dump_traceback(all_threads=True)
+        os._exit(HANGS)  # the main thread waits for what will not come; launchers end the others
+
+
+class _Thread(threading.Thread):
+    """Looks once a second until the block is left."""
+
+    def __init__(self, look: Callable[[bool], None], check: Callable[[], None]) -> None:
+        super().__init__(name="monitor", daemon=True)
+        self._look, self._check = look, check
+        self._over = threading.Event()
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        last = -BEAT
+        try:
+            while not self._over.wait(TICK):
+                beats = time.monotonic() - last >= BEAT
+                last = time.monotonic() if beats else last
+                self._look(beats)
+                self._check()
+        except Exception as error:  # raised again in the thread that can act on it
+            self._error = error
+            stopping.request(Stopped(str(error), stopping.ASKED))
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *failure: object) -> None:
+        self._over.set()
+        self.join()
+        if self._error:
+            raise self._error
+
+
+def progress_bar() -> Progress:
+    """How far, how long, and how much longer."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
