@@ -78,22 +78,23 @@ def picture(sample: Sample, side: int) -> Image.Image | None:
 
 def clean(path: Path, place: Path) -> Path:
     """A file without secrets: itself where it holds none, else a copy of its name in a place."""
-    text = path.read_text(encoding="utf-8") if path.suffix in (".yaml", ".json") else None
-    if text is None:
-        with path.open(encoding="utf-8") as file:
-            if all(redacted_text(line) == line for line in file):
-                return path
-        text = "".join(map(redacted_text, path.read_text(encoding="utf-8").splitlines(True)))
-    else:
+    copy = place / path.name
+    if path.suffix in (".yaml", ".json"):
+        text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
         hidden = redacted(content)
         if hidden == content:
             return path
+        place.mkdir(parents=True, exist_ok=True)
         dump = yaml.safe_dump if path.suffix == ".yaml" else json.dumps
-        text = dump(hidden)
+        copy.write_text(dump(hidden), encoding="utf-8")
+        return copy
+    with path.open(encoding="utf-8") as file:
+        if all(redacted_text(line) == line for line in file):
+            return path
     place.mkdir(parents=True, exist_ok=True)
-    copy = place / path.name
-    copy.write_text(text, encoding="utf-8")
+    with path.open(encoding="utf-8") as file, copy.open("w", encoding="utf-8") as new:
+        new.writelines(map(redacted_text, file))
     return copy
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.redaction import REDACTED, names_a_secret, redacted, redacted_text
+from evaluation.redaction import (
+    REDACTED,
+    names_a_secret,
+    redacted,
+    redacted_text,
+    secrets_of_environment,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +74,5 @@ def test_text(text: str, clean: str) -> None:
 def test_values_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SERVICE_TOKEN", "plain words here")
     monkeypatch.setenv("SHORT_TOKEN", "cat")
+    secrets_of_environment.cache_clear()
     assert redacted_text("say plain words here, cat") == f"say {REDACTED}, cat"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.redaction import secrets_of_environment
 from evaluation.stopping import Stopped
 from tests.evaluation.followed import IDENTITY, finish, follow, weights_and_biases
 from tests.evaluation.offline_runs import OfflineRun, ended
@@ -73,6 +74,7 @@ def test_nothing_that_is_stored_holds_a_secret(
 ) -> None:
     secret = "0123456789abcdef0123456789abcdef"
     monkeypatch.setenv("HF_TOKEN", secret)
+    secrets_of_environment.cache_clear()
     monkeypatch.setattr("sys.argv", ["evaluate.py", f"compat.api_key={secret}"])
     config = {"url": f"https://me:{secret}@host/x", "note": f"with {secret}"}
     cell = tmp_path / IDENTITY
