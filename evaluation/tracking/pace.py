@@ -23,14 +23,16 @@ class Pace:
     _waiting: bool = field(default=False)
 
     def point(self, done: int, failed: int, doing: str) -> dict[str, Any] | None:
-        """What to log now, by metric name; None if it is too early."""
+        """What to log now, by metric name; None if nothing is new, or it is too early."""
         again = doing != self._part and done <= self._counted[0]
         if again or done < self._counted[0]:
             earlier = zip(self._before, self._counted, strict=True)
             self._before = tuple(before + counted for before, counted in earlier)
         self._part, self._counted, self._waiting = doing, (done, failed), True
-        if self._logged is not None and time.monotonic() - self._logged[0] < self.seconds:
-            return None
+        if self._logged is not None:
+            then, logged = self._logged
+            if logged == self._before[0] + done or time.monotonic() - then < self.seconds:
+                return None  # nothing is new, or too early
         return self._now()
 
     def last(self) -> dict[str, Any] | None:

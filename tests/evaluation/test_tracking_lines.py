@@ -89,6 +89,13 @@ def test_counting_on_under_another_name_is_no_new_part() -> None:
     assert (pace.point(8, 0, "blank") or {})["progress/done"] == 8
 
 
+def test_a_batch_that_takes_long_makes_no_points() -> None:
+    pace = Pace(seconds=0)
+    assert pace.point(4, 0, "real")
+    assert pace.point(4, 0, "real") is None
+    assert pace.point(8, 0, "real")
+
+
 def test_points_are_few_cheap_and_the_last_is_kept() -> None:
     pace = Pace(seconds=3600)
     began = time.perf_counter()
