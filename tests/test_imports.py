@@ -54,7 +54,7 @@ def test_packages_import_only_what_they_may(package: str) -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("wandb", {"evaluation/tracking.py"}),
+        ("wandb", {"evaluation/tracking/weights_and_biases.py"}),
         (
             "hydra",
             {
