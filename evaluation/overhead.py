@@ -55,7 +55,7 @@ class StandIn:
         return [scores] * len(candidates)
 
     @contextmanager
-    def intervene(self, intervention: Any) -> Iterator[Any]:
+    def intervene(self, intervention: Any, *, must_edit: bool = True) -> Iterator[Any]:
         """The log of an intervention that edited every sample."""
         yield SimpleNamespace(take=self._measured, seconds=0.0)
 

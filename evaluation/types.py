@@ -177,13 +177,18 @@ class VLM(Protocol):
     def generate(self, batch: Batch, max_new_tokens: int) -> list[str]:
         """Answer greedily, special tokens removed."""
 
-    def intervene(self, intervention: Any) -> AbstractContextManager[Any]:
-        """Apply an intervention for the length of a `with` block; yields its log."""
+    def intervene(
+        self, intervention: Any, *, must_edit: bool = True
+    ) -> AbstractContextManager[Any]:
+        """Apply an intervention for the length of a `with` block; yields its log.
+
+        Raises on leaving when nothing was edited, unless `must_edit` is False.
+        """
 
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look for the length of a `with` block."""
 
-    def budget(self, intervention: Any) -> AbstractContextManager[Any]:
+    def budget(self, intervention: Any, *, must_edit: bool = True) -> AbstractContextManager[Any]:
         """Intervene, and see how prompts share out their attention; yields a log of both."""
 
     def provenance(self) -> dict[str, Any]:

@@ -54,14 +54,22 @@ class Watch:
 
 @contextmanager
 def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
-    """Intervene, and look at what the cell's tests want to see."""
+    """Intervene, and look at what the cell's tests want to see.
+
+    Only where attention is measured must something be edited: tests also want to know what is said
+    without an image.
+    """
     with ExitStack() as stack:
         shares = states = None
         if SHARES in cell.watches:
-            shares = stack.enter_context(cell.model.budget(cell.intervention))
+            shares = stack.enter_context(
+                cell.model.budget(cell.intervention, must_edit=cell.measured)
+            )
             log = shares.log
         else:
-            log = stack.enter_context(cell.model.intervene(cell.intervention))
+            log = stack.enter_context(
+                cell.model.intervene(cell.intervention, must_edit=cell.measured)
+            )
         if STATES in cell.watches:
             states = stack.enter_context(cell.model.watch_states())
         yield Watch(log=log, place=folder.path, states=states, shares=shares)

@@ -230,15 +230,18 @@ def _means(uid: str, sums: _Sums) -> Budget:
 
 @contextmanager
 def budget(
-    model: PreTrainedModel, intervention: Intervention, execution: str = "fused"
+    model: PreTrainedModel,
+    intervention: Intervention,
+    execution: str = "fused",
+    must_edit: bool = True,
 ) -> Iterator[BudgetLog]:
     """See how attention is shared out while an intervention is active, in the same forwards.
 
-    What the model computes is what it computes inside `intervene(model, intervention, execution)`.
+    What the model computes is what it computes inside `intervene` with the same arguments.
 
     Raises what `intervene` raises, and `InterventionError` when the output projection of a layer
     cannot be read.
     """
     seen = BudgetLog(find_decoder(whole_model(model)), intervention)
-    with intervene(model, intervention, execution, observe=seen.observe) as seen.log:
+    with intervene(model, intervention, execution, seen.observe, must_edit) as seen.log:
         yield seen

@@ -96,6 +96,7 @@ def intervene(
     intervention: Intervention,
     execution: str = "fused",
     observe: Observer | None = None,
+    must_edit: bool = True,
 ) -> Iterator[AttentionLog]:
     """Apply an intervention to a model's text decoder for the length of a `with` block.
 
@@ -105,7 +106,7 @@ def intervene(
 
     `execution` is "fused" or "reference": the definition, slower and larger, with the same numbers.
     `observe` is shown every attention call before it is edited, see `interventions.capture` and
-    `interventions.budget`.
+    `interventions.budget`. `must_edit=False` is for inputs that may show no image.
 
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
@@ -118,4 +119,5 @@ def intervene(
         yield session.log
     finally:
         session.leave()
-    session.check_edited()
+    if must_edit:
+        session.check_edited()

@@ -176,19 +176,24 @@ class VLM:
             prompts.extend(tokens[:, None], running[:, None])
         return self._answers.decode(answers)
 
-    def intervene(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
+    def intervene(
+        self, intervention: Any, execution: str = "fused", must_edit: bool = True
+    ) -> AbstractContextManager[Any]:
         """Apply an intervention to everything inside the `with` block; yields its log."""
         seen = sees_encoder(intervention)
-        return self._named(intervene(self.model, intervention, execution), seen)
+        context = intervene(self.model, intervention, execution, must_edit=must_edit)
+        return self._named(context, seen)
 
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look inside the `with` block, and change nothing."""
         return self._named(capture(self.model, rows), False)
 
-    def budget(self, intervention: Any, execution: str = "fused") -> AbstractContextManager[Any]:
+    def budget(
+        self, intervention: Any, execution: str = "fused", must_edit: bool = True
+    ) -> AbstractContextManager[Any]:
         """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
         seen = sees_encoder(intervention)
-        return self._named(budget(self.model, intervention, execution), seen)
+        return self._named(budget(self.model, intervention, execution, must_edit), seen)
 
     @contextmanager
     def watch_states(self) -> Iterator[StateWatch]:

@@ -75,7 +75,7 @@ class ScriptedModel:
         ]
 
     @contextmanager
-    def intervene(self, intervention: Any) -> Iterator[Any]:
+    def intervene(self, intervention: Any, must_edit: bool = True) -> Iterator[Any]:
         yield SimpleNamespace(take=self.measure, drop=self.drop, paused=self.pause, seconds=0.0)
 
     def drop(self) -> None:
