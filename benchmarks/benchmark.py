@@ -289,6 +289,8 @@ class Benchmark:
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> tuple[Path, ...]:
         """Write every export of one condition's predictions into `folder`; the files written."""
+        if not self.exports:
+            return ()
         self._check(predictions)
         return tuple(write(predictions, folder) for write in self.exports)
 

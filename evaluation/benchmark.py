@@ -1,16 +1,21 @@
-"""How fast questions are answered, beside a plain loop: `python -m evaluation.benchmark --help`.
+"""How fast questions are answered, beside a plain loop.
+
+    python -m evaluation.benchmark --help
+    python -m torch.distributed.run --standalone --nproc_per_node 2 -m evaluation.benchmark
 
 The plain loop is the usual one: for every sample the processor, `model.generate` on a batch of one,
-and the decoder of the tokenizer. The evaluator answers the same samples with the same model in the
-same process, everything included that it does for a result: measuring attention, reading answers,
-writing every batch to disk. Both take turns, some samples at a time, so that whatever else the
-machine does meets them alike; the ratio is the median over turns.
+and the decoder of the tokenizer. The evaluator answers the same samples with the same model, in as
+many processes as were launched, everything included that it does for a result: measuring attention,
+reading answers, writing every batch to disk, merging. Both have all cores of the CPU, or the GPUs
+of their processes. They take turns, some samples at a time, so that whatever else the machine does
+meets them alike; the ratio is the median over turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import statistics
 import tempfile
 import time
@@ -28,6 +33,7 @@ from rich.progress import track
 from rich.table import Table
 
 from evaluation.answering import Cell
+from evaluation.parallel import team
 from evaluation.provenance import ROOT
 from evaluation.results import CellFolder
 from evaluation.runner import run
@@ -54,7 +60,14 @@ class Timing:
 def plain_loop(
     model: Any, benchmark: Benchmark, samples: Sequence[Sample], max_new_tokens: int
 ) -> Timing:
-    """One sample at a time with the calls that the documentation of transformers shows."""
+    """One sample at a time with the calls that the documentation of transformers shows.
+
+    In the main process; the others wait.
+    """
+    if not team().main:
+        team().exchange()
+        return Timing(seconds=0.0, samples=0, right=0.0)
+    torch.set_num_threads(cores())
     processor, network = model.processor, model.model
     right, started = 0.0, time.perf_counter()
     for sample in samples:
@@ -72,11 +85,18 @@ def plain_loop(
         raw = processor.tokenizer.decode(new, skip_special_tokens=True)
         right += benchmark.credit(benchmark.read(raw, sample), sample)
     seconds = time.perf_counter() - started
+    team().exchange()
     return Timing(seconds=seconds, samples=len(samples), right=right)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def evaluated(config: DictConfig, samples: Sequence[Sample]) -> Timing:
     """The same samples through the evaluator, into a folder that is thrown away."""
+    torch.set_num_threads(max(1, cores() // team().size))
     benchmark, _ = load_benchmark(config.benchmark)
     intervention = instantiate(config.intervention, _convert_="all")
     cell = Cell(
@@ -90,13 +110,12 @@ def evaluated(config: DictConfig, samples: Sequence[Sample]) -> Timing:
         measured=True,
     )
     with tempfile.TemporaryDirectory() as place:
-        folder = CellFolder(Path(place))
-        folder.open("", {})
+        folder = CellFolder(Path(team().once(lambda: place)))
         started = time.perf_counter()
         run(cell, folder)
         seconds = time.perf_counter() - started
-        rows = folder.predictions()
-    return Timing(seconds=seconds, samples=len(rows), right=sum(row.credit for row in rows))
+        right = team().once(lambda: sum(row.credit for row in folder.stored()))
+    return Timing(seconds=seconds, samples=len(samples), right=right)
 
 
 def show(console: Console, timings: Mapping[str, Sequence[Timing]], title: str) -> None:
@@ -140,7 +159,7 @@ def main() -> None:
     model = load_model(generating.model)
     benchmark, samples = load_benchmark(generating.benchmark)
     tokens = generating.benchmark.answer.max_new_tokens
-    setup = f"{settings.intervention}, batches of {settings.batch_size}"
+    setup = f"{settings.intervention}, batches of {settings.batch_size}, processes {team().size}"
     ways: dict[str, Callable[[Sequence[Sample]], Timing]] = {
         "plain loop": lambda part: plain_loop(model, benchmark, part, tokens),
         f"generate: {setup}": lambda part: evaluated(generating, part),
@@ -151,8 +170,10 @@ def main() -> None:
     for way in ways.values():
         way(samples[: settings.batch_size])  # warming up
     todo = [(label, way, part) for part in turns for label, way in ways.items()]
-    for label, way, part in track(todo, "turns"):
+    for label, way, part in track(todo, "turns", disable=not team().main):
         timings[label].append(way(part))
+    if not team().main:
+        return
     title = (
         f"{settings.model} on {len(samples):,} questions of {settings.benchmark}, {model.device}"
     )

@@ -15,7 +15,6 @@ why, and all end with a code that is not 0.
 from __future__ import annotations
 
 import difflib
-import errno
 import os
 import re
 import sys
@@ -26,6 +25,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from evaluation.claims import BusyError
+from evaluation.disk import DiskError
 from evaluation.foreign import visible
 from evaluation.stopping import ASKED, RemoteError, Stopped, listening
 
@@ -35,8 +35,14 @@ INTERRUPTED = 130
 RESUMES = "What was computed is kept; the same command goes on."
 
 
-EXPECTED = (ValueError, FileNotFoundError, PermissionError, HydraException, OmegaConfBaseException)
-FULL = (errno.ENOSPC, errno.EDQUOT)
+EXPECTED = (
+    ValueError,
+    FileNotFoundError,
+    PermissionError,
+    DiskError,
+    HydraException,
+    OmegaConfBaseException,
+)
 
 
 class Command:
@@ -63,10 +69,6 @@ class Command:
             self._report(error, BUSY)
         except RemoteError:
             self.code = BAD_INPUT  # the process that failed has said why
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            self._report(error)
 
     def run(self, main: Callable[[], None]) -> None:
         """Run the whole command and exit."""
@@ -97,9 +99,9 @@ def sentence(error: BaseException) -> str:
     """What went wrong, in one sentence."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is None:
+    if isinstance(error, DiskError):
         return error.strerror  # without its number
-    return str(error)
+    return str(error) or type(error).__name__
 
 
 def _explain(error: BaseException) -> str:

@@ -12,24 +12,33 @@ from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 MEBIBYTE = 2**20
+
+
+class DiskError(OSError):
+    """A disk that is full or cannot be written, in a sentence."""
 
 
 @contextmanager
 def spoken(path: Path) -> Iterator[None]:
-    """What the operating system refuses, in a sentence that says what to do."""
+    """What the operating system refuses, in a sentence that says what to do.
+
+    Raises `DiskError`.
+    """
     try:
         yield
+    except DiskError:
+        raise
     except OSError as error:
         if error.errno in FULL:
-            raise OSError(
+            raise DiskError(
                 error.errno,
                 f"no space is left for {path}: what was written before is kept; make room and run "
                 "the same command again",
             ) from error
         if error.errno in UNWRITABLE:
-            raise PermissionError(
+            raise DiskError(
                 error.errno,
                 f"{path} cannot be written ({error.strerror}): choose another folder with "
                 "output=FOLDER, or make it writable",
@@ -98,7 +107,7 @@ def read_json(path: Path) -> Any:
 def make_folder(path: Path, needed: int) -> None:
     """Make a folder with room for some bytes.
 
-    Raises `PermissionError` when nothing can be written there, `OSError` when the disk is too full.
+    Raises `DiskError` when nothing can be written there, or not as much.
     """
     probe = path / f".probe-{os.getpid()}"
     with spoken(path):
@@ -107,7 +116,7 @@ def make_folder(path: Path, needed: int) -> None:
         probe.unlink()
     free = shutil.disk_usage(path).free
     if free < needed:
-        raise OSError(
+        raise DiskError(
             errno.ENOSPC,
             f"{path} has {free / MEBIBYTE:,.1f} MiB left, but the results take at least "
             f"{needed / MEBIBYTE:,.1f} MiB: make room, or choose another folder with output=FOLDER",

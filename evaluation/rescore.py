@@ -42,7 +42,7 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     folder = CellFolder(run)
     if not folder.finished:
         raise FileNotFoundError(
-            f"{run} is no finished cell (it has no metrics.json): give the folder that "
+            f"{run} is no finished cell (it has no DONE): give the folder that "
             "`python evaluate.py` prints at its end"
         )
     stored = stored_config(run / "config.yaml")

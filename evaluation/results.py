@@ -39,7 +39,7 @@ from evaluation.types import Prediction
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
 LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
-LEAST_ROW = 1024  # bytes that a prediction takes at the very least, twice: in a part and merged
+LEAST_ROW = 512  # bytes that a prediction takes at the very least, twice: in a part and merged
 
 
 def fingerprint(definition: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ class CellFolder:
         return (self.path / "predictions.jsonl").exists()
 
     def make(self, predictions: int) -> None:
-        """Make the folder. Raises `OSError` where that many predictions cannot be written."""
+        """Make the folder. Raises `DiskError` where that many predictions cannot be written."""
         make_folder(self.path, 2 * LEAST_ROW * predictions)
 
     def open(self, config: str) -> None:
@@ -263,9 +263,9 @@ class CellFolder:
         for name in ("outcome.json", "halt"):
             (self.path / name).unlink(missing_ok=True)
 
-    def end(self, state: str, why: str) -> None:
-        """Note how a run ended that did not finish: `stopped` or `failed`."""
-        text = json.dumps({"state": state, "why": why}) + "\n"
+    def end(self, state: str, why: str, total: int) -> None:
+        """Note how a run of `total` samples ended that did not finish: `stopped` or `failed`."""
+        text = json.dumps({"state": state, "why": why, "total": total}) + "\n"
         write_atomically(self.path / "outcome.json", text)
 
     def metrics(self) -> dict[str, Any]:

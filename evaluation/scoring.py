@@ -1,22 +1,34 @@
-"""What the predictions of a cell say: pure functions of what is stored, one pass each."""
+"""What the predictions of a cell say: pure functions of what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluation.types import Benchmark, Prediction, VisualEntropy, VisualMass
 
 
-def summarise(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """The content of `metrics.json`."""
+def summarise(benchmark: Benchmark, predictions: Iterable[Prediction]) -> dict[str, Any]:
+    """The content of `metrics.json`.
+
+    Looks at every prediction once, as they may come from a disk, and keeps only what scoring needs.
+    """
+    masses, entropies, cells, tokens = LayerMeans(), LayerMeans(), Cells(), Tokens()
+    answers = []
+    for row in predictions:
+        masses.add(row.visual_mass)
+        entropies.add(row.visual_entropy)
+        cells.add(row)
+        tokens.add(row.n_image_tokens)
+        answers.append(replace(row, visual_mass=None, visual_entropy=None))
     return {
-        **scored(benchmark, predictions),
-        "visual_mass": by_layer(row.visual_mass for row in predictions),
-        "visual_entropy_nats": by_layer(row.visual_entropy for row in predictions),
-        "image_tokens": image_tokens(predictions),
-        "cells_edited": sum(row.cells_edited for row in predictions),
-        "cells_by_phase": cells_by_phase(predictions),
+        **scored(benchmark, answers),
+        "visual_mass": masses.means(),
+        "visual_entropy_nats": entropies.means(),
+        "image_tokens": tokens.spread(),
+        "cells_edited": cells.edited,
+        "cells_by_phase": cells.by_phase,
     }
 
 
@@ -33,37 +45,65 @@ def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str,
     }
 
 
-def by_layer(measured: Iterable[VisualMass | VisualEntropy | None]) -> dict[str, Any]:
-    """Mean over samples, per layer and over layers; None where no sample shows an image."""
-    count, sums = 0, {}
-    for values in measured:
-        if values is None:
-            continue
-        count += 1
+@dataclass
+class LayerMeans:
+    """Means over samples, per layer and over layers."""
+
+    count: int = 0
+    sums: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, measured: VisualMass | VisualEntropy | None) -> None:
+        """One sample; None where it shows no image."""
+        if measured is None:
+            return
+        self.count += 1
         for when in ("before", "after"):
-            layers = getattr(values, when)
-            sofar = sums.get(when) or [0] * len(layers)
-            sums[when] = [a + b for a, b in zip(sofar, layers, strict=True)]
-    if not count:
-        return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
-    layers = {when: [total / count for total in totals] for when, totals in sums.items()}
-    means = {when: sum(values) / len(values) for when, values in layers.items()}
-    return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
+            layers = getattr(measured, when)
+            sofar = self.sums.get(when) or [0] * len(layers)
+            self.sums[when] = [a + b for a, b in zip(sofar, layers, strict=True)]
+
+    def means(self) -> dict[str, Any]:
+        """None where no sample shows an image."""
+        if not self.count:
+            return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
+        layers = {when: [each / self.count for each in sums] for when, sums in self.sums.items()}
+        means = {when: sum(values) / len(values) for when, values in layers.items()}
+        return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
 
 
-def image_tokens(predictions: Iterable[Prediction]) -> dict[str, float] | None:
-    """Image tokens of a prompt: fewest, mean and most; None where no sample shows an image."""
-    counts = [row.n_image_tokens for row in predictions if row.n_image_tokens]
-    if not counts:
-        return None
-    return {"min": min(counts), "mean": sum(counts) / len(counts), "max": max(counts)}
+@dataclass
+class Tokens:
+    """Image tokens of a prompt."""
 
+    counts: list[int] = field(default_factory=list)
 
-def cells_by_phase(predictions: Iterable[Prediction]) -> dict[str, int] | None:
-    """Cells edited in prompt rows and in generated rows; None where some predictions lack them."""
-    sums = {"prefill": 0, "decode": 0}
-    for row in predictions:
-        if row.cells_by_phase is None:
+    def add(self, count: int | None) -> None:
+        """Of one sample; None or 0 where it shows no image."""
+        if count:
+            self.counts.append(count)
+
+    def spread(self) -> dict[str, float] | None:
+        """Fewest, mean and most; None where no sample shows an image."""
+        if not self.counts:
             return None
-        sums = {phase: sums[phase] + row.cells_by_phase[phase] for phase in sums}
-    return sums
+        mean = sum(self.counts) / len(self.counts)
+        return {"min": min(self.counts), "mean": mean, "max": max(self.counts)}
+
+
+@dataclass
+class Cells:
+    """Attention cells that were edited, in all, and in prompt rows and generated rows.
+
+    `by_phase` is None where a prediction lacks it.
+    """
+
+    edited: int = 0
+    by_phase: dict[str, int] | None = field(default_factory=lambda: {"prefill": 0, "decode": 0})
+
+    def add(self, row: Prediction) -> None:
+        """Of one sample."""
+        self.edited += row.cells_edited
+        if self.by_phase is None or row.cells_by_phase is None:
+            self.by_phase = None
+            return
+        self.by_phase = {k: count + row.cells_by_phase[k] for k, count in self.by_phase.items()}

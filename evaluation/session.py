@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from evaluation.answering import Cell
 from evaluation.claims import BusyError, Holding, claimed
+from evaluation.commandline import sentence
 from evaluation.diagnosing import (
     REFERENCE,
     answer_conditions,
@@ -28,7 +29,7 @@ from evaluation.diagnosing import (
     watches,
     with_options,
 )
-from evaluation.disk import read_json
+from evaluation.disk import read_json, spoken
 from evaluation.identity import cell_folder, labels
 from evaluation.inputs import (
     InputFile,
@@ -168,12 +169,13 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
         folder.open(_yaml(asked.config))
         team().exchange()
         try:
-            yield holding
+            with spoken(folder.path):
+                yield holding
         except Stopped as stopped:
-            folder.end("stopped", stopped.why)
+            folder.end("stopped", stopped.why, len(questions.shown))
             raise
         except Exception as error:
-            folder.end("failed", str(error) or type(error).__name__)
+            folder.end("failed", sentence(error), len(questions.shown))
             raise
 
 
@@ -210,7 +212,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
                 names=names,
                 beat=holding.beat,
                 progress=tracker.progress,
-                hangs=partial(folder.end, "failed"),
+                hangs=lambda why: folder.end("failed", why, len(cell.samples)),
             )
         answer_all(cell, folder, monitor)
         answer_conditions(

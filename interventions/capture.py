@@ -46,6 +46,11 @@ class Capture:
     _log: AttentionLog | None = field(default=None, repr=False)
     _seen: dict[str, Float[Tensor, "layer head row token"]] = field(default_factory=dict)
 
+    @property
+    def resting(self) -> bool:
+        """Whether what comes is not looked at."""
+        return self._log.resting
+
     def expect(self, samples: Sequence[str], **known: Sequence[object] | None) -> None:
         """Name the rows of the next prompt, as `AttentionLog.expect` does."""
         self._log.expect(samples, **known)

@@ -64,6 +64,11 @@ def finish(processes: Sequence[BaseProcess], seconds: float = 300.0) -> list[int
     return [process.exitcode for process in processes]
 
 
+def said(output: Path) -> str:
+    """What all processes of all runs with this output wrote to their standard error."""
+    return Path(f"{output}.err").read_text()
+
+
 def kill(processes: Sequence[BaseProcess]) -> None:
     """SIGKILL to all."""
     for process in processes:
@@ -99,8 +104,9 @@ def _work(overrides: list[str], environment: dict[str, str], dies: int | None) -
 
     torch.set_num_threads(1)
     team.cache_clear()  # the server was alone
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     output = next(text.partition("=")[2] for text in overrides if text.startswith("output="))
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    os.dup2(os.open(f"{output}.err", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     if dies is not None:
         _die_at(dies, output)
     command = Command()

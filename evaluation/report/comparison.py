@@ -82,7 +82,7 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
 
 def read_cells(folder: Path) -> list[FinishedCell]:
     """All finished cells below a study's folder. Raises `FileNotFoundError` when there is none."""
-    places = sorted(path.parent for path in folder.glob("*/*/*/metrics.json"))
+    places = sorted(path.parent for path in folder.glob("*/*/*/DONE"))
     if not places:
         raise FileNotFoundError(
             f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
