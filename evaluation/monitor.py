@@ -28,12 +28,12 @@ from rich.progress import (
 
 from evaluation import stopping
 from evaluation.claims import BEAT
+from evaluation.records import FAILED
 from evaluation.results import CellFolder
 from evaluation.stopping import Stopped
 
 TICK = 1.0  # seconds
 HANGS = 70  # exit code: EX_SOFTWARE of sysexits.h
-FAILED = b'"status": "error"'  # in a line of predictions; inside of text its quotes are escaped
 
 log = logging.getLogger("solvent")
 

@@ -1,8 +1,8 @@
 """What everything but the model costs: `python -m evaluation.overhead --help`.
 
 A stand-in for a model answers at once, so that all that is left is ours: preparing batches, reading
-answers, writing every batch to disk, progress, merging, scoring. Memory is looked at ten times
-between the first batch and the last.
+answers, writing every batch to disk, progress, a tracker, merging, scoring. Memory is looked at ten
+times between the first batch and the last.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from evaluation.answering import Cell
+from evaluation.monitor import Monitor
 from evaluation.results import CellFolder
 from evaluation.runner import run
+from evaluation.tracking.lines import JsonLines
 from evaluation.types import CandidateScore, Prediction, Sample
 
 GOAL = 1.0  # milliseconds per sample, at most
@@ -120,7 +122,21 @@ def measured(count: int, batch_size: int) -> tuple[float, float, StandIn]:
         folder = CellFolder(Path(place))
         folder.make(count)
         started, worked = time.perf_counter(), time.process_time()
-        run(cell, folder)
+        follows = JsonLines(seconds_between_points=1.0).follow(
+            identity=cell.title,
+            folder=folder.path,
+            study=cell.title,
+            config={},
+            labels={},
+            provenance={},
+            total=count,
+        )
+        with follows as tracker:
+            metrics = run(cell, folder, Monitor(progress=tracker.progress))
+            stored = folder.stored()
+            tracker.finish(
+                metrics=metrics, predictions=stored, samples=samples, figures=(), files=()
+            )
         return time.perf_counter() - started, time.process_time() - worked, model
 
 

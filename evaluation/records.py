@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Sequence
+from json.decoder import scanstring
 from pathlib import Path
 from typing import overload
 
 from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
+
+HEAD = '{"uid": "'  # what every line begins with
+FAILED = b', "status": "error", '  # what a line of a failed sample holds
 
 
 def encode(prediction: Prediction) -> str:
@@ -30,6 +34,17 @@ def decode(line: str | bytes) -> Prediction:
     if row.get("options") is not None:
         row["options"] = tuple(row["options"])
     return Prediction(**row)
+
+
+def uid_of(line: bytes) -> str:
+    """The uid of an encoded prediction, which stands first: the rest need not be decoded."""
+    uid, _ = scanstring(line.decode(), len(HEAD))
+    return uid
+
+
+def has_failed(line: bytes) -> bool:
+    """Whether an encoded prediction is a failed sample; inside of text, quotes are escaped."""
+    return FAILED in line
 
 
 class Stored(Sequence[Prediction]):

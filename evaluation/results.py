@@ -34,7 +34,7 @@ from typing import Any
 import yaml
 
 from evaluation.disk import append, make_folder, mend, read_json, spoken, write_atomically
-from evaluation.records import Stored, encode
+from evaluation.records import Stored, encode, has_failed, uid_of
 from evaluation.types import Prediction
 
 SCHEMA = 1  # raise it when the meaning of a stored number changes
@@ -301,8 +301,7 @@ def _scan(path: Path) -> Iterator[_Line]:
         for line in file:
             if not line.endswith(b"\n"):
                 return  # a network disk shows only a piece yet
-            row = json.loads(line)
-            yield _Line(row["uid"], row["status"] == "error", path, start, len(line))
+            yield _Line(uid_of(line), has_failed(line), path, start, len(line))
             start += len(line)
 
 

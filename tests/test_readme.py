@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
@@ -32,13 +33,15 @@ def test_the_notebook_lines_run_on_a_plain_transformers_model() -> None:
     assert names["output"].shape[1] > inputs["input_ids"].shape[1]
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", README):
+@pytest.mark.parametrize("page", ["README.md", "slurm/README.md", "docs/wandb.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
         if target.startswith("#"):
-            headings = re.findall(r"^#+ (.*)$", README, flags=re.MULTILINE)
+            headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
             assert target[1:] in {heading.lower().replace(" ", "-") for heading in headings}
         else:
-            assert target.startswith("https://") or (ROOT / target).exists(), target
+            assert target.startswith("https://") or ((ROOT / page).parent / target).exists(), target
 
 
 def test_every_choice_is_named() -> None:
@@ -46,6 +49,6 @@ def test_every_choice_is_named() -> None:
         assert f"`{name}`" in README
     for name in OmegaConf.load(ROOT / "conf" / "conditions.yaml"):
         assert f"`{re.sub(r'(_[0-9]+)+$', '', name)}" in README, name
-    for group in ("model", "benchmark", "diagnostic", "prompt", "compat"):
+    for group in ("model", "benchmark", "diagnostic", "prompt", "compat", "tracking", "experiment"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             assert f"`{path.stem}`" in README, path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.records import Stored, decode, encode
+from evaluation.records import Stored, decode, encode, has_failed, uid_of
 from evaluation.results import CellFolder, fingerprint
 from evaluation.types import CandidateScore, Prediction, VisualEntropy, VisualMass
 
@@ -39,6 +39,15 @@ def opened(path: Path) -> CellFolder:
 
 def test_a_prediction_survives_the_file() -> None:
     assert decode(encode(ROW)) == ROW
+
+
+@pytest.mark.parametrize("uid", ["a", 'with "quotes" \\ and\n', "é ü", ', "status": "error", '])
+def test_uid_and_failure_are_read_without_the_rest(uid: str) -> None:
+    """Also where the answer of a model looks like a line of ours."""
+    row = replace(ROW, uid=uid, raw='{"uid": "b", "status": "error", ')
+    assert uid_of(encode(row).encode()) == uid
+    assert not has_failed(encode(row).encode())
+    assert has_failed(encode(replace(row, status="error")).encode())
 
 
 def test_a_line_of_before_entropy_was_measured_is_still_read() -> None:
