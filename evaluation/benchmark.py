@@ -7,8 +7,8 @@ The plain loop is the usual one: for every sample the processor, `model.generate
 and the decoder of the tokenizer. The evaluator answers the same samples with the same model, in as
 many processes as were launched, everything included that it does for a result: measuring attention,
 reading answers, writing every batch to disk, merging. Both have all cores of the CPU, or the GPUs
-of their processes. They take turns, some samples at a time, so that whatever else the machine does
-meets them alike; the ratio is the median over turns.
+of their processes. They take turns over all samples, so that whatever else the machine does meets
+them alike; the ratio is the median over turns.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def show(console: Console, timings: Mapping[str, Sequence[Timing]], title: str) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--samples", type=int, default=1000, help="questions (default 1000)")
-    parser.add_argument("--turns", type=int, default=4, help="of every way (default 4)")
+    parser.add_argument("--turns", type=int, default=3, help="of every way (default 3)")
     parser.add_argument("--model", default="tiny", help="conf/model/*.yaml (default tiny)")
     parser.add_argument("--benchmark", default="shapes", help="conf/benchmark/*.yaml")
     parser.add_argument("--intervention", default="learned", help="of the evaluator's lines")
@@ -165,13 +165,12 @@ def main() -> None:
         f"generate: {setup}": lambda part: evaluated(generating, part),
         f"rank: {setup}": lambda part: evaluated(ranking, part),
     }
-    turns = [samples[start :: settings.turns] for start in range(settings.turns)]
     timings: dict[str, list[Timing]] = {label: [] for label in ways}
     for way in ways.values():
         way(samples[: settings.batch_size])  # warming up
-    todo = [(label, way, part) for part in turns for label, way in ways.items()]
-    for label, way, part in track(todo, "turns", disable=not team().main):
-        timings[label].append(way(part))
+    todo = [*ways.items()] * settings.turns
+    for label, way in track(todo, "turns", disable=not team().main):
+        timings[label].append(way(samples))
     if not team().main:
         return
     title = (

@@ -5,6 +5,7 @@ Axes: C clusters (independent units), T cells (values of a tag; one for a plain 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import ndtri
 from scipy.stats import binomtest
 
 from evaluation.types import Prediction
@@ -25,10 +27,15 @@ CHUNK = 500_000  # draws held in memory at a time
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """Wilson's score interval of a proportion, in [0, 1].
 
-    Source: Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953.
+    Source: Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953. `scipy.stats.binomtest`
+    has it too, but computes a p-value first, a hundred times as long.
     """
-    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    z = ndtri(0.5 + 0.5 * CONFIDENCE)
+    share = successes / trials
+    middle = 2 * trials * share + z**2
+    spread = z * math.sqrt(4 * trials * share * (1 - share) + z**2)
+    low, high = ((middle + side * spread) / (2 * (trials + z**2)) for side in (-1, 1))
+    return (0.0 if successes == 0 else low, 1.0 if successes == trials else high)
 
 
 def bootstrap(

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from evaluation.statistics import paired_difference
+from evaluation.statistics import paired_difference, wilson
 from tests.evaluation.test_results import ROW
 
 
@@ -43,3 +44,10 @@ def test_interval_resamples_images_not_questions() -> None:
 def test_cells_without_the_same_samples_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="only over the same samples; 1 of 2"):
         paired_difference(rows([1, 1], ["a", "b"]), rows([1], ["a"]))
+
+
+@pytest.mark.parametrize("trials", [1, 2, 7, 180, 1000])
+def test_wilsons_interval_is_that_of_scipy(trials: int) -> None:
+    for successes in {0, 1, trials // 3, trials - 1, trials}:
+        theirs = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+        assert wilson(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-15)
