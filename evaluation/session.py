@@ -42,6 +42,7 @@ from evaluation.inputs import (
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
 from evaluation.provenance import ROOT, provenance
+from evaluation.redaction import redacted
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.report.usage import draw_usage
@@ -166,7 +167,8 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
     with claimed(folder.path) as holding:
         if folder.finished:
             raise BusyError(f"{folder.path} has just been finished by another run")
-        folder.open(_yaml(asked.config))
+        shown = redacted(OmegaConf.to_container(asked.config, resolve=True))
+        folder.open(OmegaConf.to_yaml(shown))
         team().exchange()
         try:
             with spoken(folder.path):
@@ -183,11 +185,14 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
     """Answer everything, score it, and declare the cell done."""
     config, folder, together = asked.config, asked.folder, team()
     model = load_model(config.model)
-    facts = provenance(model.provenance()) | {
-        "files": record(asked.files),
-        "data": questions.benchmark.provenance(),
-        "processes": together.size,
-    }
+    facts = redacted(
+        provenance(model.provenance())
+        | {
+            "files": record(asked.files),
+            "data": questions.benchmark.provenance(),
+            "processes": together.size,
+        }
+    )
     together.once(lambda: folder.describe(facts))
     cell = Cell(
         model=model,

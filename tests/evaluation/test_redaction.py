@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+from omegaconf import DictConfig
 
 from evaluation.redaction import (
     REDACTED,
@@ -11,6 +15,7 @@ from evaluation.redaction import (
     redacted_text,
     secrets_of_environment,
 )
+from evaluation.session import run_cell
 
 
 @pytest.mark.parametrize(
@@ -76,3 +81,16 @@ def test_values_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORT_TOKEN", "cat")
     secrets_of_environment.cache_clear()
     assert redacted_text("say plain words here, cat") == f"say {REDACTED}, cat"
+
+
+def test_no_secret_reaches_the_files_of_a_cell(
+    tmp_path: Path, composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "token-of-the-environment")
+    secrets_of_environment.cache_clear()
+    told = "https://me:password-in-a-url@data.org/set"
+    run_cell(composed("limit=9", f"+note='{told} token-of-the-environment'"))
+    texts = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(b"@data.org/set" in text for text in texts.values())
+    for secret in (b"password-in-a-url", b"token-of-the-environment"):
+        assert [path for path, text in texts.items() if secret in text] == []
