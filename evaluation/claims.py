@@ -12,19 +12,25 @@ an owner that finds a higher number than its own, after a long sleep say, gives 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from evaluation.disk import spoken, write_atomically
+from evaluation import stopping
+from evaluation.disk import DiskError, spoken, write_atomically
+from evaluation.stopping import Stopped
 
 BEAT = 10.0  # seconds between two beats
 PATIENCE = 3  # beats that may fail to come
+
+log = logging.getLogger("solvent")
 
 
 class BusyError(Exception):
@@ -96,12 +102,31 @@ def holder(folder: Path) -> Claim | None:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[Holding]:
-    """Hold the claim on a cell for the length of a `with` block. Raises `BusyError`."""
-    holding = _take(folder)
+    """Hold the claim on a cell for the length of a `with` block. Raises `BusyError`.
+
+    A thread beats, whatever the process is at. Where the cell is taken over nevertheless, the run
+    is asked to stop.
+    """
+    holding, over = _take(folder), threading.Event()
+    thread = threading.Thread(target=_keep_beating, args=(holding, over), daemon=True)
+    thread.start()
     try:
         yield holding
     finally:
+        over.set()
+        thread.join()
         holding.give_back()
+
+
+def _keep_beating(holding: Holding, over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        try:
+            holding.beat()
+        except BusyError as busy:
+            stopping.request(Stopped(str(busy), stopping.ASKED))
+            return
+        except DiskError as full:  # results, which cannot be written either, end the run
+            log.warning("%s", full.strerror)
 
 
 class Holding:
@@ -110,7 +135,11 @@ class Holding:
     def __init__(self, folder: Path, claim: Claim) -> None:
         self._folder, self.claim = folder, claim
 
-    def beat(self, doing: str, done: int, total: int) -> None:
+    def tell(self, doing: str, done: int, total: int) -> None:
+        """What the next beat says: what is being done, and how many of how many samples are."""
+        self.claim = replace(self.claim, doing=doing, done=done, total=total)
+
+    def beat(self) -> None:
         """Say that the owner is alive. Raises `BusyError` when somebody took the cell over."""
         newest = holder(self._folder)
         if newest is None or newest.number != self.claim.number:
@@ -118,8 +147,7 @@ class Holding:
             raise BusyError(
                 f"{self._folder} was taken over by {by}, which took this process for dead"
             )
-        beats = self.claim.beats + 1
-        self.claim = replace(self.claim, beats=beats, doing=doing, done=done, total=total)
+        self.claim = replace(self.claim, beats=self.claim.beats + 1)
         write_atomically(_place(self._folder, self.claim.number), _text(self.claim))
 
     def give_back(self) -> None:

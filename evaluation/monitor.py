@@ -1,4 +1,4 @@
-"""How far a cell is: a progress bar, the beat of its claim, its tracker, and a watchdog.
+"""How far a cell is: a progress bar, its claim, its tracker, and a watchdog.
 
 A thread of the main process reads, once a second, what all processes have appended. It needs no
 word from them, and it goes on when they hang.
@@ -27,7 +27,6 @@ from rich.progress import (
 )
 
 from evaluation import stopping
-from evaluation.claims import BEAT
 from evaluation.records import FAILED
 from evaluation.results import CellFolder
 from evaluation.stopping import Stopped
@@ -86,15 +85,15 @@ class Monitor:
         patience: seconds without a new line from a process that has questions left, after which
             the run is ended.
         names: of the processes, by rank.
-        beat: told, now and then, what is being done, how many samples are done, and of how many.
-        progress: told every second how many are done, how many of these failed, and what is done.
+        tell: told every second what is being done, how many samples are done, and of how many.
+        progress: told as often how many are done, how many of these failed, and what is done.
         hangs: told, in a sentence, which process hangs, before the run is ended.
         failed: samples that failed since the present condition was begun.
     """
 
     patience: float = float("inf")
     names: Sequence[str] = ("this process",)
-    beat: Callable[[str, int, int], None] = lambda doing, done, total: None
+    tell: Callable[[str, int, int], None] = lambda doing, done, total: None
     progress: Callable[[int, int, str], None] = lambda done, failed, doing: None
     hangs: Callable[[str], None] = lambda sentence: None
     failed: int = 0
@@ -120,20 +119,19 @@ class Monitor:
         with progress_bar() as bar:
             task = bar.add_task(title, total=total, completed=done)
 
-            def look(beats: bool) -> None:
+            def look() -> None:
                 for tail in tails:
                     tail.look()
                 now = [(tail.lines, tail.failed) for tail in tails]
                 new = sum(lines for lines, _ in now) - sum(lines for lines, _ in before)
                 self.failed = sum(count for _, count in now) - sum(count for _, count in before)
                 bar.update(task, completed=done + new)
+                self.tell(title, done + new, total)
                 self.progress(done + new, self.failed, title)
-                if beats:
-                    self.beat(title, done + new, total)
 
             with _Thread(look, lambda: self._check(watched)):
                 yield
-            look(beats=True)
+            look()
 
     def _check(self, shares: Sequence[tuple[Tail, int]]) -> None:
         rank = stuck(shares, self.patience)
@@ -154,19 +152,16 @@ class Monitor:
 class _Thread(threading.Thread):
     """Looks once a second until the block is left."""
 
-    def __init__(self, look: Callable[[bool], None], check: Callable[[], None]) -> None:
+    def __init__(self, look: Callable[[], None], check: Callable[[], None]) -> None:
         super().__init__(name="monitor", daemon=True)
         self._look, self._check = look, check
         self._over = threading.Event()
         self._error: Exception | None = None
 
     def run(self) -> None:
-        last = -BEAT
         try:
             while not self._over.wait(TICK):
-                beats = time.monotonic() - last >= BEAT
-                last = time.monotonic() if beats else last
-                self._look(beats)
+                self._look()
                 self._check()
         except Exception as error:  # raised again in the thread that can act on it
             self._error = error

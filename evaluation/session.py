@@ -215,7 +215,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
             monitor = Monitor(
                 patience=60 * config.stuck_minutes,
                 names=names,
-                beat=holding.beat,
+                tell=holding.tell,
                 progress=tracker.progress,
                 hangs=lambda why: folder.end("failed", why, len(cell.samples)),
             )

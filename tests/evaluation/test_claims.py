@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import claims
+from evaluation import claims, stopping
 from evaluation.claims import BusyError, claimed, holder, mine
+from evaluation.stopping import Stopped
 
 
 def write(folder: Path, claim: claims.Claim) -> None:
@@ -75,8 +76,23 @@ def test_a_claim_of_another_machine_holds_as_long_as_it_beats(
 
 def test_who_was_taken_for_dead_gives_up(tmp_path: Path) -> None:
     with claimed(tmp_path) as holding:
-        holding.beat("asking", 1, 9)
+        holding.tell("asking", 1, 9)
+        holding.beat()
         assert (holder(tmp_path).beats, holder(tmp_path).done) == (1, 1)
         write(tmp_path, replace(mine(2), host="node08"))
         with pytest.raises(BusyError, match="taken over by process"):
-            holding.beat("asking", 2, 9)
+            holding.beat()
+
+
+def test_a_claim_beats_by_itself_and_stops_the_run_that_lost_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "BEAT", 0.02)
+    with claimed(tmp_path):
+        time.sleep(0.3)
+        assert holder(tmp_path).beats >= 2
+        stopping.check()
+        write(tmp_path, mine(2))
+        time.sleep(0.3)
+        with pytest.raises(Stopped, match="taken over by process"):
+            stopping.check()
