@@ -15,9 +15,12 @@ from evaluation.stopping import Stopped
 from tests.processes import ROOT, complete, contents, finish, said, start
 from tests.stress import stress
 
+pytestmark = pytest.mark.xdist_group("processes")  # which share one server
+
 GAUSSIAN = ("batch_size=4", "intervention=gaussian")
-TESTS = ("diagnostic=[information,consistency]", "diagnostic.consistency.dimensions=1",
-         "diagnostic.consistency.sweep=[1]")  # fmt: skip
+TESTS = ("diagnostic=[consistency]", "diagnostic.consistency.dimensions=1",
+         "diagnostic.consistency.sweep=[1]", "diagnostic.consistency.permutations=19",
+         "diagnostic.consistency.halves=10")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -63,18 +66,11 @@ def test_what_fails_in_one_process_ends_all_and_is_said_once(tmp_path: Path) -> 
     assert said(output).count("cannot be written (Not a directory)") == 1
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
-        ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", "2",
-         "--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"],
-    ],
-    ids=["torch", "accelerate"],
-)  # fmt: skip
-def test_the_launchers_of_torch_and_accelerate_start_processes_that_share(
-    launcher: list[str], tmp_path: Path
-) -> None:
+def test_accelerate_launches_processes_that_share_a_cell(tmp_path: Path) -> None:
+    """`torch.distributed.run`, which it calls, is used by the tests of the cluster."""
+    launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
+                "--num_processes", "2", "--main_process_port", "0", "--mixed_precision", "no",
+                "--dynamo_backend", "no"]  # fmt: skip
     command = [sys.executable, "-m", *launcher, "evaluate.py", "limit=9", "batch_size=2",
                f"output={tmp_path}"]  # fmt: skip
     done = subprocess.run(

@@ -20,6 +20,8 @@ from evaluation.results import CellFolder
 from evaluation.session import run_cell
 from tests.processes import complete, contents, finish, kill, said, start
 
+pytestmark = pytest.mark.xdist_group("processes")  # which share one server
+
 SETTINGS = ("limit=27", "batch_size=3", "intervention=gaussian")
 Compose = Callable[..., DictConfig]
 
