@@ -69,7 +69,7 @@ def _measured(output: Path) -> Iterator[Measured]:
         folder = CellFolder(path.parent)
         if folder.finished:
             metrics = folder.metrics()
-            config = yaml.load(path.read_text(encoding="utf-8"), LOADER)
+            config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
             if metrics["seconds"] > 0 and metrics["score"]["rows"] > 0:
                 yield _of(metrics, config)
 

@@ -277,7 +277,7 @@ def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, targe
     path.write_text(yaml.safe_dump({"benchmark": definition, "diagnostic": definition}))
     with pytest.raises(ValueError, match="would call"):
         check_targets(stored_config(path).benchmark, ("benchmarks",), path)
-    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "DONE").write_text("{}")
     with pytest.raises(ValueError, match="would call"):
         rescore.rescore(tmp_path, [], label=None, write=False)
     with pytest.raises(ValueError, match="would call"):
