@@ -13,7 +13,7 @@ import pytest
 from evaluation.parallel import RemoteError, Team
 from evaluation.stopping import Stopped
 from tests.processes import ROOT, complete, contents, finish, said, start
-from tests.stress import stress
+from tests.stress import SCORED, stress
 
 pytestmark = pytest.mark.xdist_group("processes")  # which share one server
 
@@ -50,8 +50,7 @@ def test_any_number_of_processes_writes_the_same_bytes(
 
 
 def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    settings = ("limit=27", "batch_size=4", "intervention=gaussian")
-    tally = stress(10, settings, tmp_path, seed=3)
+    tally = stress(10, [SCORED], tmp_path, seed=3)
     assert tally.kills == 10
     assert tally.finished >= 1
 
