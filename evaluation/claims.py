@@ -118,6 +118,14 @@ def claimed(folder: Path) -> Iterator[Holding]:
         holding.give_back()
 
 
+def clear(folder: Path) -> None:
+    """Remove the claims on a finished cell, unless their owner is here and just about to do so."""
+    found = holder(folder)
+    if found is not None and not (found.here and found.alive()):
+        for number in range(1, found.number + 1):
+            _place(folder, number).unlink(missing_ok=True)
+
+
 def _keep_beating(holding: Holding, over: threading.Event) -> None:
     while not over.wait(BEAT):
         try:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
 from evaluation.answering import Cell
-from evaluation.claims import BusyError, Holding, claimed
+from evaluation.claims import BusyError, Holding, claimed, clear
 from evaluation.commandline import sentence
 from evaluation.diagnosing import (
     REFERENCE,
@@ -288,6 +288,7 @@ def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
     folder = asked.folder
     console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
     folder.settle()
+    clear(folder.path)
     if asked.tracking.name not in folder.tracked():
         facts = read_json(folder.path / "provenance.json")
         shown = question(asked).shown

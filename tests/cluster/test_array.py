@@ -14,7 +14,7 @@ from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
-LIMIT = 120  # questions: an idle machine has time for all that happens to them
+LIMIT = 110  # questions: an idle machine has time for all that happens to them
 MODELS = ("tiny", "tiny_blind")
 WORLDS = ("shapes", "shapes_prior")
 STUDY = (

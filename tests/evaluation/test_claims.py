@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from evaluation import claims, stopping
-from evaluation.claims import BusyError, claimed, holder, mine
+from evaluation.claims import BusyError, claimed, clear, holder, mine
 from evaluation.stopping import Stopped
 
 
@@ -49,6 +49,16 @@ def test_a_claim_of_a_process_that_is_gone_is_taken_over_at_once(tmp_path: Path)
     with claimed(tmp_path) as holding:
         assert holding.claim.number == 3
     assert list(tmp_path.iterdir()) == []
+
+
+def test_claims_on_a_finished_cell_are_cleared_away(tmp_path: Path) -> None:
+    write(tmp_path, replace(mine(1), born="1"))
+    write(tmp_path, replace(mine(2), born="1"))
+    clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with claimed(tmp_path):
+        clear(tmp_path)  # its owner will do it
+        assert holder(tmp_path) is not None
 
 
 def test_a_claim_of_another_machine_holds_as_long_as_it_beats(
