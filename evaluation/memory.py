@@ -1,13 +1,18 @@
-"""What to do when a batch does not fit into memory: halve it, say so, go on."""
+"""Host memory is kept for the next batch; a batch that does not fit is halved, and that is said."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
+import platform
 
 import torch
 
 log = logging.getLogger("solvent")
+GLIBC = platform.libc_ver()[0] == "glibc"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+KEPT = 2**30  # bytes: larger blocks still go back when they are freed
 CPU_ALLOCATOR = "can't allocate memory"  # torch on a CPU raises a plain RuntimeError with this
 
 
@@ -36,3 +41,18 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if GLIBC:
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_freed() -> None:
+    """Let a process that computes on the CPU keep what a batch has freed, for the next one.
+
+    glibc hands large blocks back as soon as they are freed, and the kernel clears them page by page
+    when the next layer asks again, which took a quarter of the time of `tiny`. Nothing is changed
+    where there is an accelerator, or another C library. Source:
+    https://man7.org/linux/man-pages/man3/mallopt.3.html.
+    """
+    if GLIBC and not torch.accelerator.is_available():
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, KEPT)
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -39,6 +39,7 @@ from evaluation.inputs import (
     record,
     warn_of_other_weights,
 )
+from evaluation.memory import keep_freed
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
 from evaluation.provenance import ROOT, provenance
@@ -355,6 +356,7 @@ def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
 def _model(yaml: str) -> VLM:
     config = OmegaConf.create(yaml)
     log.info("loading %s", config.name)
+    keep_freed()
     return instantiate(config, _convert_="all")
 
 
