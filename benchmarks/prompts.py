@@ -18,9 +18,9 @@ class Layout:
     """The lines of a prompt.
 
     Attributes:
-        lines: templates over {context}, {question} and {options}, joined by line breaks. A line
-            with {context} is left out where a sample has none; options appear only where a line
-            names {options}.
+        lines: templates over {context}, {question}, {options} and whatever the benchmark keeps in
+            `meta`, joined by line breaks. A line with {context} is left out where a sample has
+            none; options appear only where a line names {options}.
         option: how one option is written, a template over {letter} and {option}; one per line.
             None where `lines` lists no options.
     """
@@ -34,8 +34,9 @@ class Layout:
             raise ValueError("a layout has an option style exactly when a line names {options}")
 
     def write(self, sample: Sample) -> str:
-        """The user's text for one sample."""
+        """The user's text for one sample. Raises `ValueError` where `meta` lacks a name."""
         values = {
+            **sample.meta,
             "context": sample.context,
             "question": sample.text,
             "options": "\n".join(
@@ -46,7 +47,13 @@ class Layout:
         lines = [
             line for line in self.lines if "{context}" not in line or sample.context is not None
         ]
-        return "\n".join(line.format_map(values) for line in lines)
+        try:
+            return "\n".join(line.format_map(values) for line in lines)
+        except KeyError as missing:
+            raise ValueError(
+                f"the prompt names {{{missing.args[0]}}}, but {sample.uid} has only "
+                f"{', '.join(values)}: choose another prompt, or keep it in source.sample.meta"
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

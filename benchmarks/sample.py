@@ -45,7 +45,7 @@ class Columns:
             column with the number of decimals that count.
         groups: group kind -> cell.
         tags: tag -> cell.
-        meta: columns to keep as they are.
+        meta: name -> cell; kept as it is, for conditions and prompts that ask for it.
     """
 
     uid: Cell
@@ -56,7 +56,7 @@ class Columns:
     gold: Mapping[str, Any]
     groups: Mapping[str, Cell]
     tags: Mapping[str, Cell]
-    meta: Sequence[str]
+    meta: Mapping[str, Cell]
 
     def build(self, row: Row, picture: Callable[[Any], LazyImage]) -> Sample:
         """The sample of one row.
@@ -80,7 +80,7 @@ class Columns:
                 context=self._context(row),
                 groups={kind: _text(cell, row) for kind, cell in self.groups.items()},
                 tags={tag: _text(cell, row) for tag, cell in self.tags.items()},
-                meta={column: _column(row, column) for column in self.meta},
+                meta={name: read_cell(cell, row) for name, cell in self.meta.items()},
             )
         except ValueError as error:
             raise ValueError(f"{uid}: {error}") from error

@@ -60,11 +60,14 @@ FREE = {
         | {"metadata": pa.struct([("task", TEXT), ("skills", TEXTS)]), "query": TEXT},
         rows=[
             ("1", "Which?", "images/1.jpg", picture(0), ["no", "yes", "no"], None, None, "yes")
-            + ("multi_choice", "text", {"task": "geometry", "skills": ["x"]}, "Hint: ..."),
+            + ("multi_choice", "text", {"task": "geometry", "skills": ["x"]})
+            + ("Hint: A letter.\nQuestion: Which?\nChoices:\n(A) no\n(B) yes\n(C) no",),
             ("2", "How long?", "images/2.jpg", picture(1), None, "cm", 1.0, "1.2")
-            + ("free_form", "float", {"task": "figure", "skills": []}, "Hint: ..."),
+            + ("free_form", "float", {"task": "figure", "skills": []})
+            + ("Hint: One decimal.\nQuestion: How long? (Unit: cm)",),
             ("3", "Which years?", "images/3.jpg", picture(2), None, None, None, "[2007, 2008]")
-            + ("free_form", "list", {"task": "figure", "skills": []}, "Hint: ..."),
+            + ("free_form", "list", {"task": "figure", "skills": []})
+            + ("Hint: A list.\nQuestion: Which years?",),
         ],
         want=[
             Want(

@@ -38,7 +38,7 @@ def columns(**changes: Any) -> Columns:
         "gold": {"from": "a", "as": "option"},
         "groups": {},
         "tags": {},
-        "meta": [],
+        "meta": {},
     }
     return Columns(**(usual | changes))
 

@@ -48,7 +48,15 @@ OFFICIAL = {  # benchmark: the prompt where a letter answers, the prompt where w
         "What is it?",
     ),
     "blink": ("What is it?\n(A) cat\n(B) dog", "What is it?"),
+    "mmstar": (
+        "Question: What is it?\nOptions:\nA. cat\nB. dog\n"
+        "Please select the correct answer from the options above. \n",
+        "What is it?",
+    ),
+    "mathvista": ("Hint. What is it?\nChoices:\n(A) cat\n(B) dog", "Hint. What is it?"),
+    "naturalbench": ("What is it?\nA. cat\nB. dog", "What is it? Say it."),
 }
+META = {"asked": "Hint. What is it?", "request": "Say it."}  # of the rows that have such
 
 
 def profile(name: str) -> Profile:
@@ -75,7 +83,8 @@ def test_official_wording_is_that_of_the_benchmark(
     official = instantiate(config.prompt, _convert_="all")
     native = (EXPECTED["native", "letter"], EXPECTED["native", "words"])
     assert official.name == "official"
-    assert (official.write(sample(), "letter"), official.write(sample(), "words")) == OFFICIAL.get(
+    asked = sample(meta=META)
+    assert (official.write(asked, "letter"), official.write(asked, "words")) == OFFICIAL.get(
         benchmark, native
     )
 
@@ -90,6 +99,15 @@ def test_braces_in_a_question_are_only_text(sample: Callable[..., Sample]) -> No
     odd = sample(text="{options} {x}", options=("{letter}", "b"), context="{question}")
     expected = "{question}\n{options} {x}\nA. {letter}\nB. b"
     assert profile("native").write(odd, "letter") == expected
+
+
+def test_a_prompt_that_asks_for_what_the_benchmark_lacks_is_refused(
+    sample: Callable[..., Sample],
+) -> None:
+    layout = Layout(lines=["{hint}", "{question}"], option=None)
+    assert layout.write(sample(meta={"hint": "A hint."})) == "A hint.\nWhat is it?"
+    with pytest.raises(ValueError, match=r"names \{hint\}, but t/1 has only unit, context"):
+        layout.write(sample(meta={"unit": "cm"}))
 
 
 def test_layouts_that_cannot_work_are_refused() -> None:

@@ -25,7 +25,7 @@ def columns(**changes: Any) -> Columns:
         "gold": {"from": "key", "as": "letter"},
         "groups": {"item": {"from": "id", "as": "part", "separator": "-", "index": 0}},
         "tags": {"size": "{n}"},
-        "meta": ["n"],
+        "meta": {"n": {"from": "n"}},
     }
     return Columns(**(usual | changes))
 

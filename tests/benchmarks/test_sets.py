@@ -76,6 +76,35 @@ def test_rows_become_these_samples_and_are_scored(
     assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
 
 
+YES_OR_NO = "Please answer Yes or No."
+BY_LETTER = "Please output the letter corresponding to the correct option."
+OFFICIAL = {  # benchmark: the prompts of its rows, in the authors' words
+    "mathvista": [
+        "Hint: A letter.\nQuestion: Which?\nChoices:\n(A) no\n(B) yes",
+        "Hint: One decimal.\nQuestion: How long? (Unit: cm)",
+        "Hint: A list.\nQuestion: Which years?",
+    ],
+    "naturalbench": [
+        *[f"{question} {YES_OR_NO}" for question in ("Is it calm?", "Is it wild?") for _ in "01"],
+        *[f"{asked} {BY_LETTER}" for asked in ("Which? Option:A:up;B:down;", "Who?") for _ in "01"],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_wording_takes_what_the_row_says(
+    name: str, composed: Composed, tmp_path: Path
+) -> None:
+    config = composed(
+        f"benchmark={name}",
+        "prompt=official",
+        f"benchmark.source.local={stored(CASES[name], tmp_path)}",
+    )
+    config.benchmark.expect = None
+    benchmark, samples = load_benchmark(config.benchmark)
+    assert [benchmark.prompt(sample) for sample in samples] == OFFICIAL[name]
+
+
 def test_where_the_data_lie_does_not_change_a_cell(composed: Composed, tmp_path: Path) -> None:
     learned = SimpleNamespace(name="learned", is_identity=True)
     names = {

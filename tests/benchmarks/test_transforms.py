@@ -99,7 +99,7 @@ def free(row: dict[str, Any], **gold: Any) -> Any:
         gold={"from": "answer", "as": "letter", **gold},
         groups={},
         tags={},
-        meta=[],
+        meta={},
     )
     return mapping.build(row, lambda value: value)
 
