@@ -33,11 +33,11 @@ from rich.progress import track
 from rich.table import Table
 
 from evaluation.answering import Cell
+from evaluation.loading import load_benchmark, load_model
 from evaluation.parallel import team
 from evaluation.provenance import ROOT
 from evaluation.results import CellFolder
 from evaluation.runner import run
-from evaluation.session import load_benchmark, load_model
 from evaluation.types import Benchmark, Sample
 
 GOAL = 5.0  # times as fast as the plain loop

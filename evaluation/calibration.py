@@ -24,11 +24,11 @@ from torch import Tensor
 
 from evaluation.answering import prompts
 from evaluation.inputs import input_files, read_metadata
+from evaluation.loading import load_benchmark, load_model
 from evaluation.monitor import progress_bar
 from evaluation.provenance import ROOT
 from evaluation.report.table import console
 from evaluation.results import digest_weights, fingerprint
-from evaluation.session import load_benchmark, load_model
 from evaluation.types import Benchmark, Prompt, Sample
 
 PACKAGES = ("torch", "transformers", "safetensors")

@@ -119,18 +119,25 @@ class Monitor:
         with progress_bar() as bar:
             task = bar.add_task(title, total=total, completed=done)
 
-            def look() -> None:
+            def count() -> int:
                 for tail in tails:
                     tail.look()
                 now = [(tail.lines, tail.failed) for tail in tails]
                 new = sum(lines for lines, _ in now) - sum(lines for lines, _ in before)
                 self.failed = sum(count for _, count in now) - sum(count for _, count in before)
                 bar.update(task, completed=done + new)
-                self.tell(title, done + new, total)
-                self.progress(done + new, self.failed, title)
+                return done + new
 
-            with _Thread(look, lambda: self._check(watched)):
-                yield
+            def look() -> None:
+                answered = count()
+                self.tell(title, answered, total)
+                self.progress(answered, self.failed, title)
+
+            try:
+                with _Thread(look, lambda: self._check(watched)):
+                    yield
+            finally:
+                count()
             look()
 
     def _check(self, shares: Sequence[tuple[Tail, int]]) -> None:

@@ -19,10 +19,11 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from evaluation.asking import calibration_command
 from evaluation.composing import compose_cell, composing, expand
 from evaluation.identity import cell_folder
 from evaluation.inputs import check_inputs, input_files
-from evaluation.session import calibration_command, needed_conditions
+from evaluation.loading import needed_conditions
 from evaluation.sweep import PlannedCell
 from evaluation.throughput import Asked, Throughput
 

@@ -69,8 +69,9 @@ def answer_all(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -
 def missing(batches: Sequence[Sequence[Sample]], recorded: Mapping[str, bool]) -> list[Todo]:
     """Batches with samples that were not answered, or failed, which a new run tries again."""
     todo = []
+    valid = {uid for uid, failed in recorded.items() if not failed}
     for number, batch in enumerate(batches):
-        answered = frozenset(s.uid for s in batch if recorded.get(s.uid, True) is False)
+        answered = valid.intersection(sample.uid for sample in batch)
         if len(answered) < len(batch):
             todo.append(Todo(number, answered))
     return todo

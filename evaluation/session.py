@@ -1,64 +1,47 @@
-"""From a composed configuration to a finished cell: build, run, record, show."""
+"""From a composed configuration to a finished cell: ask, answer, record, show."""
 
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
 from evaluation.answering import Cell
+from evaluation.asking import Asked, Questions, question, read
 from evaluation.claims import BusyError, Holding, claimed, clear
 from evaluation.commandline import sentence
 from evaluation.diagnosing import (
     REFERENCE,
     answer_conditions,
-    check_known,
     judge,
-    needed,
     serves_as_real,
     watches,
-    with_options,
 )
 from evaluation.disk import read_json, spoken
-from evaluation.identity import cell_folder, labels
 from evaluation.inputs import (
-    InputFile,
-    check_disjoint,
-    check_inputs,
-    input_files,
     record,
-    warn_of_other_weights,
 )
-from evaluation.memory import keep_freed
+from evaluation.loading import load_model
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
-from evaluation.provenance import ROOT, provenance
+from evaluation.provenance import provenance
 from evaluation.redaction import redacted
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_line
 from evaluation.report.usage import draw_usage
-from evaluation.results import CellFolder, digest_weights
 from evaluation.runner import answer_all
 from evaluation.scoring import summarise
 from evaluation.stopping import Stopped
 from evaluation.types import (
-    VLM,
-    Benchmark,
-    Condition,
-    Diagnostic,
     Followed,
     Sample,
-    Tracking,
 )
 
 RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "provenance.json",
@@ -93,67 +76,6 @@ def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]
         with held(asked, questions) as holding:
             compute(asked, questions, holding)
             return together.once(lambda: show(asked, brief))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a configuration asks for."""
-
-    config: DictConfig
-    intervention: Any
-    files: Sequence[InputFile]
-    condition: Condition
-    tests: Mapping[str, Diagnostic]
-    tracking: Tracking
-    labels: Mapping[str, Any]
-    folder: CellFolder
-
-
-def read(config: DictConfig) -> Asked:
-    """Build what is quick to build."""
-    intervention = instantiate(config.intervention, _convert_="all")
-    files = input_files(config.intervention)
-    check_inputs(intervention.name, files, calibration_command(config))
-    condition = named_condition(config, config.condition)
-    return Asked(
-        config=config,
-        intervention=intervention,
-        files=files,
-        condition=condition,
-        tests=instantiate(config.get("diagnostic") or {}, _convert_="all"),
-        tracking=instantiate(config.tracking, _convert_="all"),
-        labels=labels(config, intervention, condition),
-        folder=cell_folder(config, intervention),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """What the model is asked."""
-
-    benchmark: Benchmark
-    shown: Sequence[Sample]  # of the benchmark, under the cell's condition
-    tested: Sequence[Sample]  # as they are, for the modality-usage tests
-    conditions: Mapping[str, Condition]  # that these need
-
-
-def question(asked: Asked) -> Questions:
-    """Read the benchmark; what cannot be shown is refused before anything is computed."""
-    config, tests = asked.config, asked.tests
-    benchmark, samples = load_benchmark(config.benchmark)
-    benchmark = instantiate(config.compat)(benchmark)
-    check_disjoint(asked.files, samples)
-    warn_of_other_weights(asked.files, digest_weights(ROOT / config.model.checkpoint))
-    tested = with_options(benchmark, samples) if tests else []
-    conditions = needed_conditions(config, tests) if tests else {}
-    for each in conditions.values():
-        each.views(tested)
-    return Questions(
-        benchmark=benchmark,
-        shown=asked.condition.views(samples),
-        tested=tested,
-        conditions=conditions,
-    )
 
 
 @contextmanager
@@ -304,63 +226,3 @@ def _set_up_logging() -> None:
     form = "%(message)s" if size == 1 else f"process {rank}: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form)
     log.setLevel(logging.INFO if team().main else logging.WARNING)
-
-
-def named_condition(config: DictConfig, name: str) -> Condition:
-    """What a condition's name stands for. Raises `ValueError` where nobody defined it."""
-    check_known(name, list(config.conditions))
-    return instantiate(config.conditions[name], _convert_="all")
-
-
-def needed_conditions(config: DictConfig, tests: Mapping[str, Diagnostic]) -> dict[str, Condition]:
-    """All conditions that the tests need, by name, `real` first."""
-    known = {name: named_condition(config, name) for name in config.conditions}
-    for test in tests.values():
-        known |= test.composed(known) if hasattr(test, "composed") else {}
-    return {name: known[name] for name in needed(tests, list(known))}
-
-
-def calibration_command(config: DictConfig) -> str | None:
-    """What makes the file that the intervention reads; None where no recipe is known.
-
-    The run's own overrides, without those that make no difference, and without an experiment, which
-    may be a sweep of its own: what it says of the samples is said explicitly.
-    """
-    if config.get("calibration") is None:
-        return None
-    groups = ("intervention", "model", "benchmark")
-    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
-    left_out = ("condition=", "tracking", "study=", "experiment=")
-    overrides = [each for each in given if not each.startswith(left_out)]
-    named = {each.partition("=")[0] for each in overrides}
-    said = {group: config[group].name for group in groups} | {"limit": config.limit}
-    missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
-    return shlex.join(["python", "-m", "evaluation.calibrate", *missing, *overrides])
-
-
-def _yaml(config: DictConfig) -> str:
-    return OmegaConf.to_yaml(config, resolve=True)
-
-
-def load_model(config: DictConfig) -> VLM:
-    """The model of a configuration; that of the last cell is kept, so a sweep loads it once."""
-    return _model(_yaml(config))
-
-
-def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
-    """The benchmark of a configuration with its samples; the last two are kept."""
-    return _benchmark(_yaml(config))
-
-
-@lru_cache(maxsize=1)
-def _model(yaml: str) -> VLM:
-    config = OmegaConf.create(yaml)
-    log.info("loading %s", config.name)
-    keep_freed()
-    return instantiate(config, _convert_="all")
-
-
-@lru_cache(maxsize=2)  # the samples that are evaluated, and those of a calibration
-def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
-    benchmark = instantiate(OmegaConf.create(yaml), _convert_="all")
-    return benchmark, benchmark.samples()

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from evaluation.answering import prompts
 from evaluation.foreign import marked, visible
+from evaluation.loading import load_benchmark, load_model, named_condition
 from evaluation.report.contact import contact_sheet
 from evaluation.report.table import console
-from evaluation.session import load_benchmark, load_model, named_condition
 from evaluation.types import Benchmark, Prompt, Sample, in_words
 
 COLOURS = {

@@ -19,7 +19,7 @@ import compare
 import evaluate
 import evaluation.calibrate
 import models.vlm
-from evaluation import session
+from evaluation import loading
 from evaluation.commandline import Command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,7 +141,7 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
 def test_a_sweep_loads_the_model_once(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session._model.cache_clear()
+    loading._model.cache_clear()
     loads, load = [], models.vlm.load
     monkeypatch.setattr(models.vlm, "load", lambda **settings: loads.append(1) or load(**settings))
     code, _, _ = run("-m", "intervention=learned,uniform,gaussian", "seed=0,1", "limit=9")

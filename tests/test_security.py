@@ -25,9 +25,9 @@ from benchmarks.transforms import literal_list
 from evaluation import rescore, show
 from evaluation.commandline import Command
 from evaluation.foreign import marked, spreadsheet, visible
+from evaluation.loading import load_benchmark
 from evaluation.recompute import recompute
 from evaluation.report import contact, figures, findings, table, usages
-from evaluation.session import load_benchmark
 from evaluation.stored import check_targets, stored_config
 from models.errors import ModelError
 from models.vlm import load

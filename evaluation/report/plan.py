@@ -51,8 +51,8 @@ def show_plan(plan: Plan, *, hours: float, processes: int, name: str) -> None:
         screen.print(_table(tasks))
     dropped = f"{plan.finished:,} finished" + (f", {plan.same:,} the same" if plan.same else "")
     screen.print(
-        f"{plan.asked:,} cells asked: {dropped}, [bold]{len(plan.cells):,} to run in "
-        f"{len(tasks):,} tasks[/bold]",
+        f"cells: {plan.asked:,} asked, {dropped}, [bold]{len(plan.cells):,} to run; "
+        f"tasks: {len(tasks):,}[/bold]",
         highlight=False,
     )
     if not tasks:

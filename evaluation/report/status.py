@@ -42,7 +42,7 @@ def show_status(cells: Sequence[Standing]) -> None:
     screen.print(table)
     counts = Counter(cell.state for cell in cells)
     sums = [f"{counts[state]:,} {state}" for state in reversed(STATES) if counts[state]]
-    screen.print(f"{len(cells):,} cells: {', '.join(sums)}", highlight=False)
+    screen.print(f"cells: {len(cells):,}, of these {', '.join(sums)}", highlight=False)
 
 
 def _add_groups(table: Table, state: str, cells: Sequence[Standing]) -> None:

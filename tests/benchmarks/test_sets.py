@@ -17,7 +17,8 @@ from PIL import Image
 
 from benchmarks.benchmark import Expect
 from evaluation.identity import cell_folder
-from evaluation.session import load_benchmark, run_cell
+from evaluation.loading import load_benchmark
+from evaluation.session import run_cell
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE

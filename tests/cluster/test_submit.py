@@ -79,7 +79,7 @@ def test_the_array_covers_the_plan_and_the_comparison_waits(submit: Submit, tmp_
     assert "--gres=gpu:4" not in compare  # it needs no GPU
     outputs = str(tmp_path / "out puts")
     assert compare[-3:] == ["slurm/compare.sbatch", outputs, "study 0"]
-    assert "6 cells in 3 tasks: array 1, then comparison 2" in done.stdout
+    assert "cells: 6, tasks: 3, array 1, then comparison 2" in done.stdout
     (progress,) = [line for line in done.stdout.splitlines() if "evaluation.status" in line]
     assert shlex.split(progress)[-1] == f"{outputs}/study 0"
 

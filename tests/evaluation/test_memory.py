@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 
 import interventions
 from evaluation.answering import Cell, predict, prepare
+from evaluation.loading import load_benchmark, load_model
 from evaluation.memory import GLIBC, Room
-from evaluation.session import load_benchmark, load_model
 from evaluation.types import Prediction
 from models.prefill import Prefill
 
@@ -112,7 +112,7 @@ import resource
 from hydra import compose, initialize_config_dir
 from evaluation.memory import release
 from evaluation.provenance import ROOT
-from evaluation.session import load_benchmark, load_model
+from evaluation.loading import load_benchmark, load_model
 from evaluation.answering import prompts
 
 def faults(times):

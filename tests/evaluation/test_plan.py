@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import evaluate
 import models.vlm
-from evaluation import plan, planning, session, task
+from evaluation import loading, plan, planning, session, task
 from evaluation.commandline import Command
 from evaluation.composing import compose_cell, composing, expand
 from evaluation.planning import Plan
@@ -52,7 +52,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[DictConfig]:
     seen: list[DictConfig] = []
 
     def stand_in(config: DictConfig) -> None:
-        session.load_model(config.model)
+        loading.load_model(config.model)
         seen.append(config)
 
     monkeypatch.setattr(session, "run_cell", stand_in)
@@ -64,9 +64,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that were loaded, in order; no weights are read."""
     names: list[str] = []
     monkeypatch.setattr(models.vlm, "load", lambda **settings: names.append(settings["name"]))
-    session._model.cache_clear()
+    loading._model.cache_clear()
     yield names
-    session._model.cache_clear()
+    loading._model.cache_clear()
 
 
 def containers(configs: list[DictConfig]) -> list[dict]:
@@ -191,12 +191,12 @@ def test_models_load_once_per_task_and_once_per_model_in_one_process(
                  f"output={tmp_path}"]  # fmt: skip
     code, output, errors = call(plan, *overrides)
     assert code == 0, errors
-    assert "24 cells asked: 0 finished, 24 to run in 4 tasks" in errors
+    assert "cells: 24 asked, 0 finished, 24 to run; tasks: 4" in errors
     assert "sbatch --array=0-3 --time=1440 slurm/array.sbatch" in errors
     path = tmp_path / "sweep.tsv"
     path.write_text(output)
     for number in range(4):
-        session._model.cache_clear()  # every task is a process of its own
+        loading._model.cache_clear()  # every task is a process of its own
         code, _, errors = call(task, path, number)
         assert code == 0, errors
     assert loads == ["tiny", "tiny", "tiny_blind", "tiny_blind"]
@@ -204,7 +204,7 @@ def test_models_load_once_per_task_and_once_per_model_in_one_process(
     assert len(by_plan) == 24
     ran.clear()
     loads.clear()
-    session._model.cache_clear()
+    loading._model.cache_clear()
     code, _, errors = call(evaluate, "-m", *overrides)
     assert code == 0, errors
     assert loads == ["tiny", "tiny_blind"]
@@ -212,7 +212,7 @@ def test_models_load_once_per_task_and_once_per_model_in_one_process(
 
 
 def test_image_features_are_kept_from_cell_to_cell(call: Call, tmp_path: Path) -> None:
-    session._model.cache_clear()
+    loading._model.cache_clear()
     overrides = ["intervention=learned,uniform", "model.feature_cache_mb=64", "limit=9",
                  f"output={tmp_path}"]  # fmt: skip
     path = tmp_path / "sweep.tsv"

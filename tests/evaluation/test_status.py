@@ -123,7 +123,7 @@ def test_the_table_names_what_needs_attention_and_counts_the_rest(call, tmp_path
     plan.write_text(write([cell]))
     code, output, _ = call(tmp_path, "--plan", plan)
     assert code == 0
-    assert "6 cells: 3 done, 1 waiting, 1 running, 1 failed" in output
+    assert "cells: 6, of these 3 done, 1 waiting, 1 running, 1 failed" in output
     assert "demo/tiny/shapes/3 cells" in output
     assert "40 of 160, 25 %" in output
     assert "no [bold] space" in output

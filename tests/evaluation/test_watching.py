@@ -17,8 +17,8 @@ from diagnostics import states
 from diagnostics.shares import Shares
 from evaluation import runner
 from evaluation.answering import Cell
+from evaluation.loading import load_benchmark, load_model
 from evaluation.results import CellFolder
-from evaluation.session import load_benchmark, load_model
 from evaluation.watching import Watch, batch_file, gather
 
 BATCHES = (("e", "b"), ("a",), (), ("d", "c"))  # the third showed nothing: its samples failed

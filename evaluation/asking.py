@@ -1,0 +1,105 @@
+"""What a configuration asks for, built as far as it can be refused before a model is loaded."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from evaluation.diagnosing import with_options
+from evaluation.identity import cell_folder, labels
+from evaluation.inputs import (
+    InputFile,
+    check_disjoint,
+    check_inputs,
+    input_files,
+    warn_of_other_weights,
+)
+from evaluation.loading import load_benchmark, named_condition, needed_conditions
+from evaluation.provenance import ROOT
+from evaluation.results import CellFolder, digest_weights
+from evaluation.types import Benchmark, Condition, Diagnostic, Sample, Tracking
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a configuration asks for."""
+
+    config: DictConfig
+    intervention: Any
+    files: Sequence[InputFile]
+    condition: Condition
+    tests: Mapping[str, Diagnostic]
+    tracking: Tracking
+    labels: Mapping[str, Any]
+    folder: CellFolder
+
+
+def read(config: DictConfig) -> Asked:
+    """Build what is quick to build."""
+    intervention = instantiate(config.intervention, _convert_="all")
+    files = input_files(config.intervention)
+    check_inputs(intervention.name, files, calibration_command(config))
+    condition = named_condition(config, config.condition)
+    return Asked(
+        config=config,
+        intervention=intervention,
+        files=files,
+        condition=condition,
+        tests=instantiate(config.get("diagnostic") or {}, _convert_="all"),
+        tracking=instantiate(config.tracking, _convert_="all"),
+        labels=labels(config, intervention, condition),
+        folder=cell_folder(config, intervention),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What the model is asked."""
+
+    benchmark: Benchmark
+    shown: Sequence[Sample]  # of the benchmark, under the cell's condition
+    tested: Sequence[Sample]  # as they are, for the modality-usage tests
+    conditions: Mapping[str, Condition]  # that these need
+
+
+def question(asked: Asked) -> Questions:
+    """Read the benchmark; what cannot be shown is refused before anything is computed."""
+    config, tests = asked.config, asked.tests
+    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark = instantiate(config.compat)(benchmark)
+    check_disjoint(asked.files, samples)
+    warn_of_other_weights(asked.files, digest_weights(ROOT / config.model.checkpoint))
+    tested = with_options(benchmark, samples) if tests else []
+    conditions = needed_conditions(config, tests) if tests else {}
+    for each in conditions.values():
+        each.views(tested)
+    return Questions(
+        benchmark=benchmark,
+        shown=asked.condition.views(samples),
+        tested=tested,
+        conditions=conditions,
+    )
+
+
+def calibration_command(config: DictConfig) -> str | None:
+    """What makes the file that the intervention reads; None where no recipe is known.
+
+    The run's own overrides, without those that make no difference, and without an experiment, which
+    may be a sweep of its own: what it says of the samples is said explicitly.
+    """
+    if config.get("calibration") is None:
+        return None
+    groups = ("intervention", "model", "benchmark")
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    left_out = ("condition=", "tracking", "study=", "experiment=")
+    overrides = [each for each in given if not each.startswith(left_out)]
+    named = {each.partition("=")[0] for each in overrides}
+    said = {group: config[group].name for group in groups} | {"limit": config.limit}
+    missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
+    return shlex.join(["python", "-m", "evaluation.calibrate", *missing, *overrides])

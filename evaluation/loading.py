@@ -1,0 +1,58 @@
+"""From configuration to model, benchmark and conditions; what a sweep asks for again is kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from evaluation.diagnosing import check_known, needed
+from evaluation.memory import keep_freed
+from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
+
+log = logging.getLogger("solvent")
+
+
+def load_model(config: DictConfig) -> VLM:
+    """The model of a configuration; that of the last cell is kept, so a sweep loads it once."""
+    return _model(_yaml(config))
+
+
+def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
+    """The benchmark of a configuration with its samples; the last two are kept."""
+    return _benchmark(_yaml(config))
+
+
+@lru_cache(maxsize=1)
+def _model(yaml: str) -> VLM:
+    config = OmegaConf.create(yaml)
+    log.info("loading %s", config.name)
+    keep_freed()
+    return instantiate(config, _convert_="all")
+
+
+@lru_cache(maxsize=2)  # the samples that are evaluated, and those of a calibration
+def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
+    benchmark = instantiate(OmegaConf.create(yaml), _convert_="all")
+    return benchmark, benchmark.samples()
+
+
+def named_condition(config: DictConfig, name: str) -> Condition:
+    """What a condition's name stands for. Raises `ValueError` where nobody defined it."""
+    check_known(name, list(config.conditions))
+    return instantiate(config.conditions[name], _convert_="all")
+
+
+def needed_conditions(config: DictConfig, tests: Mapping[str, Diagnostic]) -> dict[str, Condition]:
+    """All conditions that the tests need, by name, `real` first."""
+    known = {name: named_condition(config, name) for name in config.conditions}
+    for test in tests.values():
+        known |= test.composed(known) if hasattr(test, "composed") else {}
+    return {name: known[name] for name in needed(tests, list(known))}
+
+
+def _yaml(config: DictConfig) -> str:
+    return OmegaConf.to_yaml(config, resolve=True)
