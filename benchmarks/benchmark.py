@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections import Counter
@@ -14,10 +15,14 @@ from benchmarks.clusters import subsample
 from benchmarks.freeform import FreeForm
 from benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from benchmarks.prompts import By, Profile, letters
-from benchmarks.reducers import AllOf, Debiased, Reducer
+from benchmarks.reducers import AllOf, Debiased, Mean, Reducer
+from benchmarks.reducers.cells import chance
 from benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from benchmarks.source import Source
 from evaluation.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
+
+CHANCE_DIFFERS = 0.01  # from what is published, which is rounded
+log = logging.getLogger("solvent")
 
 IMAGE_PLACE = re.compile(r"<image:\d+>")  # where an image stands inside a text
 
@@ -130,7 +135,8 @@ class Benchmark:
         parser: reads a generated answer to a question with options.
         free: reads and matches the answer to a question without options; None: there are none.
         reducers: name -> reducer; "score" is the one in tables.
-        chance: "score" of a model that guesses, in [0, 1].
+        chance: published "score" of who guesses, over all samples, in [0, 1]; None where it is
+            unknown. Tables show what `guessed` says.
         expect: how much data there must be; None where nothing fixes it.
         shuffle: seed of the order of every question's options, or None: as the data have them.
         circular: ask every question once for every rotation of its options; the score "circular" is
@@ -149,7 +155,7 @@ class Benchmark:
     parser: Parser
     free: FreeForm | None
     reducers: Mapping[str, Reducer]
-    chance: float
+    chance: float | None
     expect: Expect | None
     shuffle: int | None
     circular: bool
@@ -161,7 +167,7 @@ class Benchmark:
     def __post_init__(self) -> None:
         if "score" not in self.reducers:
             raise ValueError(f"{self.name}: one of the reducers must be named 'score'")
-        if not 0 <= self.chance <= 1:
+        if self.chance is not None and not 0 <= self.chance <= 1:
             raise ValueError(f"{self.name}: chance is {self.chance}; expected a number in [0, 1]")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"{self.name}: limit is {self.limit}; expected at least 1, or null")
@@ -286,6 +292,25 @@ class Benchmark:
             if self.answer.mode == "rank":
                 reducers["debiased"] = Debiased(group=GROUP)
         return {name: reduce(predictions) for name, reduce in reducers.items()}
+
+    def guessed(self, predictions: Sequence[Prediction]) -> float:
+        """The "score" to expect of who picks one option of every question at random.
+
+        Of the questions that were asked, which may be a part of all; where they are all, it is
+        compared with what is published.
+        """
+        tree = getattr(self.reducers["score"], "cells", Mean().cells)  # F1 has none
+        found = chance(tree(predictions))
+        whole = self.expect is not None and self.limit is None and not self.circular
+        if whole and self.chance is not None and abs(found - self.chance) > CHANCE_DIFFERS:
+            log.warning(
+                "guessing is right in %.1f %% of %s, where its YAML says %.1f %%: the options may "
+                "have been read wrongly",
+                100 * found,
+                self.name,
+                100 * self.chance,
+            )
+        return found
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> tuple[Path, ...]:
         """Write every export of one condition's predictions into `folder`; the files written."""

@@ -79,7 +79,6 @@ class Questions:
     """A benchmark of text alone, scored by the mean."""
 
     name: str = "overhead"
-    chance: float = 0.25
     subtracts_blind: bool = False
 
     def mode(self, sample: Sample) -> str:
@@ -99,6 +98,9 @@ class Questions:
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         return {"score": {"value": float(np.mean([row.credit for row in predictions]))}}
+
+    def guessed(self, predictions: Sequence[Prediction]) -> float:
+        return 1 / len(OPTIONS)
 
 
 def measured(count: int, batch_size: int) -> tuple[float, float, StandIn]:

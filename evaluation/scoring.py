@@ -38,7 +38,7 @@ def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str,
     return {
         "score": scores.pop("score"),
         "scores": scores,
-        "chance": benchmark.chance,
+        "chance": benchmark.guessed(predictions),
         "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
         "guessed": sum(row.guessed for row in predictions),
         "errors": sum(row.status == "error" for row in predictions),

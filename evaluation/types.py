@@ -207,7 +207,6 @@ class Benchmark(Protocol):
     """Where rows come from, how they are asked, read and scored."""
 
     name: str
-    chance: float  # score of a model that guesses, in [0, 1]
 
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order that is independent of the machine."""
@@ -247,6 +246,9 @@ class Benchmark(Protocol):
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
         """Named scores, each with value, low, high and n; one of them is `score`."""
+
+    def guessed(self, predictions: Sequence[Prediction]) -> float:
+        """The `score` to expect of who guesses these questions, in [0, 1]."""
 
     def export(self, predictions: Sequence[Prediction], folder: Path) -> Sequence[Path]:
         """Write the predictions in formats of other people."""

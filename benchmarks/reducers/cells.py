@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,12 @@ def estimate(cells: Cells) -> dict[str, Any]:
     """The value of a tree with its interval and counts."""
     paths = sorted(cells)
     shares = weights(paths)
-    means = [math.fsum(unit.credit for unit in cells[path]) / len(cells[path]) for path in paths]
     low, high, interval = _interval(cells, paths, shares)
     units = [unit for path in paths for unit in cells[path]]
     rows = {row.uid: row for unit in units for row in unit.rows}
     disjoint = len(rows) == sum(len(unit.rows) for unit in units)
     return {
-        "value": math.fsum(share * mean for share, mean in zip(shares, means, strict=True)),
+        "value": value(cells, lambda unit: unit.credit),
         "low": low,
         "high": high,
         "interval": interval,
@@ -64,6 +63,24 @@ def estimate(cells: Cells) -> dict[str, Any]:
         **counts(list(rows.values())),
         "clusters": len({unit.cluster for unit in units}),
     }
+
+
+def value(cells: Cells, credit: Callable[[Unit], float]) -> float:
+    """The value of a tree of which every unit has that credit."""
+    paths = sorted(cells)
+    means = [math.fsum(map(credit, cells[path])) / len(cells[path]) for path in paths]
+    return math.fsum(share * mean for share, mean in zip(weights(paths), means, strict=True))
+
+
+def chance(cells: Cells) -> float:
+    """What is expected of who picks an option of every row at random, and must be right in all rows
+    of a unit; a row without options is never guessed.
+    """
+
+    def guessed(unit: Unit) -> float:
+        return math.prod(1 / len(row.options) if row.options else 0.0 for row in unit.rows)
+
+    return value(cells, guessed)
 
 
 def counts(rows: Sequence[Any]) -> dict[str, int]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections import Counter
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -377,15 +375,6 @@ def test_hallusionbench_constant_answers(
     assert [score["n"] for score in scores.values()] == [951, 455, 346]
     mean = MeanOf(reducers=reducers)(rows)
     assert mean["value"] == pytest.approx(sum(score["value"] for score in scores.values()) / 3)
-
-
-def test_hallusionbench_of_a_coin(published: Path, predict: Predict) -> None:
-    """Whole groups are right with 2 to the minus their size: 24.6 and 18.4 %."""
-    rows = hallusionbench(published, predict, None)
-    for kind, expected in (("question", 24.6), ("figure", 18.4)):
-        sizes = Counter(row.groups[kind] for row in rows).values()
-        share = sum(Fraction(1, 2**size) for size in sizes) / len(sizes)
-        assert round(100 * float(share), 1) == expected
 
 
 def test_pope_of_a_constant_and_of_a_coin(published: Path, predict: Predict) -> None:

@@ -108,7 +108,6 @@ class ScriptedModel:
 class ScriptedBenchmark:
     rows: tuple[Sample, ...]
     name: str = "scripted"
-    chance: float = 0.5
     subtracts_blind: bool = False
     answer: Any = field(default_factory=lambda: SimpleNamespace(mode="rank", max_new_tokens=1))
 
@@ -135,6 +134,9 @@ class ScriptedBenchmark:
 
     def score(self, predictions: Any) -> dict[str, Any]:
         return {"score": {"value": sum(row.credit for row in predictions) / len(predictions)}}
+
+    def guessed(self, predictions: Any) -> float:
+        return 0.5
 
 
 def samples(number: int, broken: set[int] = frozenset()) -> tuple[Sample, ...]:
