@@ -18,8 +18,9 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
@@ -108,11 +109,14 @@ def _explain(error: BaseException) -> str:
     """Hydra's message in one sentence, with the nearest known name."""
     text = str(error)
     if match := re.search(r"Could not find '(?P<group>[^/']+)/(?P<name>[^']+)'", text):
-        known = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-        return (
-            f"There is no {match['group']} named {match['name']!r}"
-            f"{_nearest(match['name'], known)}; known are {', '.join(known)}."
-        )
+        return _unknown(match, re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE))
+    if match := re.search(  # one of a list of choices
+        r"Could not load '(?P<group>[^/']+)/(?P<name>[^']+)'.*provider=main, path=file://(\S+)",
+        text,
+        flags=re.DOTALL,
+    ):
+        files = Path(match[3].rstrip(","), match["group"]).glob("*.yaml")
+        return _unknown(match, sorted(path.stem for path in files))
     if match := re.search(r"Key '(?P<key>[^']+)' is not in struct", text):
         path = re.search(r"full_key: (?P<path>\S+)", text)
         key = path["path"] if path else match["key"]
@@ -126,6 +130,8 @@ def _explain(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
+def _unknown(asked: re.Match[str], known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(asked["name"], known, n=1)
+    meant = f", did you mean {near[0]!r}?" if near else ""
+    names = ", ".join(known)
+    return f"There is no {asked['group']} named {asked['name']!r}{meant}; known are {names}."

@@ -56,6 +56,7 @@ def last_sentence(errors: str) -> str:
     ("arguments", "sentence"),
     [
         (["intervention=unifrom"], "no intervention named 'unifrom', did you mean 'uniform'?"),
+        (["diagnostic=[overide]"], "no diagnostic named 'overide', did you mean 'override'?"),
         (["model=llava_7b"], "There is no model named 'llava_7b', did you mean 'llava_"),
         (["bach_size=3"], "There is no setting 'bach_size'"),
         (["intervention.layer=early"], "There is no setting 'intervention.layer'"),
