@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +12,9 @@ import torch
 from omegaconf import DictConfig
 
 import interventions
-from evaluation.answering import Cell, predict, prepare
+from evaluation.answering import Cell, predict, prepare, prompts
 from evaluation.loading import load_benchmark, load_model
-from evaluation.memory import GLIBC, Room
+from evaluation.memory import GLIBC, Room, release
 from evaluation.types import Prediction
 from models.prefill import Prefill
 
@@ -105,32 +104,21 @@ def test_the_blind_pass_is_the_untouched_models_and_nobody_measures_it(cell: Cel
 @pytest.mark.skipif(
     not GLIBC or torch.accelerator.is_available(), reason="there memory is left alone"
 )
-def test_freed_memory_is_kept_for_the_next_batch_and_given_back_when_there_is_none() -> None:
+def test_freed_memory_is_kept_for_the_next_batch_and_given_back_when_there_is_none(
+    composed: Callable[..., DictConfig],
+) -> None:
     """Counted in pages that the kernel has to provide for a batch, over and over."""
-    code = """
-import resource
-from hydra import compose, initialize_config_dir
-from evaluation.memory import release
-from evaluation.provenance import ROOT
-from evaluation.loading import load_benchmark, load_model
-from evaluation.answering import prompts
+    config = composed("limit=36")
+    model = load_model(config.model)
+    batch = model.encode(prompts(*load_benchmark(config.benchmark))[0])
 
-def faults(times):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(times):
-        model.generate(batch, 2)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / times
+    def faults(times: int) -> float:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(times):
+            model.generate(batch, 2)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / times
 
-with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-    config = compose("evaluate", ["limit=36"])
-model = load_model(config.model)
-batch = model.encode(prompts(*load_benchmark(config.benchmark))[0])
-faults(5)
-print(faults(5))
-release()
-print(faults(1))
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    kept, released = map(float, done.stdout.split())
-    assert kept < 1000
-    assert released > 4000
+    faults(3)
+    assert faults(3) < 1000
+    release()
+    assert faults(1) > 4000

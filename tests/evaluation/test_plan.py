@@ -164,7 +164,7 @@ def test_tests_count_once_per_condition(tmp_path: Path) -> None:
     finish(plain.cells[0].folder, "benchmark: {limit: null}", rows=100, seconds=360.0)
     overrides = [f"output={tmp_path}", "diagnostic=dependency"]
     (cell,) = planned(*overrides).cells
-    conditions = len(session.needed_conditions(*_tests(overrides)))
+    conditions = len(loading.needed_conditions(*_tests(overrides)))
     assert conditions > 1
     assert cell.hours == pytest.approx(0.1 * conditions)
 
