@@ -63,7 +63,7 @@ def _draw_slices(axes: Axes, rows: Mapping[str, Mapping[str, Any]], chance: floa
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(chance, color="grey", linestyle=":", linewidth=1)
-    axes.annotate("chance", (chance, 1.01), xycoords=("data", "axes fraction"), color="grey",
+    axes.annotate("chance, all", (chance, 1.01), xycoords=("data", "axes fraction"), color="grey",
                   ha="center", va="bottom", fontsize=8)  # fmt: skip
     axes.set(xlim=(0, 1.02), xlabel="score, with 95 % interval")
 

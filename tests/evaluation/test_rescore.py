@@ -109,9 +109,9 @@ def test_another_parser_reads_otherwise(said: Path, capsys: pytest.CaptureFixtur
 
 
 def test_other_reducers_and_profiles(said: Path) -> None:
-    changes = ["parser=Letter", "benchmark.reducers.score={_target_:benchmarks.reducers.Mean}"]
-    scored = rescore(said, changes, label=None, write=False)
-    assert scored["score"]["interval"] == "wilson"
+    changes = ["parser=Letter", "benchmark.reducers.score.tags=[level]"]
+    with pytest.raises(ValueError, match="has no tag 'level'"):
+        rescore(said, changes, label=None, write=False)
     with pytest.raises(ValueError, match="compat=official has no rules for the benchmark 'shapes'"):
         rescore(said, ["compat=official"], label=None, write=False)
     official = rescore(said, ["benchmark.name=mmmu", "compat=official"], label="peer", write=True)
