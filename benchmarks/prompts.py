@@ -29,6 +29,8 @@ class Layout:
     option: str | None
 
     def __post_init__(self) -> None:
+        if not any("{question}" in line for line in self.lines):
+            raise ValueError("a layout has a line with {question}, which conditions reword")
         listed = any("{options}" in line for line in self.lines)
         if listed != (self.option is not None):
             raise ValueError("a layout has an option style exactly when a line names {options}")

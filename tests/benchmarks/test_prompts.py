@@ -53,10 +53,13 @@ OFFICIAL = {  # benchmark: the prompt where a letter answers, the prompt where w
         "Please select the correct answer from the options above. \n",
         "What is it?",
     ),
-    "mathvista": ("Hint. What is it?\nChoices:\n(A) cat\n(B) dog", "Hint. What is it?"),
+    "mathvista": (
+        "Hint.\nQuestion: What is it? (Unit: cm)\nChoices:\n(A) cat\n(B) dog",
+        "Hint.\nQuestion: What is it? (Unit: cm)",
+    ),
     "naturalbench": ("What is it?\nA. cat\nB. dog", "What is it? Say it."),
 }
-META = {"asked": "Hint. What is it?", "request": "Say it."}  # of the rows that have such
+META = {"hint": "Hint.", "unit": " (Unit: cm)", "request": "Say it."}  # of rows that have such
 
 
 def profile(name: str) -> Profile:
@@ -111,6 +114,8 @@ def test_a_prompt_that_asks_for_what_the_benchmark_lacks_is_refused(
 
 
 def test_layouts_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"a line with \{question\}"):
+        Layout(lines=["{asked}"], option=None)
     with pytest.raises(ValueError, match="option style exactly when"):
         Layout(lines=["{question}"], option="{letter}. {option}")
     with pytest.raises(ValueError, match="option style exactly when"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +105,9 @@ def test_official_wording_takes_what_the_row_says(
     config.benchmark.expect = None
     benchmark, samples = load_benchmark(config.benchmark)
     assert [benchmark.prompt(sample) for sample in samples] == OFFICIAL[name]
+    reworded = [benchmark.prompt(replace(sample, text="Else?")) for sample in samples]
+    expected = zip(OFFICIAL[name], samples, strict=True)
+    assert reworded == [prompt.replace(sample.text, "Else?") for prompt, sample in expected]
 
 
 def test_where_the_data_lie_does_not_change_a_cell(composed: Composed, tmp_path: Path) -> None:
