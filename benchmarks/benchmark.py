@@ -297,7 +297,8 @@ class Benchmark:
         """The "score" to expect of who picks one option of every question at random.
 
         Of the questions that were asked, which may be a part of all; where they are all, it is
-        compared with what is published.
+        compared with what is published. As a "score", F1 is given that of the rows' accuracy, and
+        `Matched` and `BothOf` that of all rows being right.
         """
         tree = getattr(self.reducers["score"], "cells", Mean().cells)  # F1 has none
         found = chance(tree(predictions))
