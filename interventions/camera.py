@@ -5,7 +5,6 @@ Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge u
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,9 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers import PreTrainedModel
 from transformers.vision_utils import get_vision_window_index
 
 from interventions.blocks import attention_scores
@@ -24,6 +21,7 @@ from interventions.decoders import named_arguments
 from interventions.errors import InterventionError
 from interventions.patterns import Picture, Prior
 from interventions.pictures import GRIDS
+from interventions.upstream import attention_function, backend_of, register
 
 WATCHED = {"sdpa": "solvent_watched_sdpa", "eager": "solvent_watched_eager"}
 CAMERA = "_solvent_camera"  # attribute of the encoder's last attention module while watched
@@ -57,7 +55,7 @@ class Camera:
 
     def _watch(self, encoder: nn.Module) -> None:
         modules = [m for m in encoder.modules() if type(m).__name__.endswith("Attention")]
-        name = encoder.config._attn_implementation
+        name = backend_of(encoder.config)
         if name not in WATCHED or not modules:
             raise InterventionError(
                 f"The vision encoder of {type(self.model).__name__} runs on {name!r}; to see its "
@@ -126,13 +124,11 @@ def _attend(
     module: nn.Module, query: Tensor, key: Tensor, *args: Any, backend: str, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
     """The encoder's own attention function; the last layer's map is shown to the camera."""
-    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    attention = own if backend == "eager" else ALL_ATTENTION_FUNCTIONS[backend]
     camera: Camera | None = module.__dict__.get(CAMERA)
     if camera is not None:
         with torch.no_grad():
             camera.record(query, key, kwargs.get("scaling"))
-    return attention(module, query, key, *args, **kwargs)
+    return attention_function(backend, module)(module, query, key, *args, **kwargs)
 
 
 def _between_units(
@@ -155,5 +151,4 @@ def _between_units(
 
 
 for _plain, _watched in WATCHED.items():
-    AttentionInterface.register(_watched, partial(_attend, backend=_plain))
-    AttentionMaskInterface.register(_watched, ALL_MASK_ATTENTION_FUNCTIONS[_plain])
+    register(_watched, partial(_attend, backend=_plain), like=_plain)

@@ -10,8 +10,6 @@ batch).
 from __future__ import annotations
 
 import inspect
-import re
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,23 +21,22 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions.errors import InterventionError
 from interventions.selectors import select_layers
+from interventions.upstream import (
+    BACKEND_TEST,
+    LINEAR,
+    UNSUPPORTED,
+    attention_function,
+    backend_of,
+    image_token,
+    is_causal,
+)
 from interventions.view import Call
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open
-LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
-BACKEND_TEST = re.compile(r"_attn_implementation (in|==|!=) \(?[\"'](eager|sdpa)")
-UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
-
-
-def own_attention(name: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """The attention function that the unpatched module would have called."""
-    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
-    return own if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,9 +96,9 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
         )
     if any(SESSION in part.__dict__ for part in module.modules()):
         raise InterventionError(f"This {name} already has an intervention; leave its block first.")
-    if config._attn_implementation not in BACKENDS:
+    if backend_of(config) not in BACKENDS:
         raise InterventionError(
-            f"The decoder of {name} runs on {config._attn_implementation!r}; "
+            f"The decoder of {name} runs on {backend_of(config)!r}; "
             f"load it with attn_implementation set to one of {', '.join(BACKENDS)}."
         )
     blocks = getattr(module, "layers", None) or ()
@@ -124,8 +121,8 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
             f"({type(choosy[0]).__name__} compares it with {' and '.join(BACKENDS)}), which a hook "
             "has to change."
         )
-    if config._attn_implementation == "eager":
-        without = [part for part in attention.values() if own_attention("eager", part) is None]
+    if backend_of(config) == "eager":
+        without = [p for p in attention.values() if attention_function("eager", p) is None]
         if without:
             raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
     skipped = {
@@ -171,28 +168,6 @@ def _sees_backend(attention: nn.Module) -> bool:
 def _names_backend(kind: type) -> bool:
     """Whether the source of a class asks for the name of the backend; read once, as it is slow."""
     return bool(BACKEND_TEST.search(inspect.getsource(kind)))
-
-
-def image_token(model: PreTrainedModel) -> int | None:
-    """Id of the tokens in whose place image features stand, None where the model has none."""
-    for attribute in ("image_token_id", "image_token_index", "image_patch_id"):
-        value = getattr(model.config, attribute, None)
-        if value is not None:
-            return int(value)
-    return None
-
-
-def configurations(model: PreTrainedModel) -> list[Any]:
-    """Every distinct configuration object whose attention implementation may be changed."""
-    found: dict[int, Any] = {}
-    waiting = [m.config for m in model.modules() if isinstance(m, PreTrainedModel)]
-    while waiting:
-        config = waiting.pop()
-        if id(config) not in found:
-            found[id(config)] = config
-            children = (getattr(config, key, None) for key in config.sub_configs)
-            waiting += [child for child in children if child is not None]
-    return list(found.values())
 
 
 def named_arguments(
@@ -244,10 +219,9 @@ def allowed_keys(
     """Which keys the backend lets every row see, also where it received no mask."""
     _, _, rows, keys = shape
     if mask is None:
-        causal = getattr(module, "is_causal", True) if causal is None else causal
         everything = torch.ones(rows, keys, dtype=torch.bool)
         # Without a mask, scaled-dot-product attention is causal from the upper left corner.
-        unmasked_causal = causal and rows > 1 and backend == "sdpa"
+        unmasked_causal = backend == "sdpa" and rows > 1 and is_causal(module, causal)
         return (everything.tril() if unmasked_causal else everything).expand(shape)
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise InterventionError(
@@ -274,8 +248,7 @@ def leading_rows(
     """
     query, key, value = call.query, call.key, call.value
     rows, causal = query.shape[2], arguments.get("is_causal")
-    causal = getattr(module, "is_causal", True) if causal is None else causal
-    if count == rows or (count > 0 and mask is None and not causal):
+    if count == rows or (count > 0 and mask is None and not is_causal(module, causal)):
         return attention(module, query, key, value, mask, **arguments)
     output = query.new_empty(len(query), rows, query.shape[1], value.shape[-1])
     if count > 0:

@@ -125,7 +125,7 @@ def summed(
 ) -> Sums:
     """Sums of shares and entropies, (B, H, R) each, and of the cells that were edited."""
     shares, entropies = (torch.stack(pair) for pair in zip(before, after, strict=True))
-    means = torch.cat([shares, entropies]).mean(dim=2) * view.rows.measured
+    means = torch.cat([shares, entropies]).detach().mean(dim=2) * view.rows.measured
     cells = torch.zeros(2, *view.rows.position.shape, dtype=torch.long, device=means.device)
     if touched is not None:
         generated = view.rows.position >= view.rows.prompt_lengths[:, None]

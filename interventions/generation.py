@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.cache_utils import StaticLayer
 
 from interventions.sequences import InterventionError
+from interventions.upstream import is_static
 
 
 class Turn:
@@ -146,7 +146,7 @@ def refuse_paged(*_: Any, **__: Any) -> None:
 
 def check_cache(cache: Any) -> None:
     """Raise `InterventionError` for a cache that is longer than what it has read."""
-    if any(isinstance(layer, StaticLayer) for layer in getattr(cache, "layers", ())):
+    if is_static(cache):
         raise InterventionError(
             f"Expected a cache that grows, but a {type(cache).__name__} came, which has its full "
             "length from the start (static); leave cache_implementation out, or give a "

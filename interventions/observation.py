@@ -8,7 +8,6 @@ Axes: B batch, T tokens, D hidden width, V vocabulary.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +18,11 @@ from torch import Tensor, nn
 from interventions.intervention import Intervention
 from interventions.probes import Sinks
 from interventions.sequences import Sequences
+from interventions.upstream import CACHE, parameters
 from interventions.view import Call, Rows, View
 
-NOT_PLAIN = {"past_key_values": None, "use_cache": False, "output_attentions": False}
+PLAIN = {"use_cache": False, "output_attentions": False}
+LEFT_OUT = (*CACHE, "logits_to_keep")  # the live cache is for the forward that counts
 
 
 def watched_layer(intervention: Intervention, layers: Sequence[int]) -> int | None:
@@ -73,10 +74,10 @@ def prompt_confidence(
     model: nn.Module, arguments: dict[str, Any], columns: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
     """Highest probability of the first answer token, from a forward of the whole prompt."""
-    plain = {key: value for key, value in arguments.items() if value is not None}
-    plain = {key: value for key, value in plain.items() if key != "logits_to_keep"} | NOT_PLAIN
+    given = {key: value for key, value in arguments.items() if value is not None}
+    plain = {key: value for key, value in given.items() if key not in LEFT_OUT} | PLAIN
     kept = columns.unique()
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+    if "logits_to_keep" in parameters(model):
         plain["logits_to_keep"] = kept
         place = torch.searchsorted(kept, columns)
     else:

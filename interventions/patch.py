@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers import PreTrainedModel
 
 from interventions import execution, fused
 from interventions.decoders import (
@@ -29,13 +28,13 @@ from interventions.decoders import (
     check_call,
     full_precision,
     leading_rows,
-    own_attention,
 )
 from interventions.generation import check_heads, whole_model
 from interventions.intervention import Intervention
 from interventions.measurement import AttentionLog
 from interventions.selectors import check_choice
 from interventions.session import Observer, Session
+from interventions.upstream import attention_function, register
 from interventions.view import Call
 
 EXECUTIONS = {"fused": fused.execute, "reference": execution.execute}
@@ -53,7 +52,7 @@ def _attend(
     **arguments: Any,
 ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
     """What transformers calls: the backend, then the edits of the open context, if there is one."""
-    attention = own_attention(backend, module)
+    attention = attention_function(backend, module)
     session: Session | None = module.__dict__.get(SESSION)
     if session is None or session.looking:  # another model of this configuration; a plain pass
         return attention(module, query, key, value, attention_mask, **arguments)
@@ -86,8 +85,7 @@ def _attend(
 
 
 for _plain, _ours in BACKENDS.items():
-    AttentionInterface.register(_ours, partial(_attend, backend=_plain))
-    AttentionMaskInterface.register(_ours, ALL_MASK_ATTENTION_FUNCTIONS[_plain])
+    register(_ours, partial(_attend, backend=_plain), like=_plain)
 
 
 @contextmanager

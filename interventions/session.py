@@ -22,7 +22,6 @@ from interventions.camera import Camera
 from interventions.decoders import (
     BACKENDS,
     SESSION,
-    configurations,
     find_decoder,
     named_arguments,
     real_tokens,
@@ -38,6 +37,7 @@ from interventions.pictures import GRIDS, fixed_weights
 from interventions.resolution import resolve_rows
 from interventions.selectors import select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
+from interventions.upstream import backend_of, given_cache, keep_backends, returned_cache
 from interventions.view import Call, Rows
 
 Observer = Callable[[Call, Rows, Any], None]
@@ -92,12 +92,10 @@ class Session:
     def enter(self) -> None:
         """Put everything in place; `leave` undoes as much of it as was reached."""
         model = self.model
-        for config in configurations(model):
-            value = config._attn_implementation_internal
-            self._restore.append(partial(setattr, config, "_attn_implementation_internal", value))
-        name = BACKENDS[self.decoder.config._attn_implementation]
+        self._restore.append(keep_backends(model))
+        name = BACKENDS[backend_of(self.decoder.config)]
         self.decoder.module.set_attn_implementation({"": name})
-        if self.decoder.config._attn_implementation != name:
+        if backend_of(self.decoder.config) != name:
             raise InterventionError(
                 f"{type(model).__name__} does not let its attention function be replaced; "
                 "it does not use transformers' attention interface."
@@ -179,7 +177,7 @@ class Session:
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Pre-hook of the model: who are the rows of this forward."""
         arguments = named_arguments(module, args, kwargs)
-        ids, cache = arguments.get("input_ids"), arguments.get("past_key_values")
+        ids, cache = arguments.get("input_ids"), given_cache(arguments)
         check_cache(cache)
         if ids is None:
             raise InterventionError(
@@ -253,8 +251,7 @@ class Session:
         self.log.forwards += 1
         self._book(forward)
         forward.expectation.measured = forward.sequences.ids.shape[1]
-        cache = getattr(output, "past_key_values", None)
-        self.tracker.remember(cache, forward.sequences, forward.at_prompt)
+        self.tracker.remember(returned_cache(output), forward.sequences, forward.at_prompt)
 
     def _book(self, forward: Forward) -> None:
         """Move the sums of one forward to the samples' records, once all scores are known sound."""

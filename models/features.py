@@ -7,7 +7,6 @@ or was seen before, so that a cell that was interrupted goes on to the same bits
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
@@ -19,13 +18,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from interventions.upstream import IMAGE_FEATURES, as_image_features, parameters
 from models.errors import ModelError
 from models.prefill import EncodedBatch
 
 log = logging.getLogger("solvent")
-ENCODED = "mm_encoder_outputs"  # argument of a model that takes features in place of pixels
 
 
 def fingerprint(picture: Image.Image) -> str:
@@ -54,7 +52,7 @@ class FeatureCache:
         self._kept: OrderedDict[Hashable, Float[Tensor, "token hidden"]] = OrderedDict()
         self.size = 0  # bytes that are kept
         self.encoded = 0  # pictures that went through the encoder
-        self.active = megabytes > 0 and ENCODED in inspect.signature(model.forward).parameters
+        self.active = megabytes > 0 and IMAGE_FEATURES in parameters(model)
         if megabytes and not self.active:
             log.info("%s takes no image features, only pixels", type(model).__name__)
 
@@ -68,7 +66,7 @@ class FeatureCache:
                 features.append(self._features(picture, batch.inputs, index, len(pictures)))
                 index += 1
         inputs = {key: value for key, value in batch.inputs.items() if key != "pixel_values"}
-        inputs[ENCODED] = {"image": BaseModelOutputWithPooling(pooler_output=features)}
+        inputs[IMAGE_FEATURES] = as_image_features(features)
         return replace(batch, inputs=inputs)
 
     def _features(

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from evaluation.types import Box
+from interventions.upstream import cache_argument, new_cache
 from models.unembedding import float32_logits, log_probabilities
 
 
@@ -43,7 +44,8 @@ class Prefill:
 
     def __init__(self, model: PreTrainedModel, batch: EncodedBatch) -> None:
         self._model = model
-        self._cache = DynamicCache(config=model.get_decoder().config)
+        self._cache = new_cache(model)
+        self._cached = {cache_argument(model): self._cache, "use_cache": True}
         self._grid = batch.positions.ndim == 3
         self._next = batch.positions.reshape(-1, *batch.positions.shape[-2:]).amax(dim=(0, 2)) + 1
         self._mask = batch.inputs["attention_mask"]
@@ -105,7 +107,7 @@ class Prefill:
         unembedding = self._model.get_output_embeddings()
         handle = unembedding.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
-            self._model(**arguments, past_key_values=self._cache, use_cache=True)
+            self._model(**arguments, **self._cached)
         finally:
             handle.remove()
         return seen[-1]

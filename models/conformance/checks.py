@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interventions import intervene, load
-from interventions.decoders import BACKENDS, SESSION, image_token
+from interventions.decoders import BACKENDS, SESSION
 from interventions.selectors import ROLES, token_roles
+from interventions.upstream import image_token
 from models.conformance.inputs import Inputs, Prompt, extended, make_inputs
 from models.conformance.native import attending, uniform_by_hand, watched, wrapped
 from models.conformance.observing import (

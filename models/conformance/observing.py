@@ -16,7 +16,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from interventions import intervene, load
-from interventions.decoders import BACKENDS, SESSION, configurations
+from interventions.decoders import BACKENDS, SESSION
+from interventions.upstream import configurations
 from models.conformance.inputs import Inputs, repainted
 
 TOLERANCE = 5e-4  # of the spread of the logits, float32
