@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interventions.blocks import expand_groups, log_mass
+from interventions.blocks import expand_groups, log_mass, precise
 from interventions.errors import InterventionError
 from interventions.view import View
 
@@ -55,7 +55,8 @@ class MatchMeanStd(Calibration):
     ) -> Float[Tensor, "batch head row key"]:
         mean, deviation = moments(torch.where(view.block, proposed, 0.0), view.block)
         target_mean, target = moments(view.scores, view.block)
-        ratio = torch.where(deviation > 0, target / deviation, 0.0)
+        equal = deviation == 0
+        ratio = (target / deviation.masked_fill(equal, 1.0)).masked_fill(equal, 0.0)
         return (proposed - mean) * ratio + target_mean
 
 
@@ -83,11 +84,13 @@ class MatchEntropy(Calibration):
         target = pattern_entropy(view.scores, block)
         low = torch.full_like(target, -20.0)
         high = -low
+        fixed = proposed.detach()
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            above = pattern_entropy(middle.exp()[..., None] * proposed, block) > target
+            above = pattern_entropy(middle.exp()[..., None] * fixed, block) > target
             low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-        return ((low + high) / 2).exp()[..., None] * proposed
+        found = _moving(((low + high) / 2).detach(), proposed, target, block)
+        return found.exp()[..., None] * proposed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,28 @@ class HalfMeanMagnitude(Calibration):
         return proposed * count * _mean_score(view).abs()[:, None, :, None] / 2.0
 
 
+def _moving(
+    root: Float[Tensor, "batch head row"],
+    proposed: Float[Tensor, "batch head row key"],
+    target: Float[Tensor, "batch head row"],
+    block: Bool[Tensor, "batch head|1 row key"],
+) -> Float[Tensor, "batch head row"]:
+    """The root x of H(e^x a) = target, with its derivative: dx = (d target - dH) / (dH / dx).
+
+    By the implicit function theorem; constant where the entropy does not change with x.
+    """
+    if not (proposed.requires_grad or target.requires_grad):
+        return root
+    with torch.enable_grad():
+        moved = root.clone().requires_grad_()
+        entropy = pattern_entropy(moved.exp()[..., None] * proposed.detach(), block)
+        (slope,) = torch.autograd.grad(entropy.sum(), moved)
+    gap = target - pattern_entropy(root.exp()[..., None] * proposed, block)
+    flat = slope == 0
+    step = (gap / slope.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
+    return root + step - step.detach()
+
+
 def _mean_score(view: View) -> Float[Tensor, "batch row"]:
     """Mean over heads, rows and keys of the scores of the call that a row belongs to."""
     call, rows = view.call, view.rows
@@ -122,16 +147,17 @@ def _mean_score(view: View) -> Float[Tensor, "batch row"]:
     keys = call.key.shape[2]
     position = rows.key_position[:, -keys:]
     real = ~rows.keys_with(("padding",))[:, -keys:]
-    prompt = (real & (position < length)).float()
-    key = expand_groups(call.key, view.heads).float()
+    key = precise(expand_groups(call.key, view.heads))
+    prompt = (real & (position < length)).to(key.dtype)
     generated = rows.position >= length  # batch row
     seen = real[:, None, :] & (position[:, None, :] <= rows.position[:, :, None])
-    span = torch.where(generated[..., None], seen, prompt[:, None, :] > 0).float()
-    mean_key = torch.einsum("bhkd,brk->bhrd", key, span / span.sum(dim=-1, keepdim=True))
-    mean_query = view.query.float()
+    span = torch.where(generated[..., None], seen, prompt[:, None, :] > 0).to(key.dtype)
+    span = span / span.sum(dim=-1, keepdim=True).clamp_min(1.0)
+    mean_key = torch.einsum("bhkd,brk->bhrd", key, span)
+    mean_query = precise(view.query)
     if not generated.all():
         own = prompt[:, -call.query.shape[2] :]
-        whole = torch.einsum("bhqd,bq->bhd", call.query.float(), own) / length[..., None]
+        whole = torch.einsum("bhqd,bq->bhd", precise(call.query), own) / length[..., None]
         mean_query = torch.where(generated[:, None, :, None], mean_query, whole[:, :, None, :])
     return scaling * (mean_query * mean_key).sum(dim=-1).mean(dim=1)
 
@@ -140,16 +166,19 @@ def moments(
     scores: Float[Tensor, "batch head row key"], block: Bool[Tensor, "batch head|1 row key"]
 ) -> tuple[Float[Tensor, "batch head row 1"], Float[Tensor, "batch head row 1"]]:
     """Mean and population standard deviation over the block; 0 where it is empty."""
-    inside = block.float()
+    inside = block.to(scores.dtype)
     count = inside.sum(dim=-1, keepdim=True).clamp_min(1.0)
     mean = (scores * inside).sum(dim=-1, keepdim=True) / count
     spread = ((scores - mean) * inside).square().sum(dim=-1, keepdim=True) / count
-    return mean, spread.sqrt()
+    equal = spread == 0  # there the root has no derivative
+    return mean, spread.masked_fill(equal, 1.0).sqrt().masked_fill(equal, 0.0)
 
 
 def pattern_entropy(
     scores: Float[Tensor, "batch head row key"], block: Bool[Tensor, "batch head|1 row key"]
 ) -> Float[Tensor, "batch head row"]:
     """Entropy of the softmax over the block, in nats; 0 where it is empty."""
-    logs = torch.log_softmax(scores.masked_fill(~block, -torch.inf), dim=-1)
-    return -torch.where(block & logs.isfinite(), logs.exp() * logs, 0.0).sum(dim=-1)
+    nothing = ~block.any(dim=-1, keepdim=True)
+    logs = torch.log_softmax(scores.masked_fill(~block & ~nothing, -torch.inf), dim=-1)
+    logs = torch.where(block & ~logs.isneginf(), logs, 0.0)
+    return -(logs.exp() * logs).sum(dim=-1)

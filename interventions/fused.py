@@ -23,7 +23,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interventions.blocks import attention_output, expand_groups, restricted
+from interventions.blocks import (
+    attention_output,
+    expand_groups,
+    log_add,
+    log_sum,
+    precise,
+    restricted,
+)
 from interventions.execution import (
     Outcome,
     chosen_heads,
@@ -209,7 +216,8 @@ def _broken(view: View) -> Bool[Tensor, " batch"]:
 
 def _share(block: Tensor, rest: Tensor) -> Tensor:
     """e^block / (e^block + e^rest), 0 where both are -inf."""
-    return torch.sigmoid(block - rest).nan_to_num(0.0)
+    nothing = block.isneginf() & rest.isneginf()
+    return torch.sigmoid(block - rest.masked_fill(nothing, 0.0))
 
 
 def _pattern(scores: Tensor, log_mass: Tensor, view: View) -> Tensor:
@@ -275,17 +283,17 @@ def _edit(
         if proposed.shape[2] == 1 and image.rows.sight(image.call.allowed).shared:
             block = (block & image.rows.edited[:, None, :, None]).any(dim=2, keepdim=True)
         proposed = restricted(proposed, block)
-        log_proposed = torch.logsumexp(proposed, dim=-1)
+        log_proposed = log_sum(proposed)
         pattern = torch.exp(proposed - log_proposed.clamp_min(FLOOR)[..., None])
         entropy = _entropy(pattern, proposed, log_proposed)
     log_mass = intervention.mass.log_mass(image, log_proposed.expand_as(image.learned_log_mass))
-    total = torch.logaddexp(log_mass, rest.rest_log_mass)
+    total = log_add(log_mass, rest.rest_log_mass)
     editable = log_proposed.isfinite() & total.isfinite()
     if intervention.mix < 1.0:
         moved = proposed + (log_mass - log_proposed)[..., None]
         mixed = (1.0 - intervention.mix) * image.scores + intervention.mix * moved
         mixed = restricted(mixed, image.block)
-        log_mass = torch.logsumexp(mixed, dim=-1)
+        log_mass = log_sum(mixed)
         pattern = torch.exp(mixed - log_mass.clamp_min(FLOOR)[..., None])
         entropy = _entropy(pattern, mixed, log_mass)
     return Edit(pattern=pattern, entropy=entropy, log_mass=log_mass, editable=editable)
@@ -304,7 +312,7 @@ def _shares(
 ) -> Pair:
     """What the block and the rest receive, gains included."""
     if intervention.mass.leaks:
-        total = torch.logaddexp(image.learned_log_mass, rest.rest_log_mass)
+        total = log_add(image.learned_log_mass, rest.rest_log_mass)
         inside = torch.exp(replaced - total).nan_to_num(0.0)
         outside = torch.exp(rest.rest_log_mass - total).nan_to_num(0.0)
     else:
@@ -321,5 +329,5 @@ def _output(
 ) -> Float[Tensor, "batch head row|1 width"]:
     """p V, once per key-value head where all heads share the pattern."""
     if pattern.shape[1] == 1 and heads > 1:
-        return expand_groups(pattern @ value.float(), heads)
+        return expand_groups(pattern @ precise(value), heads)
     return attention_output(pattern, value)

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interventions.blocks import log_mass
+from interventions.blocks import log_add, log_mass
 from interventions.errors import InterventionError
 from interventions.selectors import ROLES, check_choice
 from interventions.stored import read_tensor
@@ -221,5 +221,5 @@ class Transfer(Mass):
         receives = self._receives(view)
         held = log_mass(view.scores, receives)
         given = view.learned_log_mass + math.log(self.fraction)
-        gain = torch.where(held.isfinite(), torch.logaddexp(held, given) - held, 0.0)
+        gain = torch.where(held.isfinite(), log_add(held, given) - held, 0.0)
         return torch.where(receives, gain[..., None], 0.0)

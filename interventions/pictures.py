@@ -61,6 +61,7 @@ GRIDS: Mapping[str, Callable[[Any, Mapping[str, Any]], list[Picture]]] = {
 """Family (`config.model_type`) to its layout."""
 
 
+@torch.no_grad()  # a fixed pattern is a constant to gradients
 def fixed_weights(
     pattern: Prior,
     counts: Sequence[int],

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from interventions.blocks import attention_weights, log_mass
+from interventions.blocks import attention_weights, log_add, log_mass
 from interventions.intervention import Intervention
 from interventions.view import View
 
@@ -30,7 +30,7 @@ def edited_weights(
     pattern = proposed_scores(view, intervention).expand_as(scores)
     proposed = log_mass(pattern, block)
     replaced = intervention.mass.log_mass(view, proposed)
-    editable = proposed.isfinite() & torch.logaddexp(replaced, view.rest_log_mass).isfinite()
+    editable = proposed.isfinite() & log_add(replaced, view.rest_log_mass).isfinite()
     others = intervention.mass.shift_others(view)
     outside = scores if others is None else scores + others
     edited = torch.where(block, pattern + (replaced - proposed)[..., None], outside)

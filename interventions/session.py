@@ -218,10 +218,9 @@ class Session:
             )
         self.previewing = True
         try:
-            with torch.no_grad():
-                sequences.memory["confidence"] = prompt_confidence(
-                    self.model, arguments, sequences.last_columns()
-                )
+            sequences.memory["confidence"] = prompt_confidence(
+                self.model, arguments, sequences.last_columns()
+            )
         finally:
             self.previewing = False
 

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from interventions.blocks import expand_groups
+from interventions.blocks import expand_groups, precise
 from interventions.execution import Outcome, chosen_heads, summed
 from interventions.heads import HeadRule
 from interventions.intervention import Intervention
@@ -76,7 +76,7 @@ def edit_linear(view: View, intervention: Intervention, heads: Sequence[int] | H
     factor = intervention.pattern.key_factor(view)
     if factor is not None:  # half precision would round the scaled keys
         factor = torch.where(view.of_keys(view.rows.chosen_key), factor, 1.0).transpose(-1, -2)
-        query, key, value = query.float(), key.float() * factor, value.float()
+        query, key, value = precise(query), precise(key) * factor, precise(value)
     bias = torch.zeros_like(view.allowed, dtype=query.dtype)
     bias.masked_fill_(~view.allowed, -math.inf)
     shift = _shift(intervention)
@@ -107,15 +107,15 @@ def edit_mean(
     Every visible key weighs the same: of n, of which k are of the image, the image has the share
     k / n of the row, with entropy log k.
     """
-    value, allowed = view.value.float(), view.allowed
+    value, allowed = precise(view.value), view.allowed
     if view.rows.causal(view.call.allowed):
         last = view.rows.index + view.keys - view.call.query.shape[2]
         visible = view.call.allowed[:, 0, -1, :, None]  # batch key 1: what the last row sees
         totals = (value * visible[:, None]).cumsum(dim=2)
-        counts = visible.float().cumsum(dim=1)[:, last, 0]
+        counts = visible.to(value.dtype).cumsum(dim=1)[:, last, 0]
         mean = totals[:, :, last] / counts.clamp_min(1.0)[:, None, :, None]
     else:
-        mean = (allowed.float() / allowed.sum(dim=-1, keepdim=True).clamp_min(1)) @ value
+        mean = (allowed.to(value.dtype) / allowed.sum(dim=-1, keepdim=True).clamp_min(1)) @ value
     proposed = torch.zeros_like(view.learned_log_mass)
     kept = 1.0
     if intervention.mass.leaks:
@@ -153,12 +153,12 @@ def _outcome(
     touched = editable & view.rows.edited[:, None, :] & chosen_heads(view, heads)
     touched = touched.expand(-1, view.heads, -1)
     broken = (touched & ~output.isfinite().all(dim=-1)).flatten(1).any(dim=1)
-    nothing = torch.zeros_like(touched, dtype=torch.float32)
+    nothing = torch.zeros_like(touched, dtype=view.precision)
     pair = (nothing, nothing)
     sums = summed(view, pair, pair, touched, broken)
     return Outcome(
         sums=sums,
         index=view.rows.index,
         touched=touched,
-        output=output.float() * intervention.head_gain,
+        output=precise(output) * intervention.head_gain,
     )

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from interventions.blocks import attention_scores, attention_weights, log_mass
+from interventions.blocks import attention_scores, attention_weights, log_mass, log_sum
 from interventions.noise import Address
 from interventions.selectors import has_role
 
@@ -205,7 +205,7 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class View:
-    """The rows at hand of one call. Scores are scaled and capped, float32, before the mask."""
+    """The rows at hand of one call. Scores are scaled and capped, before the mask."""
 
     call: Call
     rows: Rows
@@ -226,6 +226,11 @@ class View:
     @property
     def heads(self) -> int:
         return self.call.query.shape[1]
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of all arithmetic on scores: float32, float64 in a float64 model."""
+        return torch.float64 if self.call.query.dtype == torch.float64 else torch.float32
 
     @cached_property
     def query(self) -> Float[Tensor, "batch head row width"]:
@@ -263,7 +268,7 @@ class View:
     def learned_log_mass(self) -> Float[Tensor, "batch head row"]:
         """l_b, the logarithm of the block's unnormalised learned attention; -inf when empty."""
         if self.all_visible:
-            return torch.logsumexp(self.scores, dim=-1)
+            return log_sum(self.scores)
         return log_mass(self.scores, self.block)
 
     @property

@@ -60,7 +60,7 @@ class Uniform(Pattern):
     reads_scores: ClassVar[bool] = False
 
     def scores(self, view: View) -> Float[Tensor, "1 1 1 1"]:
-        return view.call.query.new_zeros(1, 1, 1, 1, dtype=torch.float32)
+        return view.call.query.new_zeros(1, 1, 1, 1, dtype=view.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class OneHot(Pattern):
 
     def scores(self, view: View) -> Float[Tensor, "batch 1 row key"]:
         number = view.block.cumsum(dim=-1) - 1
-        return torch.zeros_like(number, dtype=torch.float32).masked_fill(
+        return torch.zeros_like(number, dtype=view.precision).masked_fill(
             number != self.key, -torch.inf
         )
 

@@ -27,7 +27,7 @@ class Gaussian(Pattern):
 
     def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
         mean, deviation = moments(view.scores, view.block)
-        return mean + deviation * normal(view.address.bits(0)).float()
+        return mean + deviation * normal(view.address.bits(0)).to(view.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Normal(Pattern):
             raise ValueError(f"The std of normal scores must be above 0, got {self.std}.")
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 row|1 key"]:
-        return self.std * normal(view.address.bits(0)).float()
+        return self.std * normal(view.address.bits(0)).to(view.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,8 @@ class Dirichlet(Pattern):
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 row|1 key"]:
         if self.alpha == 1.0:
-            return exponential(view.address.bits(0)).log().float()
-        return log_gamma_draw(view.address, self.alpha).float()
+            return exponential(view.address.bits(0)).log().to(view.precision)
+        return log_gamma_draw(view.address, self.alpha).to(view.precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,4 +78,4 @@ class UniformNoise(Pattern):
     reads_scores: ClassVar[bool] = False
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 row|1 key"]:
-        return uniform(view.address.bits(0)).log().float()
+        return uniform(view.address.bits(0)).log().to(view.precision)

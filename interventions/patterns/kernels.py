@@ -35,4 +35,4 @@ class PositionalKernel(Pattern):
     def scores(self, view: View) -> Float[Tensor, "batch 1 row key"]:
         key = view.of_keys(view.rows.key_position)
         distance = key - view.rows.position[:, None, :, None] - self.offset
-        return -(distance.float() ** 2) / (2.0 * self.width**2)
+        return -(distance.to(view.precision) ** 2) / (2.0 * self.width**2)

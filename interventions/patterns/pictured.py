@@ -50,7 +50,7 @@ class Prior(Pattern):
     def scores(self, view: View) -> Float[Tensor, "batch 1 1 key"]:
         if view.rows.prior is None:
             raise InterventionError("A fixed pattern needs one weight per visual token, got none.")
-        return view.of_keys(view.rows.prior).float().log()
+        return view.of_keys(view.rows.prior).to(view.precision).log()
 
     @abstractmethod
     def weights(self, picture: Picture) -> Float[Tensor, " patch"]:

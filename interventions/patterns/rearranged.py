@@ -48,7 +48,8 @@ class Inverted(Pattern):
 
     def scores(self, view: View) -> Float[Tensor, "batch head row key"]:
         inside = torch.where(view.block, view.weights, -torch.inf)
-        return (inside.amax(dim=-1, keepdim=True) - view.weights).clamp_min(0.0).log()
+        left = inside.amax(dim=-1, keepdim=True) - view.weights
+        return left.masked_fill(left <= 0, 1.0).log().masked_fill(left <= 0, -torch.inf)
 
 
 def _order_of(bits: Tensor, view: View) -> Tensor:

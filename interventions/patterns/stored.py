@@ -31,4 +31,4 @@ class Stored(Pattern):
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 1 key"]:
         pattern = read_tensor(self.file, "pattern", view.rows.sample.device)
-        return stored_at(pattern, self.file, view).log()
+        return stored_at(pattern, self.file, view).to(view.precision).log()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from tests.random_models import FAMILIES, random_model
@@ -25,9 +24,3 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 @pytest.fixture
 def llava() -> PreTrainedModel:
     return _model("llava")
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.no_grad():
-        yield

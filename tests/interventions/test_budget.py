@@ -47,7 +47,7 @@ def groups_of(model: PreTrainedModel, inputs: Inputs, row: int) -> np.ndarray:
 def unpadded(weights: torch.Tensor, inputs: Inputs, row: int) -> np.ndarray:
     """(layer, head, query, key) of one prompt, from those of the batch."""
     real = inputs["attention_mask"][row].bool()
-    return weights[:, row][:, :, real][..., real].numpy()
+    return weights[:, row][:, :, real][..., real].detach().numpy()
 
 
 def shared_out(weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -118,6 +118,7 @@ def test_edited_attention_is_what_is_measured(model: PreTrainedModel, name: str)
             np.testing.assert_allclose(sample.mass, share, atol=1e-6)
 
 
+@torch.no_grad()
 def test_equal_scores_and_uniform_give_the_image_its_count(llava: PreTrainedModel) -> None:
     inputs, layer = random_inputs(llava, (9, 12)), llava.get_decoder().layers[0].self_attn
     before = layer.q_proj.weight.clone()
@@ -130,6 +131,7 @@ def test_equal_scores_and_uniform_give_the_image_its_count(llava: PreTrainedMode
         np.testing.assert_allclose(sample.mass[0, :, 0, IMAGE], 4 / visible, rtol=1e-6)
 
 
+@torch.no_grad()
 def test_effective_shares_are_lengths_of_what_reaches_the_residual_stream(
     llava: PreTrainedModel,
 ) -> None:

@@ -54,6 +54,7 @@ def test_logits_equal_the_hand_computation(name: str, family: str) -> None:
     assert (np.abs(plain - expected).max() > NEEDS_SPREAD) == (name not in UNMOVED)
 
 
+@torch.no_grad()
 def answered(
     model: Model, intervention: Intervention, inputs: dict[str, torch.Tensor], case: Case
 ) -> tuple[list[Values], torch.Tensor, Values]:

@@ -146,7 +146,7 @@ def named_forward(log: AttentionLog, model: PreTrainedModel, names: Sequence[str
 
 def test_broken_scores_name_layer_and_sample() -> None:
     model = random_model("llava")
-    model.get_decoder().layers[1].self_attn.q_proj.weight.fill_(float("nan"))
+    model.get_decoder().layers[1].self_attn.q_proj.weight.data.fill_(float("nan"))
     with (
         pytest.raises(InterventionError, match=r"decoder layer 1 are not finite .*'second'"),
         intervene(model, load("learned")) as log,

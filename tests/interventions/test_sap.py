@@ -136,6 +136,7 @@ def answer(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> tuple[Val
     return output.sequences[0, -STEPS:].numpy(), logits
 
 
+@torch.no_grad()
 def compare(family: str, name: str, prior: Values | None, seed: int, **overrides: Any) -> float:
     """Largest deviation of the logits; the executions take turns with the seeds."""
     model = _model(family)

@@ -1,0 +1,157 @@
+"""Gradients through an intervention: finite everywhere, alike however it is executed, and right.
+
+Right: `torch.autograd.gradcheck` compares them with finite differences in float64, call by call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+from transformers import PreTrainedModel
+
+from interventions import Intervention, available, fused, intervene, load, patch
+from interventions.calibrations import MatchEntropy, MatchMass, MatchMean, MatchMeanStd
+from interventions.execution import Outcome, execute
+from interventions.heads import HeadRule
+from interventions.masses import Constant
+from interventions.patterns import Inverted, Normal, OneHot, UniformNoise
+from interventions.view import Call, Rows
+from tests.interventions.conftest import _model
+from tests.interventions.methods import EDITS, Inputs, describe, opened, prepared, prompt_part
+from tests.interventions.test_fused import gemma3, gemma3_inputs
+from tests.random_models import random_inputs, random_model
+
+Heads = Sequence[int] | HeadRule | None
+Execution = Callable[[Call, Rows, Intervention, Heads], Outcome]
+EXECUTIONS: tuple[Execution, ...] = (execute, fused.execute)
+STATES = ("query", "key", "value")
+MODELS: dict[str, Callable[[], tuple[PreTrainedModel, Inputs]]] = {
+    "alone": lambda: (_model("llava"), random_inputs(_model("llava"), (9, 9))),
+    "padded": lambda: (_model("llava"), random_inputs(_model("llava"), (9, 5))),
+    "windowed": lambda: (gemma3(), gemma3_inputs()),  # some rows see none of the image
+}
+WAYS = (("sdpa", "fused"), ("sdpa", "reference"), ("eager", "reference"))
+
+
+def gradients(
+    model: PreTrainedModel, name: str, inputs: Inputs, way: tuple[str, str]
+) -> list[Tensor]:
+    """Of a random combination of the logits of all tokens but padding; that of all is finite.
+
+    With respect to every parameter and the pixels: what lies before attention, in it and behind.
+    """
+    backend, execution = way
+    leaves = [inputs["pixel_values"].clone().requires_grad_(), *model.parameters()]
+    lengths = prompt_part(name, inputs)
+    model.set_attn_implementation(backend)
+    try:
+        with opened(model, name, inputs, lengths=lengths, execution=execution) as log:
+            logits = model(**{**inputs, "pixel_values": leaves[0]}).logits
+    finally:
+        model.set_attn_implementation("sdpa")
+    assert name == "learned" or log.cells_edited > 0
+    weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
+    real = inputs["attention_mask"][..., None]
+    everything = torch.autograd.grad(
+        (logits * weights).sum(), leaves, allow_unused=True, retain_graph=True
+    )
+    assert all(part is None or part.isfinite().all() for part in everything)
+    found = torch.autograd.grad((logits * weights * real).sum(), leaves, allow_unused=True)
+    return [
+        torch.zeros_like(leaf) if part is None else part
+        for leaf, part in zip(leaves, found, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("name", available())
+def test_gradients_are_finite_and_the_same_in_every_execution(name: str, kind: str) -> None:
+    model, inputs = MODELS[kind]()
+    first, *others = (gradients(model, name, inputs, way) for way in WAYS)
+    largest = max(part.norm() for part in first)
+    assert largest > 0
+    for other in others:
+        for fast, slow in zip(first, other, strict=True):
+            assert fast.isfinite().all()
+            assert slow.isfinite().all()
+            # some are zero by symmetry (the bias of keys), up to rounding
+            assert (fast - slow).norm() <= 1e-4 * slow.norm() + 1e-6 * largest
+
+
+KINDS: dict[str, Callable[[], Intervention]] = {
+    **{name: partial(prepared, name) for name in EDITS},
+    **{
+        f"calibration {type(calibration).__name__}": partial(
+            replace, load("gaussian"), pattern=Normal(std=1.0), calibration=calibration
+        )
+        for calibration in (MatchMean(), MatchMeanStd(), MatchMass(), MatchEntropy())
+    },
+    **{
+        f"pattern {type(pattern).__name__}": partial(replace, load("uniform"), pattern=pattern)
+        for pattern in (Inverted(), OneHot(key=1), UniformNoise())
+    },
+    "mass Constant": partial(replace, load("uniform"), mass=Constant(share=0.3)),
+    "half, scores": partial(load, "gaussian", mix=0.5, mix_domain="score"),
+    "half, weights": partial(load, "gaussian", mix=0.5, mix_domain="weight"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_gradients_of_a_call_are_those_of_finite_differences(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = []
+
+    def check(call: Call, rows: Rows, intervention: Intervention, heads: Heads) -> Outcome:
+        if heads is not None and rows.edits and not checked:
+            checked.extend(right(run, call, rows, intervention, heads) for run in EXECUTIONS)
+        return execute(call, rows, intervention, heads)
+
+    monkeypatch.setitem(patch.EXECUTIONS, "checked", check)
+    model = _model("llava")
+    inputs = random_inputs(model, (5, 4))
+    intervention, lengths = KINDS[name](), prompt_part(name, inputs)
+    with intervene(model, intervention, "checked") as log:
+        describe(log, model, intervention, inputs, ("first", "second"), lengths)
+        model(**inputs)
+    assert checked == [True, True]
+
+
+def right(run: Execution, call: Call, rows: Rows, intervention: Intervention, heads: Heads) -> bool:
+    """Whether the edited rows of a call have the gradients of finite differences."""
+    states = [getattr(call, name).detach().double().requires_grad_() for name in STATES]
+
+    def edited(*states: Tensor) -> Tensor:
+        outcome = run(
+            replace(call, **dict(zip(STATES, states, strict=True))), rows, intervention, heads
+        )
+        return torch.where(outcome.touched[..., None], outcome.output, 0.0)
+
+    assert edited(*states).dtype == torch.float64
+    return gradcheck(edited, states, fast_mode=True)
+
+
+def test_gradients_flow_through_the_confidence_of_the_first_pass() -> None:
+    """A whole model, by central differences along its own gradient; its norms are float32."""
+    model = random_model("llava", seed=3)
+    inputs = random_inputs(model, (9,))
+    table = model.get_input_embeddings().weight
+
+    def read() -> Tensor:
+        with opened(model, "caac", inputs, ("first",)):
+            return model(**inputs).logits[0, -1, :5].sum()
+
+    (gradient,) = torch.autograd.grad(read(), table)
+    step = 1e-2 * gradient / gradient.norm()
+    with torch.no_grad():
+        table += step
+        above = read()
+        table -= 2 * step
+        below = read()
+    torch.testing.assert_close((above - below) / 2e-2, gradient.norm(), rtol=1e-2, atol=0)
