@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -33,7 +33,6 @@ from interventions.upstream import (
     image_token,
     is_causal,
 )
-from interventions.view import Call
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
 SESSION = "_solvent_session"  # attribute of an attention module while a context is open
@@ -232,36 +231,6 @@ def allowed_keys(
     if mask.dtype != torch.bool:
         mask = mask > torch.finfo(mask.dtype).min / 2
     return mask.expand(shape)
-
-
-def leading_rows(
-    attention: Callable[..., tuple[Tensor, Tensor | None]],
-    module: nn.Module,
-    call: Call,
-    mask: Tensor | None,
-    count: int,
-    arguments: Mapping[str, Any],
-) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
-    """What the backend gives for the first `count` rows; the others are left empty.
-
-    Without a mask only causal attention from the upper left corner can be cut short.
-    """
-    query, key, value = call.query, call.key, call.value
-    rows, causal = query.shape[2], arguments.get("is_causal")
-    if count == rows or (count > 0 and mask is None and not is_causal(module, causal)):
-        return attention(module, query, key, value, mask, **arguments)
-    output = query.new_empty(len(query), rows, query.shape[1], value.shape[-1])
-    if count > 0:
-        keys = key.shape[2] if mask is not None else count
-        output[:, :count], _ = attention(
-            module,
-            query[:, :, :count],
-            key[:, :, :keys],
-            value[:, :, :keys],
-            None if mask is None else mask[:, :, :count],
-            **arguments,
-        )
-    return output, None
 
 
 def full_precision(device_type: str) -> AbstractContextManager[Any]:

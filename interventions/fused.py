@@ -132,21 +132,21 @@ def _execute_mean(
     return edit_mean(WholeRow(call=call, rows=rows), intervention, heads, before)
 
 
-def rows_needed(
+def replaces_all(
     call: Call, rows: Rows, intervention: Intervention, heads: Sequence[int] | HeadRule | None
-) -> int:
-    """How many rows of the call the model's own backend must compute, counted from the first.
+) -> bool:
+    """Whether every row and head of the call is certain to be replaced.
 
-    The others are certain to be replaced, in every sample and head.
+    Then the model's own backend need not run. It is never asked for some of the rows: kernels round
+    differently for fewer rows, and rows that nobody edits are to stay as they are, bit for bit.
     """
-    count = call.query.shape[2]
     if heads is None or isinstance(heads, HeadRule) or len(heads) < call.query.shape[1]:
-        return count
+        return False
     known = _splits(intervention) or is_linear(intervention) or is_mean(intervention)
     if not (rows.edits and known and intervention.pattern.proper) or intervention.probe is not None:
-        return count
+        return False
     sight = rows.sight(call.allowed)
-    return count - (sight.inner_tail if intervention.mass.needs_rest else sight.tail)
+    return sight.inner if intervention.mass.needs_rest else sight.certain
 
 
 def _execute_chunk(

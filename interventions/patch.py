@@ -3,7 +3,7 @@
 Two names are registered with transformers' attention and mask registries, one per backend a model
 may be running on. Each keeps the mask function of that backend and calls that backend first, so
 untouched layers and heads are what the unpatched model computes, bit for bit; the edited rows and
-heads are then overwritten. Rows that are certain to be replaced are never computed.
+heads are then overwritten. Where all of them are certain to be replaced, it is not called.
 See https://huggingface.co/docs/transformers/en/attention_interface
 """
 
@@ -27,7 +27,6 @@ from interventions.decoders import (
     allowed_keys,
     check_call,
     full_precision,
-    leading_rows,
 )
 from interventions.generation import check_heads, whole_model
 from interventions.intervention import Intervention
@@ -74,9 +73,12 @@ def _attend(
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
     )
-    needed = session.rows_needed(call) if backend == "sdpa" else query.shape[2]
+    spared = backend == "sdpa" and session.replaces_all(call)
     before_backend = time.perf_counter()
-    output, weights = leading_rows(attention, module, call, attention_mask, needed, arguments)
+    if spared:
+        output, weights = query.new_empty(*query.shape[:3], value.shape[-1]).transpose(1, 2), None
+    else:
+        output, weights = attention(module, query, key, value, attention_mask, **arguments)
     after_backend = time.perf_counter()
     with full_precision(query.device.type):
         result = session.attend(call, output, weights)

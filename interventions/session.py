@@ -292,12 +292,12 @@ class Session:
             weights = overwritten(weights, 2, outcome.index, outcome.touched, outcome.weights)
         return output, weights
 
-    def rows_needed(self, call: Call) -> int:
-        """How many rows of the call the backend must compute, counted from the first."""
+    def replaces_all(self, call: Call) -> bool:
+        """Whether nothing of what the backend gives for the call would be kept."""
         if self.execute is not fused.execute:
-            return call.query.shape[2]
+            return False
         heads = self._edited_heads(call)
-        return fused.rows_needed(call, self._rows(call), self.intervention, heads)
+        return fused.replaces_all(call, self._rows(call), self.intervention, heads)
 
     def _edited_heads(self, call: Call) -> Any:
         """Heads, or the rule for them, in a layer that is edited; None in others."""

@@ -45,8 +45,8 @@ class Sight:
 
     shared: bool  # all edited rows of a sample may see the same keys of it
     full: bool  # all rows of all samples may see all of it
-    tail: int  # rows at the end of the call that are edited, and see some of it, in every sample
-    inner_tail: int  # and see other keys too
+    certain: bool  # every row of the call is edited and sees some of it, in every sample
+    inner: bool  # and sees other keys too
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,19 +121,15 @@ class Rows:
             edited = self.edited[..., None]
             union = (block & edited).any(dim=1, keepdim=True)
             rest = allowed.index_select(2, self.index)[:, 0] & ~chosen
+            every = len(self.index) == allowed.shape[2]
             certain = self.edited & block.any(dim=-1)
             self._cache["sight", id(allowed)] = Sight(
                 shared=bool(((block == union) | ~edited).all()),
                 full=bool(block[..., self.split(allowed.shape[-1])[0]].all()),
-                tail=self._tail(certain, allowed.shape[2]),
-                inner_tail=self._tail(certain & rest.any(dim=-1), allowed.shape[2]),
+                certain=every and bool(certain.all()),
+                inner=every and bool((certain & rest.any(dim=-1)).all()),
             )
         return self._cache["sight", id(allowed)]
-
-    def _tail(self, holds: Bool[Tensor, "batch row"], count: int) -> int:
-        """Of a call of `count` rows, those at its end for which something holds everywhere."""
-        places = torch.arange(count - len(self.index), count, device=self.index.device)
-        return int((holds.all(dim=0) & (self.index == places)).flip(0).cumprod(dim=0).sum())
 
     def causal(self, allowed: Bool[Tensor, "batch 1 query key"]) -> bool:
         """Whether every row of the call sees what the last one sees, up to its own column."""
