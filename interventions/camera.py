@@ -38,8 +38,8 @@ class Camera:
         self._units: list[int] = []
         self._undo: list[Callable[[], None]] = []
         encoder = model.get_encoder(modality="image")
-        hook = encoder.register_forward_hook(self._see, with_kwargs=True)
-        self._undo.append(hook.remove)
+        self._undo.append(encoder.register_forward_pre_hook(self._start).remove)
+        self._undo.append(encoder.register_forward_hook(self._see, with_kwargs=True).remove)
         if prior.needs_attention:
             self._watch(encoder)
 
@@ -64,6 +64,10 @@ class Camera:
         self.model.set_attn_implementation({"vision_config": WATCHED[name]})
         setattr(modules[-1], CAMERA, self)
         self._undo.append(partial(delattr, modules[-1], CAMERA))
+
+    def _start(self, *_: Any) -> None:
+        """Pre-hook of the encoder: what its last layer saw in a backward pass is of no picture."""
+        self._received.clear()
 
     def _see(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any

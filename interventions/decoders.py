@@ -197,7 +197,7 @@ def check_call(arguments: Mapping[str, Any], keys: int, columns: int | None) -> 
     if columns is None:
         raise InterventionError(
             "The decoder ran outside the model that was given to `intervene`, so its rows have no "
-            "roles; call that model itself."
+            "roles; call that model itself (and switch gradient checkpointing on before the block)."
         )
     given = [name for name in UNSUPPORTED if arguments.get(name) is not None]
     if given:

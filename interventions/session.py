@@ -37,7 +37,14 @@ from interventions.pictures import GRIDS, fixed_weights
 from interventions.resolution import resolve_rows
 from interventions.selectors import select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
-from interventions.upstream import backend_of, given_cache, keep_backends, returned_cache
+from interventions.upstream import (
+    backend_of,
+    checkpoints_reentrantly,
+    given_cache,
+    keep_backends,
+    returned_cache,
+    wrap_checkpoints,
+)
 from interventions.view import Call, Rows
 
 Observer = Callable[[Call, Rows, Any], None]
@@ -80,6 +87,7 @@ class Session:
         self.previewing = False  # whether the prompt is read unedited, before it is read
         self.observe: Observer | None = None  # is shown every call
         self.generation: Expectation | None = None
+        self.open = False
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []
@@ -115,11 +123,20 @@ class Session:
         if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
             self.camera = Camera(model, self.intervention.pattern.pictured)
             self._restore.append(self.camera.close)
+        if self.intervention.pattern.needs_confidence and checkpoints_reentrantly(model):
+            raise InterventionError(
+                f"The intervention {self.intervention.name!r} depends on a first pass, whose "
+                "gradient reentrant checkpointing would take more than once; enable gradient "
+                'checkpointing with {"use_reentrant": False}.'
+            )
+        self._restore.append(wrap_checkpoints(model, self._repeated))
         self._put("generate", partial(self._generate, model.generate))
         self._put("init_continuous_batching", refuse_paged)
+        self.open = True
 
     def leave(self) -> None:
         """Restore the model, last change first."""
+        self.open = False
         while self._restore:
             self._restore.pop()()
 
@@ -133,6 +150,36 @@ class Session:
             f"{list(self.intervention.rows)}, phase {self.intervention.phase}) met a key with role "
             f"{list(self.intervention.keys)}."
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        raise InterventionError(
+            f"Expected {type(self.model).__name__} not to be copied inside a `with intervene(...)` "
+            "block, since the copy would keep hooks of a block that ends; copy it before or after."
+        )
+
+    def _repeated(self, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
+        """Gradient checkpointing whose second run of a layer belongs to the same forward."""
+
+        def run(function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
+            forward, plain = self.forward, self.looking
+
+            def again(*inputs: Any) -> Any:
+                if not self.open:
+                    raise InterventionError(
+                        "Expected the backward pass inside the `with intervene(...)` block, since "
+                        "gradient checkpointing computes the edited layers again; call backward "
+                        "before leaving it."
+                    )
+                now = self.forward, self.previewing
+                self.forward, self.previewing = forward, plain
+                try:
+                    return function(*inputs)
+                finally:
+                    self.forward, self.previewing = now
+
+            return checkpoint(again, *inputs, **settings)
+
+        return run
 
     def _unless_resting(self, hook: Callable[..., None]) -> Callable[..., None]:
         return lambda *args: None if self.log.resting else hook(*args)

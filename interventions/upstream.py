@@ -26,8 +26,8 @@ generation      `generate` calls the model itself with keywords, the prompt's id
                 paged generation starts from `init_continuous_batching`.
 logits          `logits_to_keep` takes a number of last tokens, or the indices of tokens.
 checkpointing   a layer with `gradient_checkpointing` runs in training through its attribute
-                `_gradient_checkpointing_func(function, *inputs)`, and again in the backward pass;
-                its hooks do not run again.
+                `_gradient_checkpointing_func(function, *inputs)`, a partial whose `use_reentrant`
+                says how, and again in the backward pass.
 features        a model whose forward takes `mm_encoder_outputs` reads image features from there,
                 one tensor per picture, as `get_image_features` gives them in `pooler_output`.
 """
@@ -37,7 +37,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -153,11 +153,31 @@ def is_static(cache: Any) -> bool:
     return any(isinstance(layer, StaticLayer) for layer in getattr(cache, "layers", ()))
 
 
-def checkpointed(model: PreTrainedModel) -> Iterator[nn.Module]:
-    """Modules whose activations are computed again in the backward pass."""
-    for module in model.modules():
-        if getattr(module, "gradient_checkpointing", False):
-            yield module
+def wrap_checkpoints(model: PreTrainedModel, wrap: Callable[[Any], Any]) -> Callable[[], None]:
+    """Put something around what runs layers that are computed again in the backward pass.
+
+    Returns what takes it away again.
+    """
+    found = _checkpointed(model)
+    plain = [part._gradient_checkpointing_func for part in found]
+    for part, run in zip(found, plain, strict=True):
+        part._gradient_checkpointing_func = wrap(run)
+
+    def restore() -> None:
+        for part, run in zip(found, plain, strict=True):
+            part._gradient_checkpointing_func = run
+
+    return restore
+
+
+def checkpoints_reentrantly(model: PreTrainedModel) -> bool:
+    """Whether some backward pass runs inside another one."""
+    runs = [part._gradient_checkpointing_func for part in _checkpointed(model)]
+    return any(getattr(run, "keywords", {}).get("use_reentrant", True) for run in runs)
+
+
+def _checkpointed(model: PreTrainedModel) -> list[nn.Module]:
+    return [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
 
 
 def as_image_features(features: list[Tensor]) -> Mapping[str, BaseModelOutputWithPooling]:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
+from packaging.version import Version
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     LlavaConfig,
@@ -32,6 +34,8 @@ from transformers import (
 )
 
 FAMILIES = ("llava", "llava_onevision", "qwen2_5_vl")
+CACHE = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
+"""What this release calls a cache, in the arguments and in the output of a forward."""
 
 SPECIALS = (
     "<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<image>", "<video>",

@@ -25,7 +25,7 @@ from tests.interventions.conftest import _model
 from tests.interventions.decoder import Edit, Row, Tokens, tokens_of
 from tests.interventions.methods import EDITS, Inputs, opened, prepared, prompt_part
 from tests.interventions.published import EVERY, UID, Values
-from tests.random_models import random_inputs
+from tests.random_models import CACHE, random_inputs
 
 UIDS = ("first", "second")
 ROWS_OF_A_CHUNK = 4  # forced; no prompt here would be cut otherwise
@@ -107,12 +107,12 @@ def read_candidates(model: PreTrainedModel, inputs: Inputs) -> None:
     """The prompt, then several rows at once behind its cache, some of them padding."""
     ids = torch.tensor([[40, 41, 42], [50, 0, 0]])
     mask = torch.cat([inputs["attention_mask"], (ids != 0).long()], dim=1)
-    cache = model(**inputs, use_cache=True).past_key_values
+    cache = model(**inputs, use_cache=True)[CACHE]
     places = {}
     if model.config.model_type == "qwen2_5_vl":
         positions = (mask.cumsum(dim=1) - 1)[:, -3:] + model.model.rope_deltas
         places = {"position_ids": positions.expand(3, -1, -1)}
-    model(input_ids=ids, attention_mask=mask, past_key_values=cache, **places)
+    model(input_ids=ids, attention_mask=mask, **{CACHE: cache}, **places)
 
 
 def run(model: PreTrainedModel, name: str, inputs: Inputs, act: Callable[..., Any]) -> None:

@@ -26,7 +26,7 @@ from tests.interventions.generating import (
     in_one_forward,
     twin,
 )
-from tests.random_models import random_inputs, random_model, single_row
+from tests.random_models import CACHE, random_inputs, random_model, single_row
 
 
 @pytest.fixture(params=["llava", "qwen2_5_vl"])
@@ -68,7 +68,7 @@ def two_ahead(model: PreTrainedModel, input_ids: Tensor, **arguments: Any) -> An
     """A decoding loop that tries the two likeliest tokens of every row side by side."""
     mask, stored, steps = arguments["attention_mask"], DynamicCache(), []
     prompt = {key: arguments[key] for key in PROMPT if key in arguments}
-    output = model(input_ids=input_ids, attention_mask=mask, past_key_values=stored, **prompt)
+    output = model(input_ids=input_ids, attention_mask=mask, **{CACHE: stored}, **prompt)
     for step in range(1, STEPS + 1):
         steps.append(output.logits[:, -1])
         tried = steps[-1].topk(2, dim=-1).indices
@@ -77,7 +77,7 @@ def two_ahead(model: PreTrainedModel, input_ids: Tensor, **arguments: Any) -> An
         output = model(
             input_ids=tried.flatten()[:, None],
             attention_mask=mask.repeat_interleave(2, dim=0),
-            past_key_values=stored,
+            **{CACHE: stored},
             **placed(arguments, step),
         )
         kept = torch.arange(len(tried)) * 2  # the likelier of both
@@ -101,8 +101,8 @@ MODES: dict[str, Callable[[], dict[str, Any]]] = {
     "beams without a cache": lambda: {"num_beams": 3, "use_cache": False},
     "sampled beams": lambda: {**SAMPLED, "num_beams": 3, "num_return_sequences": 2},
     "dynamic": lambda: {"cache_implementation": "dynamic"},
-    "quantized": lambda: {"past_key_values": quantized()},
-    "beams on a quantized cache": lambda: {"past_key_values": quantized(), "num_beams": 3},
+    "quantized": lambda: {CACHE: quantized()},
+    "beams on a quantized cache": lambda: {CACHE: quantized(), "num_beams": 3},
     "custom": lambda: {"custom_generate": two_ahead},
 }
 

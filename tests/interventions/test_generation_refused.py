@@ -21,7 +21,7 @@ from tests.interventions.generating import (
     generate,
     twin,
 )
-from tests.random_models import random_inputs, random_model
+from tests.random_models import CACHE, random_inputs, random_model
 
 
 @pytest.fixture(params=["llava", "qwen2_5_vl"])
@@ -64,7 +64,7 @@ def refused() -> dict[str, tuple[str, Callable[[PreTrainedModel, Inputs], Any]]]
         "static in advance": (
             "a StaticCache came",
             lambda model, inputs: model(
-                **inputs, past_key_values=StaticCache(model.config.text_config, 32)
+                **inputs, **{CACHE: StaticCache(model.config.text_config, 32)}
             ),
         ),
         "right padding": (

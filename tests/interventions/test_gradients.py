@@ -6,6 +6,7 @@ Right: `torch.autograd.gradcheck` compares them with finite differences in float
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from transformers import PreTrainedModel
 
-from interventions import Intervention, available, fused, intervene, load, patch
+from interventions import Intervention, InterventionError, available, fused, intervene, load, patch
 from interventions.calibrations import MatchEntropy, MatchMass, MatchMean, MatchMeanStd
 from interventions.execution import Outcome, execute
 from interventions.heads import HeadRule
@@ -155,3 +156,63 @@ def test_gradients_flow_through_the_confidence_of_the_first_pass() -> None:
         table -= 2 * step
         below = read()
     torch.testing.assert_close((above - below) / 2e-2, gradient.norm(), rtol=1e-2, atol=0)
+
+
+def checkpointed(model: PreTrainedModel, reentrant: bool) -> PreTrainedModel:
+    """With gradient checkpointing, under whichever name this release has for it."""
+    old = "gradient_checkpointing_enable"
+    getattr(model, "activation_checkpointing_enable", getattr(model, old))(
+        {"use_reentrant": reentrant}
+    )
+    return model.train()
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("name", available())
+def test_gradient_checkpointing_changes_nothing(name: str, reentrant: bool) -> None:
+    model = random_model("llava")
+    inputs = random_inputs(model, (9, 5))
+    if reentrant:  # then it sees no gradient
+        model.get_encoder(modality="image").requires_grad_(False)
+    leaves = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    found = []
+    for checkpointing in (False, True):
+        if checkpointing:
+            checkpointed(model, reentrant)
+            if reentrant and load(name).pattern.needs_confidence:
+                with (
+                    pytest.raises(InterventionError, match='"use_reentrant": False'),
+                    intervene(model, prepared(name)),
+                ):
+                    pass
+                return
+        lengths = prompt_part(name, inputs)
+        with opened(model, name, inputs, lengths=lengths) as log:
+            for _ in range(2):
+                describe(log, model, prepared(name), inputs, ("first", "second"), lengths)
+                model(**inputs).logits.square().mean().backward()
+        found.append([leaf.grad for leaf in leaves])
+        model.zero_grad()
+        measured = log.take()
+        found[-1] += [torch.tensor(measured.layer_mass_after), torch.tensor(log.cells_edited)]
+    for plain, again in zip(*found, strict=True):
+        torch.testing.assert_close(again, plain, atol=1e-6, rtol=1e-5)
+
+
+def test_a_checkpointed_backward_outside_the_block_is_refused() -> None:
+    model = checkpointed(random_model("llava"), reentrant=False)
+    with intervene(model, load("uniform")):
+        loss = model(**random_inputs(model)).logits.sum()
+    with pytest.raises(InterventionError, match="call backward before leaving it"):
+        loss.backward()
+    model(**random_inputs(model)).logits.sum().backward()  # nothing is left behind
+
+
+def test_a_patched_model_is_not_copied() -> None:
+    model = random_model("llava")
+    with (
+        pytest.raises(InterventionError, match="copy it before or after"),
+        intervene(model, load("uniform")),
+    ):
+        deepcopy(model)
+    deepcopy(model)

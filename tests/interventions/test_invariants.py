@@ -37,7 +37,7 @@ from tests.interventions.methods import (
     prepared,
     prompt_part,
 )
-from tests.random_models import random_inputs, random_model, single_row
+from tests.random_models import CACHE, random_inputs, random_model, single_row
 
 LENGTHS = (9, 6)
 UIDS = ("first", "second")
@@ -260,12 +260,12 @@ def test_candidates_on_a_cropped_cache_equal_whole_sequences(
     lengths = mask.sum(dim=1).tolist()
     candidates = [torch.tensor([[40, 41, 42], [50, 0, 0]]), torch.tensor([[60], [61]])]
     with opened(model, name, inputs) as log:
-        cache = model(**inputs, use_cache=True).past_key_values
+        cache = model(**inputs, use_cache=True)[CACHE]
         scored = []
         for ids in candidates:
             grown = torch.cat([mask, (ids != 0).long()], dim=1)
             extra = positions(model, grown, ids.shape[1])
-            output = model(input_ids=ids, attention_mask=grown, past_key_values=cache, **extra)
+            output = model(input_ids=ids, attention_mask=grown, **{CACHE: cache}, **extra)
             scored.append(output.logits)
             cache.crop(-ids.shape[1])
         assert log.take().uids == UIDS
@@ -290,8 +290,8 @@ def test_noise_is_the_same_in_a_batch_alone_and_behind_a_cache(
     inputs, added = random_inputs(llava, LENGTHS), torch.tensor([[40, 41], [50, 51]])
     mask = torch.cat([inputs["attention_mask"], torch.ones_like(added)], dim=1)
     with opened(llava, name, inputs, scope=scope):
-        cache = llava(**inputs, use_cache=True).past_key_values
-        batched = llava(input_ids=added, attention_mask=mask, past_key_values=cache).logits
+        cache = llava(**inputs, use_cache=True)[CACHE]
+        batched = llava(input_ids=added, attention_mask=mask, **{CACHE: cache}).logits
     for row, uid in enumerate(UIDS):
         alone = single_row(inputs, row, (1, 1))
         length = alone["input_ids"].shape[1]

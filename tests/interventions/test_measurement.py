@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from interventions import AttentionLog, InterventionError, intervene, load
-from tests.random_models import random_inputs
+from tests.random_models import CACHE, random_inputs
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def mass_of(
         for layer, weights in enumerate(attentions):
             if rows:
                 share = weights[sample][:, rows][:, :, image[sample]].sum(dim=-1)
-                result[sample, layer] = share.mean()
+                result[sample, layer] = share.mean().item()
     return result
 
 
@@ -99,11 +99,11 @@ def test_take_forgets_and_totals_stay(llava: PreTrainedModel) -> None:
     with intervene(llava, load("knockout")) as log:
         assert log.take().uids == ()
         assert all(map(math.isnan, log.visual_mass))
-        cache = llava(**inputs, use_cache=True).past_key_values
+        cache = llava(**inputs, use_cache=True)[CACHE]
         first = log.take()
         mask = torch.cat([inputs["attention_mask"], torch.ones(2, 1, dtype=torch.long)], dim=1)
         new = torch.full((2, 1), 50)
-        llava(input_ids=new, attention_mask=mask, past_key_values=cache)
+        llava(input_ids=new, attention_mask=mask, **{CACHE: cache})
         second = log.take()
         assert log.take().uids == ()
     assert first.uids == second.uids

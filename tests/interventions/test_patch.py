@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from interventions import AttentionLog, InterventionError, intervene, load
-from tests.random_models import random_inputs, random_model
+from tests.random_models import CACHE, random_inputs, random_model
 
 
 def test_a_model_without_images_is_refused() -> None:
@@ -93,13 +93,13 @@ def test_a_model_that_shares_the_configuration_is_untouched(llava: PreTrainedMod
 def test_calls_that_cannot_be_addressed_are_refused(llava: PreTrainedModel) -> None:
     inputs = random_inputs(llava)
     embedded = llava.get_input_embeddings()(inputs["input_ids"])
-    cache = llava(**inputs, use_cache=True).past_key_values
+    cache = llava(**inputs, use_cache=True)[CACHE]
     square = torch.ones(2, 1, 13, 13, dtype=torch.bool).tril()
     calls = {
         "not with inputs_embeds": lambda: llava(inputs_embeds=embedded),
         "ran outside the model": lambda: llava.get_decoder()(inputs_embeds=embedded),
         "not seen in this context": lambda: llava(
-            input_ids=torch.full((2, 1), 50), past_key_values=cache
+            input_ids=torch.full((2, 1), 50), **{CACHE: cache}
         ),
         "attention mask of shape": lambda: llava(**{**inputs, "attention_mask": square}),
         "static": lambda: llava.generate(
@@ -159,14 +159,14 @@ def test_candidates_may_outnumber_their_prompts(llava: PreTrainedModel, name: st
     inputs = random_inputs(llava)
     mask = inputs["attention_mask"]
     with intervene(llava, load(name)) as log:
-        cache = llava(**inputs, use_cache=True).past_key_values
+        cache = llava(**inputs, use_cache=True)[CACHE]
         cache.batch_repeat_interleave(3)
         grown = torch.cat([mask, torch.ones(2, 1, dtype=torch.long)], dim=1)
         ids = torch.arange(50, 56)[:, None]
         llava(
             input_ids=ids,
             attention_mask=grown.repeat_interleave(3, dim=0),
-            past_key_values=cache,
+            **{CACHE: cache},
         )
         assert len(log.take().uids) == 2
 
