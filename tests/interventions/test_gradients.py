@@ -139,23 +139,26 @@ def right(run: Execution, call: Call, rows: Rows, intervention: Intervention, he
 
 
 def test_gradients_flow_through_the_confidence_of_the_first_pass() -> None:
-    """A whole model, by central differences along its own gradient; its norms are float32."""
-    model = random_model("llava", seed=3)
+    """A whole model, by central differences along its own gradient; its norms are float32.
+
+    With confidence as a constant the gradient would be off by a tenth.
+    """
+    model = random_model("llava", seed=1)
     inputs = random_inputs(model, (9,))
     table = model.get_input_embeddings().weight
 
     def read() -> Tensor:
-        with opened(model, "caac", inputs, ("first",)):
+        with opened(model, "caac", inputs, ("first",), **{"pattern.highest": 6.0}):
             return model(**inputs).logits[0, -1, :5].sum()
 
     (gradient,) = torch.autograd.grad(read(), table)
-    step = 1e-2 * gradient / gradient.norm()
+    step = 3e-3 * gradient / gradient.norm()
     with torch.no_grad():
         table += step
         above = read()
         table -= 2 * step
         below = read()
-    torch.testing.assert_close((above - below) / 2e-2, gradient.norm(), rtol=1e-2, atol=0)
+    torch.testing.assert_close((above - below) / 6e-3, gradient.norm(), rtol=1e-2, atol=0)
 
 
 def checkpointed(model: PreTrainedModel, reentrant: bool) -> PreTrainedModel:
@@ -197,6 +200,21 @@ def test_gradient_checkpointing_changes_nothing(name: str, reentrant: bool) -> N
         found[-1] += [torch.tensor(measured.layer_mass_after), torch.tensor(log.cells_edited)]
     for plain, again in zip(*found, strict=True):
         torch.testing.assert_close(again, plain, atol=1e-6, rtol=1e-5)
+
+
+def test_the_encoder_is_seen_once_however_often_it_runs() -> None:
+    """Its last layer runs again in the backward pass, before the next picture comes."""
+    model, found = random_model("qwen2_5_vl"), []
+    for _ in range(2):
+        with intervene(model, load("fixed_encoder")) as log:
+            for seed in range(2):
+                inputs = random_inputs(model, (9, 5), seed=seed)
+                describe(log, model, prepared("fixed_encoder"), inputs, ("first", "second"))
+                loss = model(**inputs).logits.square().mean()
+                loss.backward()
+        found.append(loss.detach())
+        model = checkpointed(model, reentrant=False)
+    torch.testing.assert_close(*found)
 
 
 def test_a_checkpointed_backward_outside_the_block_is_refused() -> None:
