@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test
+.PHONY: demo test test-latest test-lowest constraints
 
 demo: .venv/installed
 	$(BIN)/python evaluate.py experiment=demo
@@ -13,8 +13,31 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest -n 2
 
-.venv/installed: pyproject.toml
-	@echo 'Building .venv from pyproject.toml; this takes one to three minutes.'
+.venv/installed: pyproject.toml constraints.txt
+	@echo 'Building .venv, with the versions of constraints.txt; this takes one to three minutes.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --editable '.[test]' --constraint constraints.txt
 	touch $@
+
+# What the world has changed: no constraints, no upper bounds but torch's, all tests.
+test-latest:
+	$(call environment,latest)
+	$(call with,latest) -m pytest -n 2
+
+# Every lower bound of pyproject.toml at once: the tests of interventions and models, and a cell.
+test-lowest:
+	$(call environment,lowest)
+	$(call with,lowest) -m pytest -n 2 tests/interventions tests/models
+	$(call with,lowest) evaluate.py diagnostic=all limit=60 study=lowest output=.venv-lowest/outputs
+
+environment = $(PYTHON) -m venv --clear .venv-$(1) \
+	&& $(PYTHON) -m tools.requirements $(1) --extra test > .venv-$(1)/requirements.txt \
+	&& .venv-$(1)/bin/pip install --quiet --requirement .venv-$(1)/requirements.txt \
+	&& .venv-$(1)/bin/pip install --quiet --no-deps --editable .
+with = SOLVENT_PYTHON=$(CURDIR)/.venv-$(1)/bin/python .venv-$(1)/bin/python
+
+# constraints.txt again, from what pip finds for pyproject.toml now; `make test` before you commit it.
+constraints:
+	$(PYTHON) -m venv --clear .venv-constraints
+	.venv-constraints/bin/pip install --quiet '.[test]'
+	.venv-constraints/bin/pip freeze | $(PYTHON) -m tools.requirements pinned > constraints.txt

@@ -18,7 +18,7 @@ if ! command -v "$PYTHON" >/dev/null; then
   return 2
 fi
 if ! "$PYTHON" -c 'import sys; from importlib.util import find_spec; sys.exit(not (find_spec("torch") and find_spec("hydra")))'; then
-  echo "'$PYTHON' on $(hostname) has no torch or no hydra: 'pip install -e .' in it, or set SOLVENT_PYTHON" \
+  echo "'$PYTHON' on $(hostname) has no torch or no hydra: 'pip install -e . -c constraints.txt' in it, or set SOLVENT_PYTHON" \
     "to the Python of the environment that has them." >&2
   return 2
 fi
