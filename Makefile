@@ -27,7 +27,7 @@ test-latest:
 # Every lower bound of pyproject.toml at once: the tests of interventions and models, and a cell.
 test-lowest:
 	$(call environment,lowest)
-	$(call with,lowest) -m pytest -n 2 tests/interventions tests/models
+	$(call with,lowest) -m pytest -n 2 -W default::DeprecationWarning tests/interventions tests/models
 	$(call with,lowest) evaluate.py diagnostic=all limit=60 study=lowest output=.venv-lowest/outputs
 
 environment = $(PYTHON) -m venv --clear .venv-$(1) \

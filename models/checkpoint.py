@@ -148,9 +148,10 @@ def loaded_version(source: Source) -> dict[str, Any]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what computes the numbers."""
-    names = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
-    return {name: importlib.metadata.version(name) for name in names}
+    """Versions of what computes the numbers; torch says which build it is (2.13.0+cpu)."""
+    names = ("transformers", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"torch": str(torch.__version__), **versions}
 
 
 def _sha256(file: Path) -> str:

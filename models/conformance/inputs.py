@@ -263,6 +263,7 @@ PIXELS: Mapping[str, Any] = {
     "molmo2": cropped_patches,
     "granite_docling": masked_tiles,
     "deepseek_vl_hybrid": both_resolutions,
+    "apertus1p5": sized_tiles,
     "emu3": sized_tiles,
     "fuyu": whole_patches,
     "minicpm_ocr": packed_patches,

@@ -148,6 +148,13 @@ def rotated(*sections: int) -> Mapping[str, Any]:
 
 
 FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "apertus1p5": {
+        "image_token_id": IMAGE,
+        "image_token_offset": 70,
+        "audio_token_offset": 78,
+        "vision_config": {**SMALL_VQ, "codebook_size": 8, "attn_resolutions": []},
+        "audio_config": {"codebook_size": 8, "codebook_dim": 32, "decoder_hidden_size": 32},
+    },
     "aria": {"projector_patch_to_query_dict": {16: 4}},
     "blip-2": {"image_token_index": IMAGE, "num_query_tokens": 4},
     "muse_glimmer": {"out_hidden_size": 128},
@@ -246,6 +253,7 @@ FAMILIES: Mapping[str, Mapping[str, Any]] = {
         "spatial_target_layers": [2, 3],
     },
     "granite_docling": {"vision_config": {"image_size": 32}},
+    "hy_v4_vl": rotated(2, 1, 1),
     "hunyuan_vl": {
         "text_config": {"head_dim": 16, "rope_parameters": {"mrope_section": [2, 2, 2, 2]}}
     },

@@ -26,7 +26,7 @@ from tests.interventions.generating import (
     in_one_forward,
     twin,
 )
-from tests.random_models import CACHE, random_inputs, random_model, single_row
+from tests.random_models import CACHE, IDS, random_inputs, random_model, single_row
 
 
 @pytest.fixture(params=["llava", "qwen2_5_vl"])
@@ -88,7 +88,8 @@ def two_ahead(model: PreTrainedModel, input_ids: Tensor, **arguments: Any) -> An
 
 
 PROMPT = ("position_ids", "mm_token_type_ids", "mm_encoder_outputs")
-SAMPLED = {"do_sample": True, "temperature": 2.0, "top_k": 0}
+PICTURES = [IDS[name] for name in ("<image>", "<video>", "<|image_pad|>", "<|video_pad|>")]
+SAMPLED = {"do_sample": True, "temperature": 2.0, "top_k": 0, "suppress_tokens": PICTURES}
 MODES: dict[str, Callable[[], dict[str, Any]]] = {
     "greedy": dict,
     "without a cache": lambda: {"use_cache": False},
