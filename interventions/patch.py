@@ -102,7 +102,12 @@ def intervene(
 
     Works in forward and generate, batched and padded on either side, with and without cache. In a
     bare forward the whole input is the prompt; tokens of later forwards on its cache are generated.
-    The model is restored on leaving, also after an exception.
+    The model is restored on leaving, also after an exception. Inside, rows and layers that nobody
+    edits are those of the unpatched model, bit for bit.
+
+    Gradients flow through edits, in both executions; what is chosen from scores (heads, sinks,
+    ranks, an order) and fixed patterns are constants to them. Under gradient checkpointing call
+    `backward` inside the block.
 
     `execution` is "fused" or "reference": the definition, slower and larger, with the same numbers.
     `observe` is shown every attention call before it is edited, see `interventions.capture` and

@@ -1,6 +1,6 @@
 """A pattern and a mass that are fitted: the formulas of `Stored` and `Fitted`, over parameters.
 
-They need the reference execution, through which gradients flow.
+Gradients flow into them through either execution.
 
 Axes: L layers, H heads, N image tokens; B batch, R rows, K keys.
 """
