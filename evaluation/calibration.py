@@ -13,7 +13,6 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from evaluation.answering import prompts
 from evaluation.inputs import input_files, read_metadata
 from evaluation.loading import load_benchmark, load_model
 from evaluation.monitor import progress_bar
-from evaluation.provenance import ROOT
+from evaluation.provenance import ROOT, installed
 from evaluation.report.table import console
 from evaluation.results import digest_weights, fingerprint
 from evaluation.types import Benchmark, Prompt, Sample
@@ -173,7 +172,7 @@ def describe(config: DictConfig, recipe: Any, uids: Sequence[str]) -> dict[str, 
         "uids": json.dumps(names),
         "uids_digest": hashlib.sha256("\n".join(names).encode()).hexdigest(),
         "seed": str(config.calibration.seed),
-        "versions": json.dumps({name: version(name) for name in PACKAGES}),
+        "versions": json.dumps({name: installed(name) for name in PACKAGES}),
         "settings": fingerprint(settings),
     }
 

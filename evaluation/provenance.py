@@ -22,7 +22,7 @@ def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "code": _code(),
         "model": dict(model),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "hardware": _hardware(),
@@ -30,7 +30,10 @@ def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _version(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """Version of a package; of torch with the build (2.13.0+cpu). None where it is missing."""
+    if name == "torch":
+        return str(torch.__version__)
     try:
         return version(name)
     except PackageNotFoundError:
