@@ -154,11 +154,9 @@ def _mean_score(view: View) -> Float[Tensor, "batch row"]:
     span = torch.where(generated[..., None], seen, prompt[:, None, :] > 0).to(key.dtype)
     span = span / span.sum(dim=-1, keepdim=True).clamp_min(1.0)
     mean_key = torch.einsum("bhkd,brk->bhrd", key, span)
-    mean_query = precise(view.query)
-    if not generated.all():
-        own = prompt[:, -call.query.shape[2] :]
-        whole = torch.einsum("bhqd,bq->bhd", precise(call.query), own) / length[..., None]
-        mean_query = torch.where(generated[:, None, :, None], mean_query, whole[:, :, None, :])
+    own = prompt[:, -call.query.shape[2] :]
+    whole = torch.einsum("bhqd,bq->bhd", precise(call.query), own) / length[..., None]
+    mean_query = torch.where(generated[:, None, :, None], precise(view.query), whole[:, :, None, :])
     return scaling * (mean_query * mean_key).sum(dim=-1).mean(dim=1)
 
 

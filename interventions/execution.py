@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -97,9 +98,15 @@ def chosen_heads(view: View, heads: Sequence[int] | HeadRule) -> Bool[Tensor, "b
     """Heads that are edited: a fixed set, or what a rule finds in each row."""
     if isinstance(heads, HeadRule):
         return heads.chosen(view)
-    chosen = torch.zeros(view.heads, dtype=torch.bool, device=view.call.query.device)
-    chosen[list(heads)] = True
-    return chosen[None, :, None]
+    return _marked(tuple(heads), view.heads, view.call.query.device)
+
+
+@lru_cache(maxsize=64)  # a copy to the device waits for it, and every layer asks
+def _marked(heads: tuple[int, ...], count: int, device: torch.device) -> Bool[Tensor, "1 head 1"]:
+    with torch.inference_mode(False):
+        chosen = torch.zeros(count, dtype=torch.bool)
+        chosen[list(heads)] = True
+        return chosen[None, :, None].to(device)
 
 
 def measure(

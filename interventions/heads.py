@@ -130,8 +130,9 @@ class Band(HeadRule):
 
     def chosen(self, view: View) -> Bool[Tensor, "batch head row"]:
         values = self.score.values(view)
-        ends = torch.tensor([self.low, self.high], device=values.device, dtype=values.dtype)
-        low, high = torch.quantile(values, ends, dim=1, keepdim=True)
+        low, high = (
+            torch.quantile(values, end, dim=1, keepdim=True) for end in (self.low, self.high)
+        )
         return (low <= values) & (values <= high)
 
 

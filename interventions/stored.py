@@ -56,12 +56,11 @@ def stored_at(
             f"{tuple(tensor.shape)}; axes of size one are shared."
         )
     donors, layers, heads, tokens = tensor.shape
-    counts = view.rows.image_counts
-    wrong = counts[(counts != tokens) & (counts > 0)]
-    if len(wrong) or heads not in (1, view.heads) or layers not in (1, view.rows.layers):
+    wrong = view.rows.image_sizes() - {0, tokens}
+    if wrong or heads not in (1, view.heads) or layers not in (1, view.rows.layers):
         raise InterventionError(
             f"{file} holds {tokens} image tokens, {heads} heads and {layers} layers, but the "
-            f"sample has {wrong.tolist() or 'as many'} image tokens and the model {view.heads} "
+            f"sample has {sorted(wrong) or 'as many'} image tokens and the model {view.heads} "
             f"heads and {view.rows.layers} layers; calibrate on the same model and image size."
         )
     layer = tensor[:, view.layer if layers > 1 else 0]  # donor, head, token

@@ -182,6 +182,12 @@ class Rows:
         marked[:, : known.shape[1]] = known
         return marked
 
+    def image_sizes(self) -> frozenset[int]:
+        """How many image tokens samples have, found out once: it waits for the device."""
+        if "image sizes" not in self._cache:
+            self._cache["image sizes"] = frozenset(self.image_counts.tolist())
+        return self._cache["image sizes"]
+
     def keys_with(self, names: Sequence[str]) -> Bool[Tensor, "batch token"]:
         """Tokens whose role is one of `names`."""
         place = tuple(names)
