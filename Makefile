@@ -31,7 +31,7 @@ test-lowest:
 	$(call with,lowest) evaluate.py diagnostic=all limit=60 study=lowest output=.venv-lowest/outputs
 
 environment = $(PYTHON) -m venv --clear .venv-$(1) \
-	&& $(PYTHON) -m tools.requirements $(1) --extra test > .venv-$(1)/requirements.txt \
+	&& $(PYTHON) -m tools.requirements $(1) > .venv-$(1)/requirements.txt \
 	&& .venv-$(1)/bin/pip install --quiet --requirement .venv-$(1)/requirements.txt \
 	&& .venv-$(1)/bin/pip install --quiet --no-deps --editable .
 with = SOLVENT_PYTHON=$(CURDIR)/.venv-$(1)/bin/python .venv-$(1)/bin/python

@@ -1,12 +1,12 @@
 """The requirements of pyproject.toml at other versions, one a line, as pip takes them.
 
-    python -m tools.requirements latest    # no upper bound but torch's: what the world has now
+    python -m tools.requirements latest    # no upper bounds: what the world has now
     python -m tools.requirements lowest    # every lower bound exactly
     pip freeze | python -m tools.requirements pinned    # constraints.txt, from what is installed
 
 torch is everybody's own choice (a build for their CUDA, or for CPUs only): it keeps its bounds in
-`latest` and is left out of `pinned`, with all that comes with it. Needs nothing but Python, so that
-it runs before anything is installed.
+`latest`, as what only tests need does, and is left out of `pinned`, with all that comes with it.
+Needs nothing but Python, so that it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -22,22 +22,28 @@ from pathlib import Path
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
-def requirements(extras: list[str]) -> list[str]:
-    """Those of the package and of some extras, as they are written."""
+def written() -> tuple[list[str], list[str]]:
+    """Requirements of the package, and those of its tests."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
-    optional = project["optional-dependencies"]
-    return [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
+    return project["dependencies"], project["optional-dependencies"]["test"]
 
 
-def latest(requirement: str) -> str:
-    """Without an upper bound."""
-    if requirement.startswith("torch>"):
-        return requirement
-    return re.sub(r",?<=?[\w.]+", "", requirement)
+def latest() -> list[str]:
+    """Without upper bounds, but those of torch and of the tests."""
+    package, tests = written()
+    bounded = re.compile(r",?<=?[\w.]+")
+    return [
+        line if line.startswith("torch>") else bounded.sub("", line) for line in package
+    ] + tests
 
 
-def lowest(requirement: str) -> str:
-    """At the lower bound. `ValueError` where there is none."""
+def lowest() -> list[str]:
+    """At their lower bounds. `ValueError` where one has none."""
+    package, tests = written()
+    return [_at_bound(line) for line in package + tests]
+
+
+def _at_bound(requirement: str) -> str:
     found = re.match(r"([\w.-]+(?:\[[\w,-]+\])?)(?:>=|==)([\w.]+)", requirement)
     if found is None:
         raise ValueError(f"Expected {requirement!r} in pyproject.toml to begin with NAME>=VERSION.")
@@ -47,28 +53,26 @@ def lowest(requirement: str) -> str:
 def pinned(installed: Iterable[str]) -> list[str]:
     """Lines of a constraints file, from those of `pip freeze`."""
     versions = [line.strip() for line in installed if re.match(r"[\w.-]+==", line)]
-    torch = next(line for line in versions if line.startswith("torch==")).partition("+")[0]
+    torch = next((line for line in versions if line.startswith("torch==")), "no torch")
     return [
         "# Exact versions that were tested together; `make constraints` writes this file.",
-        f"# {torch} and Python {platform.python_version()} were there too; both are left to you.",
+        f"# {torch.partition('+')[0]} and Python {platform.python_version()} were there too; both are left to you.",
         *(line for line in versions if not OF_TORCH.match(line)),
     ]
 
 
 OF_TORCH = re.compile(r"(solvent|torch|torchvision|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
-KINDS: dict[str, Callable[[str], str]] = {"latest": latest, "lowest": lowest}
+KINDS: dict[str, Callable[[], list[str]]] = {
+    "latest": latest,
+    "lowest": lowest,
+    "pinned": lambda: pinned(sys.stdin),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("kind", choices=(*KINDS, "pinned"))
-    parser.add_argument("--extra", action="append", default=[], help="may be repeated")
-    settings = parser.parse_args()
-    if settings.kind == "pinned":
-        lines = pinned(sys.stdin)
-    else:
-        lines = [KINDS[settings.kind](line) for line in requirements(settings.extra)]
-    print(*lines, sep="\n")  # noqa: T201 - what it prints is its result
+    parser.add_argument("kind", choices=KINDS)
+    print(*KINDS[parser.parse_args().kind](), sep="\n")  # noqa: T201 - its result
 
 
 if __name__ == "__main__":
