@@ -56,7 +56,8 @@ def pinned(installed: Iterable[str]) -> list[str]:
     torch = next((line for line in versions if line.startswith("torch==")), "no torch")
     return [
         "# Exact versions that were tested together; `make constraints` writes this file.",
-        f"# {torch.partition('+')[0]} and Python {platform.python_version()} were there too; both are left to you.",
+        f"# {torch.partition('+')[0]} and Python {platform.python_version()} were there too; both "
+        "are left to you.",
         *(line for line in versions if not OF_TORCH.match(line)),
     ]
 
