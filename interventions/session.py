@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from interventions import execution, fused
 from interventions.camera import Camera
+from interventions.checkpointing import follow_checkpoints
 from interventions.decoders import (
     BACKENDS,
     SESSION,
@@ -37,14 +38,7 @@ from interventions.pictures import GRIDS, fixed_weights
 from interventions.resolution import resolve_rows
 from interventions.selectors import select_heads
 from interventions.sequences import Expectation, Sequences, Tracker, begin
-from interventions.upstream import (
-    backend_of,
-    checkpoints_reentrantly,
-    given_cache,
-    keep_backends,
-    returned_cache,
-    wrap_checkpoints,
-)
+from interventions.upstream import backend_of, given_cache, keep_backends, returned_cache
 from interventions.view import Call, Rows
 
 Observer = Callable[[Call, Rows, Any], None]
@@ -123,13 +117,7 @@ class Session:
         if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
             self.camera = Camera(model, self.intervention.pattern.pictured)
             self._restore.append(self.camera.close)
-        if self.intervention.pattern.needs_confidence and checkpoints_reentrantly(model):
-            raise InterventionError(
-                f"The intervention {self.intervention.name!r} depends on a first pass, whose "
-                "gradient reentrant checkpointing would take more than once; enable gradient "
-                'checkpointing with {"use_reentrant": False}.'
-            )
-        self._restore.append(wrap_checkpoints(model, self._repeated))
+        self._restore.append(follow_checkpoints(self))
         self._put("generate", partial(self._generate, model.generate))
         self._put("init_continuous_batching", refuse_paged)
         self.open = True
@@ -156,30 +144,6 @@ class Session:
             f"Expected {type(self.model).__name__} not to be copied inside a `with intervene(...)` "
             "block, since the copy would keep hooks of a block that ends; copy it before or after."
         )
-
-    def _repeated(self, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
-        """Gradient checkpointing whose second run of a layer belongs to the same forward."""
-
-        def run(function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
-            forward, plain = self.forward, self.looking
-
-            def again(*inputs: Any) -> Any:
-                if not self.open:
-                    raise InterventionError(
-                        "Expected the backward pass inside the `with intervene(...)` block, since "
-                        "gradient checkpointing computes the edited layers again; call backward "
-                        "before leaving it."
-                    )
-                now = self.forward, self.previewing
-                self.forward, self.previewing = forward, plain
-                try:
-                    return function(*inputs)
-                finally:
-                    self.forward, self.previewing = now
-
-            return checkpoint(again, *inputs, **settings)
-
-        return run
 
     def _unless_resting(self, hook: Callable[..., None]) -> Callable[..., None]:
         return lambda *args: None if self.log.resting else hook(*args)

@@ -1,0 +1,53 @@
+"""Gradient checkpointing: a layer that runs again in the backward pass is edited as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from interventions.errors import InterventionError
+from interventions.upstream import checkpoints_reentrantly, wrap_checkpoints
+
+if TYPE_CHECKING:
+    from interventions.session import Session
+
+
+def follow_checkpoints(session: Session) -> Callable[[], None]:
+    """Let layers that run again know which forward they belong to; returns what undoes it.
+
+    Raises `InterventionError` where gradients could not be right.
+    """
+    intervention = session.intervention
+    if intervention.pattern.needs_confidence and checkpoints_reentrantly(session.model):
+        raise InterventionError(
+            f"The intervention {intervention.name!r} depends on a first pass, whose gradient "
+            "reentrant checkpointing would take more than once; enable gradient checkpointing with "
+            '{"use_reentrant": False}.'
+        )
+    return wrap_checkpoints(session.model, partial(_repeated, session))
+
+
+def _repeated(session: Session, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """A checkpoint function whose second run of a layer finds what the first one found."""
+
+    def run(function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
+        forward, plain = session.forward, session.looking
+
+        def again(*inputs: Any) -> Any:
+            if not session.open:
+                raise InterventionError(
+                    "Expected the backward pass inside the `with intervene(...)` block, since "
+                    "gradient checkpointing computes the edited layers again; call backward before "
+                    "leaving it."
+                )
+            now = session.forward, session.previewing
+            session.forward, session.previewing = forward, plain
+            try:
+                return function(*inputs)
+            finally:
+                session.forward, session.previewing = now
+
+        return checkpoint(again, *inputs, **settings)
+
+    return run
