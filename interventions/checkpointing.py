@@ -1,4 +1,4 @@
-"""Gradient checkpointing: a layer that runs again in the backward pass is edited as it was before."""
+"""Gradient checkpointing: a layer that runs again in the backward pass is edited as before."""
 
 from __future__ import annotations
 
