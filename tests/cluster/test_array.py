@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
-LIMIT = 110  # questions: an idle machine has time for all that happens to them
+LEAST, MOST = 110, 720  # questions of a cell
+ALONE = 10.0  # seconds that a cell takes at least: time for all that happens to it
 MODELS = ("tiny", "tiny_blind")
 WORLDS = ("shapes", "shapes_prior")
 STUDY = (
@@ -22,14 +24,23 @@ STUDY = (
     f"benchmark={','.join(WORLDS)}",
     "intervention=learned,uniform",
     "study=the sweep",
-    f"limit={LIMIT}",
     "batch_size=1",  # slow enough to be interrupted in the middle
 )
 
 
+def enough(composed) -> int:
+    """As many questions as keep this machine busy for long enough."""
+    tries = [f"limit=36 batch_size=1 study=try{number}".split() for number in range(2)]
+    for each in tries:  # the first one loads the model
+        started = time.monotonic()
+        run_cell(composed(*each))
+    rate = 36 / (time.monotonic() - started)
+    return int(min(MOST, max(LEAST, ALONE * rate)))
+
+
 def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, composed) -> None:
-    output = tmp_path / "outputs"
-    array, comparison = submit(slurm, *STUDY, f"output={output}")
+    output, count = tmp_path / "outputs", enough(composed)
+    array, comparison = submit(slurm, *STUDY, f"limit={count}", f"output={output}")
     tasks = [f"{array}_{task}" for task in range(4)]
     cells = output / "the sweep"
 
@@ -70,7 +81,7 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
     assert len(folders) == 8
     for folder in folders:
         found = (folder / "predictions.jsonl").read_text().splitlines()
-        assert len(found) == LIMIT
+        assert len(found) == count
         assert set(Counter(json.loads(line)["uid"] for line in found).values()) == {1}
     assert not list(cells.rglob("*.stop-*"))
 
@@ -86,6 +97,6 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
         model, benchmark = folder.parts[-3:-1]
         if folder.name.startswith("learned") and benchmark == "shapes":  # they were interrupted
             which = (f"model={model}", f"benchmark={benchmark}", "study=again")
-            run_cell(composed(*which, f"limit={LIMIT}", "batch_size=1"))
+            run_cell(composed(*which, f"limit={count}", "batch_size=1"))
             again = tmp_path / "again" / model / benchmark / folder.name / "predictions.jsonl"
             assert again.read_bytes() == (folder / "predictions.jsonl").read_bytes()
