@@ -180,6 +180,7 @@ def _measured(image: View, rest: View) -> Outcome:
     return Outcome(sums=summed(image, before.pair, before.pair, None, before.broken))
 
 
+@torch.no_grad()  # measured alone: views that nothing is computed from
 def _on_image(image: View, rest: View) -> LearnedSums:
     """Share of the image and entropy of its pattern p: l_b - sum_j p_j s_j.
 

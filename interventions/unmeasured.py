@@ -67,7 +67,7 @@ class WholeRow(View):
     @property
     def learned_log_mass(self) -> Float[Tensor, "batch head row"]:  # type: ignore[override]
         shape = (len(self.rows.sample), self.heads, len(self.rows.index))
-        return torch.zeros(shape, device=self.call.query.device)
+        return torch.zeros(shape, dtype=self.precision, device=self.call.query.device)
 
 
 def edit_linear(view: View, intervention: Intervention, heads: Sequence[int] | HeadRule) -> Outcome:

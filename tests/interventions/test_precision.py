@@ -20,6 +20,7 @@ from tests.interventions.generating import (
     in_one_forward,
     twin,
 )
+from tests.interventions.methods import EDITS, opened, prompt_part
 from tests.random_models import random_inputs, random_model
 
 
@@ -108,3 +109,18 @@ def test_mixed_precision(model: PreTrainedModel, mixture: str, dtype: torch.dtyp
         wanted = model(**random_inputs(model, LENGTHS)).logits
     error = (plain - exact)[real].abs().mean()
     assert 0 < (edited - wanted)[real].abs().mean() < 2 * error
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_float64_model_is_edited_in_float64(name: str) -> None:
+    """Both executions agree far beyond float32 (what is left is that of the model's own norms)."""
+    model = random_model("llava").double()
+    inputs = random_inputs(model, (9, 6))
+    inputs["pixel_values"] = inputs["pixel_values"].double()
+    logits = []
+    for execution in ("fused", "reference"):
+        lengths = prompt_part(name, inputs)
+        with opened(model, name, inputs, lengths=lengths, execution=execution):
+            logits.append(model(**inputs).logits)
+    assert logits[0].dtype == torch.float64
+    torch.testing.assert_close(*logits, atol=1e-9, rtol=1e-9)
