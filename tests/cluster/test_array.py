@@ -15,8 +15,8 @@ from tests.cluster.slurm import Slurm, named, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
-LEAST, MOST = 110, 720  # questions of a cell
-ALONE = 10.0  # seconds that a cell takes at least: time for all that happens to it
+LEAST, MOST = 110, 1800  # questions of a cell
+ALONE = 30.0  # seconds of a cell: Slurm looks for time limits twice a minute, and finds two in a task
 MODELS = ("tiny", "tiny_blind")
 WORLDS = ("shapes", "shapes_prior")
 STUDY = (
