@@ -16,7 +16,7 @@ from tests.cluster.slurm import Slurm, named, wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
 LEAST, MOST = 110, 1800  # questions of a cell
-ALONE = 30.0  # seconds of a cell: Slurm looks for time limits twice a minute, and finds two in a task
+ALONE = 30.0  # seconds of a cell, two in a task: Slurm looks for time limits twice a minute
 MODELS = ("tiny", "tiny_blind")
 WORLDS = ("shapes", "shapes_prior")
 STUDY = (
