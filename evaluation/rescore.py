@@ -46,9 +46,7 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
             "`python evaluate.py` prints at its end"
         )
     stored = stored_config(run / "config.yaml")
-    for part in (stored.benchmark, stored.get("compat") or OmegaConf.create()):
-        check_targets(part, ("benchmarks",), run / "config.yaml")
-    config = changed(stored, changes)
+    config = changed(with_own_extractor(stored, changes, run / "config.yaml"), changes)
     benchmark = instantiate(config.benchmark, _convert_="all")
     if "compat" in config:
         benchmark = instantiate(config.compat)(benchmark)
@@ -67,6 +65,35 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     return new
 
 
+def with_own_extractor(stored: DictConfig, changes: Sequence[str], path: Path) -> DictConfig:
+    """A stored configuration that only computes, but for an extractor of one's own.
+
+    A language model that reads answers is called, and its replies are written: where to is taken
+    from conf/compat and from the changes, never from a record, which may be somebody else's.
+
+    Raises:
+        ValueError: the record would call something, or says otherwise than conf/compat.
+    """
+    check_targets(stored.benchmark, ("benchmarks",), path)
+    compat = stored.get("compat") or OmegaConf.create()
+    own = OmegaConf.load(_profile("llm"))
+    if compat.get("_target_") != own["_target_"]:
+        check_targets(compat, ("benchmarks",), path)
+        return stored
+    said = {change.partition("=")[0] for change in changes}
+    if "compat" in said:  # another profile takes its place
+        return OmegaConf.merge(stored, {"compat": own})
+    for key in ("model", "base_url", "cache"):
+        if compat.get(key) != own[key] and f"compat.{key}" not in said:
+            raise ValueError(
+                f"{path} has compat.{key}={compat.get(key)!r}, and conf/compat/llm.yaml has "
+                f"{own[key]!r}: whom to call and where to write is not taken from a stored record; say "
+                f"compat.{key}=VALUE yourself, or compat=none"
+            )
+    stored.compat = own
+    return stored
+
+
 def changed(config: DictConfig, changes: Sequence[str]) -> DictConfig:
     """The configuration of a cell with other rules. Raises `ValueError` for any other change."""
     for change in changes:
@@ -77,12 +104,13 @@ def changed(config: DictConfig, changes: Sequence[str]) -> DictConfig:
             config.benchmark.parser = {"_target_": _parser(value)}
         elif key == "compat":
             config.compat = OmegaConf.load(_profile(value))
-        elif key.startswith("benchmark.") and _exists(config, key):
+        elif key.startswith(("benchmark.", "compat.")) and _exists(config, key):
             config = OmegaConf.merge(config, OmegaConf.from_dotlist([change]))
         else:
             raise ValueError(
                 f"{key!r} cannot be changed after the answers were given: expected parser=NAME, "
-                "compat=NAME or a setting benchmark.SETTING=VALUE of the run's config.yaml"
+                "compat=NAME or a setting benchmark.SETTING=VALUE or compat.SETTING=VALUE of the "
+                "run's config.yaml"
             )
     return config
 

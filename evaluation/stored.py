@@ -1,5 +1,7 @@
-"""The configuration of a stored cell. It is data, perhaps somebody else's: it may name classes of
-this framework, and nothing that it says is looked up in the environment.
+"""The configuration of a stored cell. It is data, perhaps somebody else's.
+
+It may name classes that compute, those of `COMPUTING`, and nothing that it says is looked up in the
+environment. What calls a server or writes a file is never taken from there.
 """
 
 from __future__ import annotations
@@ -12,6 +14,24 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 TARGET = "_target_"
+COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
+    "benchmarks.benchmark",
+    "benchmarks.compat.lmms_eval",
+    "benchmarks.compat.official",
+    "benchmarks.compat.profile",
+    "benchmarks.compat.vlmevalkit",
+    "benchmarks.freeform",
+    "benchmarks.hub",
+    "benchmarks.matchers",
+    "benchmarks.nlvr",
+    "benchmarks.parsers",
+    "benchmarks.prompts",
+    "benchmarks.reducers",
+    "benchmarks.sample",
+    "benchmarks.shapes.source",
+    "benchmarks.source",
+    "diagnostics",
+)
 
 
 def stored_config(path: Path) -> DictConfig:
@@ -20,23 +40,33 @@ def stored_config(path: Path) -> DictConfig:
 
 
 def check_targets(config: Any, packages: Collection[str], path: Path) -> None:
-    """Refuse a stored definition that would call anything but classes of these packages.
+    """Refuse a stored definition that would call anything but classes that compute.
+
+    Args:
+        config: the definition.
+        packages: of ours, that it may name.
+        path: of the file, for the message.
 
     Raises:
         ValueError: it would; names what.
     """
+    admitted = [name for name in COMPUTING if name.partition(".")[0] in packages]
     for target in _targets(OmegaConf.to_container(config)):
-        if target.partition(".")[0] not in packages or not _is_class(target, packages):
+        if not (_within(target, admitted) and _is_class(target, admitted)):
             raise ValueError(
-                f"{path} would call {target!r}; expected a class of {' or '.join(packages)}: "
-                "evaluate the model again rather than read what others stored"
+                f"{path} would call {target!r}; expected a class of {' or '.join(packages)} that "
+                "only computes: evaluate the model again rather than read what others stored"
             )
 
 
-def _is_class(target: str, packages: Collection[str]) -> bool:
-    """Whether a dotted name stands for a class that one of the packages defines itself."""
+def _is_class(target: str, admitted: Collection[str]) -> bool:
+    """Whether a dotted name stands for a class that is defined where it may be."""
     found = get_object(target)
-    return isinstance(found, type) and found.__module__.partition(".")[0] in packages
+    return isinstance(found, type) and _within(found.__module__, admitted)
+
+
+def _within(name: str, admitted: Collection[str]) -> bool:
+    return any(f"{name}.".startswith(f"{place}.") for place in admitted)
 
 
 def _targets(tree: Any) -> Iterator[str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import json
+import pkgutil
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -28,7 +33,7 @@ from evaluation.foreign import marked, spreadsheet, visible
 from evaluation.loading import load_benchmark
 from evaluation.recompute import recompute
 from evaluation.report import contact, figures, findings, table, usages
-from evaluation.stored import check_targets, stored_config
+from evaluation.stored import COMPUTING, check_targets, stored_config
 from models.errors import ModelError
 from models.vlm import load
 from tests.conftest import ROOT
@@ -282,3 +287,79 @@ def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, targe
         rescore.rescore(tmp_path, [], label=None, write=False)
     with pytest.raises(ValueError, match="would call"):
         recompute(tmp_path, [])
+
+
+def modules_of(name: str) -> Iterator[ModuleType]:
+    """A module, and those inside it where it is a package."""
+    module = importlib.import_module(name)
+    yield module
+    for _, inner, _ in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+        yield importlib.import_module(inner)
+
+
+COMPUTING_CLASSES = sorted(
+    {
+        found
+        for name in COMPUTING
+        for module in modules_of(name)
+        for found in vars(module).values()
+        if isinstance(found, type) and found.__module__ == module.__name__
+    },
+    key=lambda found: f"{found.__module__}.{found.__qualname__}",
+)
+HARMFUL = ("open", "socket.", "subprocess.", "os.", "shutil.", "urllib.")  # audit events
+
+
+@pytest.fixture(scope="module")
+def harm() -> Iterator[list[str]]:
+    """What a process does to the outside, from now on: audit hooks cannot be removed."""
+    done: list[str] = []
+    active = [True]
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if active[0] and event.startswith(HARMFUL):
+            done.append(f"{event} {arguments[:2]}")
+
+    sys.addaudithook(hook)
+    yield done
+    active[0] = False
+
+
+@pytest.mark.parametrize("kind", COMPUTING_CLASSES, ids=lambda kind: kind.__qualname__)
+def test_a_class_that_a_record_may_name_only_computes(
+    kind: type, harm: list[str], tmp_path: Path
+) -> None:
+    """Whatever it is given: every argument is a path, an address and a command at once."""
+    parameters = inspect.signature(kind).parameters.values()
+    for hostile in (str(tmp_path / "written"), "http://127.0.0.1:9", "$(touch x)", [HOSTILE], {}):
+        given = {
+            parameter.name: hostile
+            for parameter in parameters
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        }
+        harm.clear()
+        with suppress(Exception):
+            kind(**given)
+        assert harm == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_is_called_and_nothing_written_where_a_record_says(tmp_path: Path) -> None:
+    extractor = {
+        "_target_": "benchmarks.compat.llm.Extractor",
+        "name": "llm",
+        "model": "m",
+        "base_url": "http://127.0.0.1:9/v1",
+        "cache": str(tmp_path / "profile"),
+    }
+    record = {"benchmark": {"_target_": "benchmarks.benchmark.Benchmark"}, "compat": extractor}
+    (tmp_path / "DONE").write_text("{}")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(record))
+    with pytest.raises(ValueError, match=r"say compat\.model=VALUE yourself"):
+        rescore.rescore(tmp_path, [], label=None, write=False)
+    with pytest.raises(ValueError, match=r"compat\.base_url='http://127"):
+        rescore.rescore(tmp_path, ["compat.model=m"], label=None, write=False)
+    record["benchmark"]["parser"] = record.pop("compat") | {"extractor": None}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(record))
+    with pytest.raises(ValueError, match="that only computes"):
+        rescore.rescore(tmp_path, [], label=None, write=False)
