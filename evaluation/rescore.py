@@ -87,8 +87,8 @@ def with_own_extractor(stored: DictConfig, changes: Sequence[str], path: Path) -
         if compat.get(key) != own[key] and f"compat.{key}" not in said:
             raise ValueError(
                 f"{path} has compat.{key}={compat.get(key)!r}, and conf/compat/llm.yaml has "
-                f"{own[key]!r}: whom to call and where to write is not taken from a stored record; say "
-                f"compat.{key}=VALUE yourself, or compat=none"
+                f"{own[key]!r}: whom to call and where to write is not taken from a stored record; "
+                f"say compat.{key}=VALUE yourself, or compat=none"
             )
     stored.compat = own
     return stored
