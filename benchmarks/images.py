@@ -1,5 +1,7 @@
 """Pictures on disk or in a table, decoded only when somebody looks at them.
 
+PNG, JPEG, WEBP, GIF, BMP and TIFF are; everything else is an error of its sample.
+
 Pictures of up to 178 megapixels are decoded, which is Pillow's own limit against decompression
 bombs; a larger one is an error of its sample.
 """
@@ -8,28 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmarks import paths
 
-# What Pillow's decoders raise on damaged files, beside OSError.
-DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+# Decoded whatever the file's name says; nothing else is, since some decoders run other programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FULL = (1.0, 255.0, 65535.0)  # white of a grey picture that is stored in 32 bits, as far as it goes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,16 +127,38 @@ class StoredImage:
 def decoded(file: Path | BinaryIO, name: str) -> Image.Image:
     """An encoded picture in RGB, upright, on white. Raises `OSError` naming it when unreadable."""
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=FORMATS) as picture:
             return on_white(ImageOps.exif_transpose(picture))
-    except DAMAGED as error:
+    except MemoryError:
+        raise  # the batch is halved, and it is tried again
+    except UnidentifiedImageError as error:
+        raise OSError(
+            f"the image {name} cannot be read: it is damaged, or none of {', '.join(FORMATS)}."
+        ) from error
+    except Exception as error:  # decoders raise whatever they meet: it is an error of this picture
         raise OSError(f"the image {name} cannot be read: {error}.") from error
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits as 8 bits. White is 65535 in integers, and in floating-point numbers
+    the least of 1, 255 and 65535 that no pixel exceeds; beyond these the brightest pixel.
+
+    Raises `ValueError` where a pixel is no number.
+    """
+    levels = np.asarray(picture, dtype=np.float64)
+    if not np.isfinite(levels).all():
+        raise ValueError("a pixel is infinite or no number")
+    highest = levels.max(initial=0.0)
+    scales = FULL if picture.mode == "F" else FULL[-1:]
+    white = next((scale for scale in scales if highest <= scale), highest)
+    scaled = np.floor(np.clip(levels, 0.0, white) * (255.0 / white) + 0.5)
+    return Image.fromarray(scaled.astype(np.uint8), "L")
 
 
 def on_white(picture: Image.Image) -> Image.Image:
     """RGB copy of a picture of any mode: `alpha * colour + (1 - alpha) * white`."""
-    if picture.mode.startswith("I;16"):  # convert() would clip 16-bit grey instead of scaling it
-        picture = picture.convert("I").point(lambda level: level / 257 + 0.5).convert("L")
+    if picture.mode.startswith(("I", "F")):  # convert() would clip deep grey instead of scaling it
+        picture = eight_bits(picture)
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     colours = picture.convert("RGBA")

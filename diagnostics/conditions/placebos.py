@@ -32,7 +32,7 @@ class Jpeg(Edit):
         """The picture after one round of compression."""
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=self.quality)
-        with Image.open(file) as decoded:
+        with Image.open(file, formats=["JPEG"]) as decoded:
             return decoded.convert("RGB")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,70 @@ def test_a_png_with_a_broken_later_chunk_is_an_error(tmp_path: Path) -> None:
 def test_identity_does_not_know_the_machine(tmp_path: Path) -> None:
     images = [FileImage(root=tmp_path / place, path="d/a.png") for place in ("here", "there")]
     assert {image.identity for image in images} == {"d/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("levels", "options"),
+    [
+        (np.array([[0, 12850, 51400]], dtype=np.int32), {}),
+        (np.array([[0.0, 12850 / 65535, 51400 / 65535]], dtype=np.float32), {}),
+        (np.array([[0.0, 50.0, 200.0]], dtype=np.float32), {}),
+        (np.array([[0.0, 12850.0, 51400.0]], dtype=np.float32), {}),
+    ],
+)
+def test_deep_grey_is_scaled_and_not_clipped(
+    tmp_path: Path, levels: np.ndarray, options: dict[str, object]
+) -> None:
+    """50 and 200 of 255, as in 16 bits; every encoding of them is the same picture."""
+    image = saved(tmp_path, "deep.tif", Image.fromarray(levels), **options).load()
+    found = [image.getpixel((x, 0)) for x in range(3)]
+    assert found == [(level,) * 3 for level in (0, 50, 200)]
+
+
+def test_deep_grey_beyond_sixteen_bits_and_without_numbers(tmp_path: Path) -> None:
+    levels = np.array([[0, 2**30, 2**31 - 1]], dtype=np.int32)
+    image = saved(tmp_path, "deeper.tif", Image.fromarray(levels)).load()
+    assert [image.getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+    broken = saved(
+        tmp_path, "nan.tif", Image.fromarray(np.array([[0.0, np.nan]], dtype=np.float32))
+    )
+    with pytest.raises(OSError, match=r"nan\.tif cannot be read: a pixel is infinite or no number"):
+        broken.load()
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\nshowpage\n"
+
+
+def test_no_decoder_runs_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow knows PostScript by its content, and hands it to Ghostscript."""
+    ran: list[object] = []
+    for name in ("run", "Popen", "check_call", "check_output"):
+        monkeypatch.setattr(subprocess, name, lambda *a, **k: ran.append(a))
+    (tmp_path / "harmless.png").write_bytes(POSTSCRIPT)
+    with pytest.raises(OSError, match=r"damaged, or none of PNG, JPEG, WEBP, GIF, BMP, TIFF"):
+        FileImage(root=tmp_path, path="harmless.png").load()
+    assert ran == []
+
+
+def test_whatever_a_decoder_raises_is_an_error_of_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = saved(tmp_path, "a.png", Image.new("RGB", (2, 2)))
+    for raised in (subprocess.CalledProcessError(1, "gs"), RuntimeError("odd"), KeyError("x")):
+        with monkeypatch.context() as patched:
+            patched.setattr(Image, "open", Raising(raised))
+            with pytest.raises(OSError, match=r"a\.png cannot be read"):
+                image.load()
+    monkeypatch.setattr(Image, "open", Raising(MemoryError()))
+    with pytest.raises(MemoryError):
+        image.load()
+
+
+class Raising:
+    """In the place of a function."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self, *_: object, **__: object) -> None:
+        raise self._error
