@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -130,10 +131,22 @@ class Band(HeadRule):
 
     def chosen(self, view: View) -> Bool[Tensor, "batch head row"]:
         values = self.score.values(view)
-        low, high = (
-            torch.quantile(values, end, dim=1, keepdim=True) for end in (self.low, self.high)
-        )
+        low, high = (quantile(values, end) for end in (self.low, self.high))
         return (low <= values) & (values <= high)
+
+
+def quantile(values: Float[Tensor, "batch head row"], share: float) -> Float[Tensor, "batch 1 row"]:
+    """Linearly interpolated quantile over heads; NaN where a head is NaN.
+
+    As `torch.quantile`, rounding included, which waits for the device in some releases.
+    """
+    exact = np.float64 if values.dtype == torch.float64 else np.float32
+    place, last = float(exact(share) * exact(values.shape[1] - 1)), values.shape[1] - 1
+    below = int(place)
+    ordered = values.sort(dim=1).values
+    first, second = (ordered[:, each : each + 1] for each in (below, min(below + 1, last)))
+    found = torch.lerp(first, second, place - below)
+    return found.masked_fill(values.isnan().any(dim=1, keepdim=True), torch.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
