@@ -10,8 +10,9 @@ mass). Both together are one edited row of scores, so rows sum to one by constru
 
     s'_j = a_j - log sum_{b} exp(a) + l'_b   in the block,      s'_j = s_j   outside it
 
-`interventions.reference` and `interventions.fused` carry it out. All arithmetic is float32 (float64
-in a float64 model); the caller casts once. Where a set of keys is empty its log-mass is -inf, and
+`interventions.reference` and `interventions.fused` carry it out. All arithmetic here is float32
+(float64 in a float64 model), and the caller casts once; where a backend's own kernel does the work,
+it does so in the model's precision. Where a set of keys is empty its log-mass is -inf, and
 nothing flows back from there: the functions below give that a gradient of zero, where torch's own
 give NaN.
 

@@ -67,7 +67,8 @@ class MatchMass(Calibration):
     def apply(
         self, proposed: Float[Tensor, "batch head row key"], view: View
     ) -> Float[Tensor, "batch head row key"]:
-        return proposed + (view.learned_log_mass - log_mass(proposed, view.block))[..., None]
+        gap = view.learned_log_mass - log_mass(proposed, view.block)
+        return proposed + torch.where(view.block.any(dim=-1), gap, 0.0)[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from interventions.errors import InterventionError
-from interventions.upstream import checkpoints_reentrantly, wrap_checkpoints
+from interventions.upstream import checkpointed, checkpoints_reentrantly, wrap_checkpoints
 
 if TYPE_CHECKING:
     from interventions.session import Session
@@ -25,13 +27,29 @@ def follow_checkpoints(session: Session) -> Callable[[], None]:
             "reentrant checkpointing would take more than once; enable gradient checkpointing with "
             '{"use_reentrant": False}.'
         )
-    return wrap_checkpoints(session.model, partial(_repeated, session))
+    return wrap_checkpoints(session.model, partial(Repeated, session))
 
 
-def _repeated(session: Session, checkpoint: Callable[..., Any]) -> Callable[..., Any]:
+def check_followed(session: Session) -> None:
+    """Raises `InterventionError` where layers run again that nobody told about their forward."""
+    if not (session.model.training and torch.is_grad_enabled()):
+        return
+    runs = (part._gradient_checkpointing_func for part in checkpointed(session.model))
+    if not all(isinstance(run, Repeated) for run in runs):
+        raise InterventionError(
+            "Expected gradient checkpointing to be switched on before the `with intervene(...)` "
+            "block, but it was switched on, or set otherwise, inside it; do so before the block."
+        )
+
+
+class Repeated:
     """A checkpoint function whose second run of a layer finds what the first one found."""
 
-    def run(function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
+    def __init__(self, session: Session, checkpoint: Callable[..., Any]) -> None:
+        self._session, self._checkpoint = session, checkpoint
+
+    def __call__(self, function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
+        session = self._session
         forward, plain = session.forward, session.looking
 
         def again(*inputs: Any) -> Any:
@@ -48,6 +66,4 @@ def _repeated(session: Session, checkpoint: Callable[..., Any]) -> Callable[...,
             finally:
                 session.forward, session.previewing = now
 
-        return checkpoint(again, *inputs, **settings)
-
-    return run
+        return self._checkpoint(again, *inputs, **settings)

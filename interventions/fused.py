@@ -291,7 +291,7 @@ def _edit(
     total = log_add(log_mass, rest.rest_log_mass)
     editable = log_proposed.isfinite() & total.isfinite()
     if intervention.mix < 1.0:
-        moved = proposed + (log_mass - log_proposed)[..., None]
+        moved = proposed + torch.where(editable, log_mass - log_proposed, 0.0)[..., None]
         mixed = (1.0 - intervention.mix) * image.scores + intervention.mix * moved
         mixed = restricted(mixed, image.block)
         log_mass = log_sum(mixed)

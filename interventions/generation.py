@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -142,6 +143,15 @@ def refuse_paged(*_: Any, **__: Any) -> None:
         'cache_implementation="paged") packs many into one row; call generate with a padded batch '
         "and the default cache."
     )
+
+
+def refuse_transforms() -> None:
+    """Raise `InterventionError` inside `torch.func`, whose tensors hold no numbers to measure."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise InterventionError(
+            "Expected plain tensors, but torch.func transforms this call (grad, vmap, jvp), and "
+            "what attention does cannot be measured there; use torch.autograd.grad or backward."
+        )
 
 
 def check_cache(cache: Any) -> None:

@@ -215,11 +215,14 @@ class Transfer(Mass):
     ) -> Float[Tensor, "batch head row"]:
         left = math.log1p(-self.fraction) if self.fraction < 1.0 else -math.inf
         possible = self._receives(view).any(dim=-1)
-        return torch.where(possible, view.learned_log_mass + left, torch.nan)
+        return torch.where(possible, view.learned_log_mass + left, torch.inf)  # not to be edited
 
     def shift_others(self, view: View) -> Float[Tensor, "batch head row key"] | None:
         receives = self._receives(view)
         held = log_mass(view.scores, receives)
         given = view.learned_log_mass + math.log(self.fraction)
-        gain = torch.where(held.isfinite(), log_add(held, given) - held, 0.0)
+        possible = held.isfinite() & given.isfinite()
+        some = held.masked_fill(~possible, 0.0)
+        gain = log_add(some, given.masked_fill(~possible, 0.0)) - some
+        gain = gain.masked_fill(~possible, 0.0)
         return torch.where(receives, gain[..., None], 0.0)

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from interventions import execution, fused
 from interventions.camera import Camera
-from interventions.checkpointing import follow_checkpoints
+from interventions.checkpointing import check_followed, follow_checkpoints
 from interventions.decoders import (
     BACKENDS,
     SESSION,
@@ -29,7 +29,14 @@ from interventions.decoders import (
 )
 from interventions.errors import InterventionError
 from interventions.execution import Sums
-from interventions.generation import Turn, check_cache, check_generate, refuse_paged, stop_tokens
+from interventions.generation import (
+    Turn,
+    check_cache,
+    check_generate,
+    refuse_paged,
+    refuse_transforms,
+    stop_tokens,
+)
 from interventions.heads import HeadRule
 from interventions.intervention import Intervention
 from interventions.measurement import SUMS, AttentionLog, Record
@@ -187,6 +194,8 @@ class Session:
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Pre-hook of the model: who are the rows of this forward."""
+        refuse_transforms()
+        check_followed(self)
         arguments = named_arguments(module, args, kwargs)
         ids, cache = arguments.get("input_ids"), given_cache(arguments)
         check_cache(cache)

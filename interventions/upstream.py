@@ -158,25 +158,28 @@ def wrap_checkpoints(model: PreTrainedModel, wrap: Callable[[Any], Any]) -> Call
 
     Returns what takes it away again.
     """
-    found = _checkpointed(model)
+    found = checkpointed(model)
     plain = [part._gradient_checkpointing_func for part in found]
-    for part, run in zip(found, plain, strict=True):
-        part._gradient_checkpointing_func = wrap(run)
+    wrapped = [wrap(run) for run in plain]
+    for part, run in zip(found, wrapped, strict=True):
+        part._gradient_checkpointing_func = run
 
     def restore() -> None:
-        for part, run in zip(found, plain, strict=True):
-            part._gradient_checkpointing_func = run
+        for part, ours, run in zip(found, wrapped, plain, strict=True):
+            if part._gradient_checkpointing_func is ours:  # nobody set another one meanwhile
+                part._gradient_checkpointing_func = run
 
     return restore
 
 
 def checkpoints_reentrantly(model: PreTrainedModel) -> bool:
     """Whether some backward pass runs inside another one."""
-    runs = [part._gradient_checkpointing_func for part in _checkpointed(model)]
+    runs = [part._gradient_checkpointing_func for part in checkpointed(model)]
     return any(getattr(run, "keywords", {}).get("use_reentrant", True) for run in runs)
 
 
-def _checkpointed(model: PreTrainedModel) -> list[nn.Module]:
+def checkpointed(model: PreTrainedModel) -> list[nn.Module]:
+    """Modules with layers that are computed again in the backward pass."""
     return [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
 
 

@@ -14,13 +14,23 @@ import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from interventions import Intervention, InterventionError, available, fused, intervene, load, patch
 from interventions.calibrations import MatchEntropy, MatchMass, MatchMean, MatchMeanStd
 from interventions.execution import Outcome, execute
 from interventions.heads import HeadRule
-from interventions.masses import Constant
+from interventions.masses import (
+    Acausal,
+    Constant,
+    Drop,
+    FromPattern,
+    Keep,
+    Leak,
+    Shift,
+    Transfer,
+)
 from interventions.patterns import Inverted, Normal, OneHot, UniformNoise
 from interventions.view import Call, Rows
 from tests.interventions.conftest import _model
@@ -101,6 +111,63 @@ KINDS: dict[str, Callable[[], Intervention]] = {
     "half, scores": partial(load, "gaussian", mix=0.5, mix_domain="score"),
     "half, weights": partial(load, "gaussian", mix=0.5, mix_domain="weight"),
 }
+
+
+MASSES = (
+    Acausal(), Constant(share=0.3), Drop(), FromPattern(), Keep(), Leak(factor=0.0),
+    Leak(factor=2.0), Shift(factor=2.0), Transfer(fraction=1.0, to=("question",)),
+)  # fmt: skip
+PARTS: dict[str, dict[str, object]] = {
+    **{f"mass {mass}": {"mass": mass} for mass in MASSES},
+    **{
+        f"calibration {type(calibration).__name__}": {
+            "pattern": Normal(std=1.0), "calibration": calibration
+        }
+        for calibration in (MatchMean(), MatchMeanStd(), MatchMass(), MatchEntropy())
+    },
+    "Inverted": {"pattern": Inverted()},
+    "OneHot": {"pattern": OneHot(key=1)},
+}  # fmt: skip
+MIXES = {"whole": {}, "half, scores": {"mix": 0.5, "mix_domain": "score"},
+         "half, weights": {"mix": 0.5, "mix_domain": "weight"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("part", PARTS)
+def test_rows_without_an_image_do_not_spoil_gradients(part: str, mix: str) -> None:
+    """A text alone beside a picture, and rows before it: their block is empty."""
+    model = _model("llava")
+    inputs = random_inputs(model, (9, 5), images=(0, 1))
+    every = ("system", "image", "question", "last")
+    edit = replace(load("gaussian", rows=every), **PARTS[part], **MIXES[mix])
+    plain, found = [], []
+    for execution in ("fused", "reference"):
+        with intervene(model, edit, execution):
+            with torch.no_grad():
+                plain.append(model(**inputs).logits)
+            logits = model(**inputs).logits
+        found.append(torch.autograd.grad(logits.square().mean(), list(wanted(model))))
+        torch.testing.assert_close(logits, plain[-1])
+    largest = max(gradient.norm() for gradient in found[0])
+    for fast, slow in zip(*found, strict=True):
+        assert fast.isfinite().all()
+        assert slow.isfinite().all()
+        assert (fast - slow).norm() <= 2e-3 * slow.norm() + 1e-6 * largest
+
+
+def wanted(model: PreTrainedModel) -> list[Tensor]:
+    """Parameters of the decoder, behind which every image lies."""
+    return list(model.get_decoder().layers.parameters())
+
+
+def test_second_derivatives_are_finite() -> None:
+    model = _model("llava")
+    inputs, table = random_inputs(model, (9, 5)), model.get_input_embeddings().weight
+    with sdpa_kernel(SDPBackend.MATH), opened(model, "var_sinks", inputs):
+        loss = model(**inputs).logits.square().mean()
+        (first,) = torch.autograd.grad(loss, table, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), table)
+    assert second.isfinite().all()
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -224,6 +291,31 @@ def test_a_checkpointed_backward_outside_the_block_is_refused() -> None:
     with pytest.raises(InterventionError, match="call backward before leaving it"):
         loss.backward()
     model(**random_inputs(model)).logits.sum().backward()  # nothing is left behind
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointing_that_is_switched_on_inside_is_refused(reentrant: bool) -> None:
+    model = random_model("llava")
+    with intervene(model, load("uniform")):
+        checkpointed(model, reentrant)
+        with pytest.raises(InterventionError, match="do so before the block"):
+            model(**random_inputs(model))
+    run = model.get_decoder().layers[0]._gradient_checkpointing_func
+    assert run.keywords == {"use_reentrant": reentrant}  # what was set inside stays
+
+
+def test_functional_transforms_are_refused() -> None:
+    model = random_model("llava")
+    inputs = random_inputs(model)
+
+    def loss(pixels: Tensor) -> Tensor:
+        return model(**{**inputs, "pixel_values": pixels}).logits.square().mean()
+
+    with (
+        pytest.raises(InterventionError, match=r"use torch\.autograd\.grad or backward"),
+        intervene(model, load("uniform")),
+    ):
+        torch.func.grad(loss)(inputs["pixel_values"])
 
 
 def test_a_patched_model_is_not_copied() -> None:

@@ -106,11 +106,16 @@ def together(job: Job, names: list[str]) -> float:
             )
             for name in names
         ]  # fmt: skip
-        for task in tasks:
-            _, errors = task.communicate()
-            if task.returncode:
-                raise RuntimeError(errors.decode().strip().splitlines()[-1])
-        return time.perf_counter() - started
+        try:
+            for task in tasks:
+                _, errors = task.communicate()
+                if task.returncode:
+                    raise RuntimeError(errors.decode().strip().splitlines()[-1])
+            return time.perf_counter() - started
+        finally:  # the time may be over
+            for task in tasks:
+                task.kill()
+                task.wait()
 
 
 def logits(model: Any, inputs: dict[str, Any], name: str) -> torch.Tensor:

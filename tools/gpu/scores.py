@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -74,4 +75,5 @@ def compare(job: Job, what: str, ours: list[str], theirs: list[str], dtype: str)
     ]
     flipped = sum(one["parsed"] != other["parsed"] for one, other in pairs)
     note = f"{flipped} of {len(pairs)} answers differ"
-    job.report.add(SECTION, what, "nats, largest", max(gaps), ROUNDING[dtype], note)
+    largest = max(gaps) if all(map(math.isfinite, gaps)) else math.nan
+    job.report.add(SECTION, what, "nats, largest", largest, ROUNDING[dtype], note)

@@ -67,7 +67,8 @@ def measure(
     section, inputs = f"Speed, {title}", prompt(model, shape, batch)
     plain: Callable[[], Any] = nullcontext
     answer(job, model, inputs, plain)  # warming up
-    before, base = answer(job, model, inputs, plain), peak_memory(job, model, inputs, plain)
+    before = answer(job, model, inputs, plain)
+    base = peak_memory(model, inputs, plain) if job.cuda else 0.0
     untouched = [before]
     rounds = 1 if job.quick else ROUNDS
     for name in CASES[:3] if job.quick else CASES:
@@ -90,8 +91,9 @@ def measure(
             job.report.add(
                 section, f"{name}: each token", "x plain", decoding, DECODING if strict else None
             )
-            extra = peak_memory(job, model, inputs, context) - base
-            job.report.add(section, f"{name}: peak memory beyond plain", "GiB", extra / GIB)
+            if job.cuda:
+                extra = (peak_memory(model, inputs, context) - base) / GIB
+                job.report.add(section, f"{name}: peak memory beyond plain", "GiB", extra)
     reading, decoding = zip(*untouched, strict=True)
     job.report.add(section, "plain: prompt", "s", reading)
     job.report.add(section, "plain: each token", "ms", [1000 * taken for taken in decoding])
@@ -131,11 +133,9 @@ def answer(
 
 
 def peak_memory(
-    job: Job, model: PreTrainedModel, inputs: dict[str, Any], context: Callable[[], Any]
+    model: PreTrainedModel, inputs: dict[str, Any], context: Callable[[], Any]
 ) -> float:
-    """Bytes on the device at most while a prompt is read; 0 on a CPU, where nobody counts them."""
-    if not job.cuda:
-        return 0.0
+    """Bytes on the GPU at most while a prompt is read."""
     with context():
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
