@@ -17,10 +17,13 @@ Submit = Callable[..., subprocess.CompletedProcess[str]]
 
 # Write down how they were called, one JSON list per line, and answer as the real ones do
 SBATCH = """#!{python}
-import json, sys
+import json, os, sys
 with open({log!r}, "a") as log:
     log.write(json.dumps(sys.argv[1:]) + "\\n")
-print(sum(1 for _ in open({log!r})))
+number = sum(1 for _ in open({log!r}))
+if number >= int(os.environ.get("REFUSED_FROM", "1000")):
+    sys.exit("sbatch: error: Batch job submission failed")
+print(number)
 """
 SCONTROL = "#!/bin/sh\necho 'MaxArraySize            = 1001'\n"
 PYTHON = """#!{python}
@@ -158,3 +161,44 @@ def test_no_python(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "There is no Python at '/no/python'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "processes"),
+    [("--gres=gpu:4", 4), ("--gres=gpu", 1), ("--gres=gpu:a100", 1), ("--gres=gpu:h100:2", 2),
+     ("--gpus-per-node=h200", 1), ("--gpus-per-node=h200:8", 8), ("--gpus-per-node=3", 3)],
+)  # fmt: skip
+def test_gpus_may_have_a_kind(submit: Submit, tmp_path: Path, option: str, processes: int) -> None:
+    done = submit("experiment=demo", option)
+    assert done.returncode == 0, done.stderr
+    (plan,) = calls(tmp_path, "python")
+    assert plan[-2:] == ["--processes", str(processes)]
+    assert option in calls(tmp_path)[0]
+
+
+@pytest.mark.parametrize("refused", [2, 3])
+def test_what_runs_is_named_when_a_later_job_is_refused(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    monkeypatch.setenv("REFUSED_FROM", str(refused))
+    done = submit("experiment=demo", tasks=1500)  # two arrays, and the comparison
+    assert done.returncode != 0
+    arrays = " ".join(str(number) for number in range(1, refused))
+    assert done.stderr.count(f"'scancel {arrays}'") == 1
+    assert "array" not in done.stdout
+
+
+def test_the_first_refusal_leaves_nothing_behind(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFUSED_FROM", "1")
+    done = submit("experiment=demo")
+    assert done.returncode != 0
+    assert "scancel" not in done.stderr
+
+
+def test_an_old_bash_is_refused(submit: Submit) -> None:
+    text = (ROOT / "slurm" / "submit").read_text().replace("BASH_VERSINFO[1]", "-500")
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "needs bash 4.4 or newer" in done.stderr
