@@ -106,7 +106,7 @@ def restricted(
 def attention_output(
     weights: Float[Tensor, "batch head query key"], value: Float[Tensor, "batch group key width"]
 ) -> Float[Tensor, "batch head query width"]:
-    """o = sum_j w_j v_j the value width may differ from the query width."""
+    """o = sum_j w_j v_j; the value width may differ from the query width."""
     batch, heads, rows, keys = weights.shape
     groups = value.shape[1]
     shared = weights.reshape(batch, groups, heads // groups * rows, keys) @ precise(value)

@@ -88,7 +88,7 @@ class Session:
         self.previewing = False  # whether the prompt is read unedited, before it is read
         self.observe: Observer | None = None  # is shown every call
         self.generation: Expectation | None = None
-        self.open = False
+        self.open = False  # whether everything is in place: between `enter` and `leave`
         self.camera: Camera | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []

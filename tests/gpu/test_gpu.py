@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from interventions import available
 from interventions.session import Session
 from tests.interventions.methods import opened, prompt_part
-from tests.interventions.test_waiting import EVERY_LAYER, edited_layers
+from tests.interventions.test_waiting import EVERY_LAYER, Noting, edited_layers
 from tests.random_models import CACHE, random_inputs, random_model
 from tools.gpu.clock import Clock
 from tools.gpu.job import Job
@@ -28,20 +27,12 @@ pytestmark = [
 CUDA = torch.device("cuda")
 
 
-class Elsewhere(TorchDispatchMode):
+class Elsewhere(Noting):
     """Notes tensors of more than one number that an operation makes outside the GPU."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(
-        self, act: Any, types: Any, arguments: tuple[Any, ...] = (), settings: Any = None
-    ) -> Any:
-        result = act(*arguments, **(settings or {}))
+    def note(self, act: Any, arguments: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, Tensor) and result.numel() > 1 and result.device.type != "cuda":
             self.found.append(str(act))
-        return result
 
 
 def answer(name: str, dtype: torch.dtype, around: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ EVERY_LAYER: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Watch(TorchDispatchMode):
-    """Notes what waits, and where it was asked for."""
+class Noting(TorchDispatchMode):
+    """Base of what looks at every operation and its result, and keeps a list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,15 +52,26 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(
         self, act: Any, types: Any, arguments: tuple[Any, ...] = (), settings: Any = None
     ) -> Any:
+        result = act(*arguments, **(settings or {}))
+        self.note(act, arguments, result)
+        return result
+
+    def note(self, act: Any, arguments: tuple[Any, ...], result: Any) -> None:
+        raise TypeError("A base alone notes nothing.")
+
+
+class Watch(Noting):
+    """Notes what waits, and where it was asked for."""
+
+    def note(self, act: Any, arguments: tuple[Any, ...], result: Any) -> None:
         name = str(act)
         masks = name in BY_MASK and any(
             isinstance(each, Tensor) and each.dtype == torch.bool for each in arguments[1]
         )
         if name in WAITS or masks:
-            stack = traceback.extract_stack()[:-1]
+            stack = traceback.extract_stack()[:-2]  # without this class
             asked = [line for line in stack if "/interventions/" in line.filename]
             self.found.append(f"{name} in {asked[-1].name}, line {asked[-1].lineno}")
-        return act(*arguments, **(settings or {}))
 
 
 @contextmanager
