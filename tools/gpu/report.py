@@ -89,7 +89,8 @@ class Report:
         """The whole page."""
         lines = [", ".join(f"{name} {value}" for name, value in setting(self.device).items()), ""]
         for section in dict.fromkeys(figure.section for figure in self.figures):
-            lines += [f"### {section}", "", "| what | median | min | max | | at most | |"]
+            lines += [f"### {section}", ""]
+            lines += ["| what | median | min | max | unit | at most | remarks |"]
             lines += ["| --- | ---: | ---: | ---: | --- | ---: | --- |"]
             lines += [row(figure) for figure in self.figures if figure.section == section]
             lines += [""]
