@@ -67,6 +67,9 @@ class Answer:
                 f"answer.normalise is {self.normalise!r}; expected sum, mean or minus_blind"
             )
 
+        if self.max_new_tokens < 1:
+            raise ValueError(f"answer.max_new_tokens is {self.max_new_tokens}; expected 1 or more")
+
     def values(
         self, scores: Sequence[CandidateScore], blind: Sequence[CandidateScore] | None
     ) -> list[float]:
@@ -185,6 +188,8 @@ class Benchmark:
             ValueError: a row cannot be read, or there are more or fewer than expected.
         """
         samples = tuple(self.source())
+        if not samples:
+            raise ValueError(f"{self.name}: its source gives no question; correct benchmark.source")
         repeated = _repeated(samples)
         if repeated:
             raise ValueError(f"{self.name}: two samples have the uid {repeated}; uids are unique")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -43,6 +44,7 @@ EXPECTED = (
     DiskError,
     HydraException,
     OmegaConfBaseException,
+    yaml.YAMLError,
 )
 
 
@@ -102,6 +104,8 @@ def sentence(error: BaseException) -> str:
         return _explain(error)
     if isinstance(error, DiskError):
         return error.strerror  # without its number
+    if isinstance(error, yaml.YAMLError):
+        return f"A configuration file is no YAML: {' '.join(str(error).split())}."
     return str(error) or type(error).__name__
 
 
@@ -123,7 +127,11 @@ def _explain(error: BaseException) -> str:
         return f"There is no setting {key!r}; `python evaluate.py --help` lists them all."
     if match := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return f"There is no setting {match['key']!r}; `python evaluate.py --help` lists them all."
+    if text.startswith("Config group override must be a string or a list"):
+        return "A group of settings has no name: choose one with GROUP=NAME, as in model=tiny."
     if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
+        path = re.search(r"full_key: (?P<key>\S+)", text)
+        match = path or match
         return (
             f"The setting {match['key']!r} has no value of its own: give it, as {match['key']}=..."
         )

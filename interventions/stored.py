@@ -5,12 +5,15 @@ Axes: D donors, L layers, H heads, N image tokens; B batch, K keys.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from interventions.errors import InterventionError
@@ -33,9 +36,23 @@ def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
     return _read(str(path.resolve()), path.stat().st_mtime_ns, name, device)
 
 
+@contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """A safetensors file. Raises `InterventionError` where it is none, or is cut short."""
+    try:
+        file = safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise InterventionError(
+            f"Expected a whole safetensors file, but {path} is none ({error}); make it again, or "
+            "save what torch.load or numpy.load read from it with safetensors.torch.save_file."
+        ) from error
+    with file as tensors:
+        yield tensors
+
+
 @lru_cache(maxsize=8)
 def _read(path: str, changed: int, name: str, device: torch.device) -> Tensor:
-    with safe_open(path, framework="pt") as file:
+    with opened(path) as file:
         if name not in file.keys():  # noqa: SIM118 - not a mapping
             raise InterventionError(
                 f"{path} holds {', '.join(file.keys())}, but {name!r} is needed."

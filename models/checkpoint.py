@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
+from evaluation.checkpoints import content, folder_of, is_folder
 from models.errors import ModelError
 
-ROOT = (
-    Path(__file__).resolve().parents[1]
-)  # the folder that holds `models/`; relative checkpoints start here
+DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ def find_source(checkpoint: str, revision: str, trust_remote_code: bool) -> Sour
     if there is no such folder it is a hub id, unless it is written as a path (`/...`, `./...`,
     `../...`, `~...`).
     """
-    folder = (ROOT / Path(checkpoint).expanduser()).resolve()
-    if (folder / "config.json").is_file():
+    folder = folder_of(checkpoint)
+    if is_folder(checkpoint):
         return Source(location=str(folder), revision=None, trust_remote_code=trust_remote_code)
     if folder.is_dir() or checkpoint.startswith(("/", ".", "~")):
         what = "has no config.json" if folder.is_dir() else "does not exist"
@@ -71,13 +72,41 @@ def read_config(source: Source) -> PreTrainedConfig:
         raise ModelError(
             f"Expected {source.location!r} (revision {source.revision!r}) in the local cache or "
             f"on the hub, but neither has it ({_first_line(error)}); run `hf download "
-            f"{source.location} --revision {source.revision}` where there is a network, or set "
+            f"{source.location} --revision {source.revision}` where there is a network, set "
+            "model.revision=main if that revision is another checkpoint's, or set "
             "model.checkpoint to a folder."
         ) from error
 
 
+@contextmanager
+def explained(source: Source, part: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    """What goes wrong in the block with a part of the checkpoint, as a `ModelError`."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except kinds as error:
+        raise ModelError(
+            f"Expected {source.location!r} to hold a whole {part}, but it cannot be used "
+            f"({type(error).__name__}: {_first_line(error)}); copy the files of the checkpoint "
+            "again, or save them with save_pretrained."
+        ) from error
+
+
+def refuse_adapter(source: Source) -> None:
+    """Raise `ModelError` for an adapter that would be left out, or put on another model."""
+    place = Path(source.location) / "adapter_config.json"
+    if source.revision is None and place.is_file():
+        raise ModelError(
+            f"Expected a whole model in {source.location!r}, but it holds an adapter "
+            "(adapter_config.json), which is applied only where peft is installed; merge it with "
+            "peft's merge_and_unload(), save_pretrained the result, and give that folder."
+        )
+
+
 def load_weights(source: Source, dtype: str, device: str, attention: str) -> PreTrainedModel:
     """The model in evaluation mode, from safetensors only, placed by accelerate."""
+    refuse_adapter(source)
     place = device_map(device)
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
@@ -89,9 +118,9 @@ def load_weights(source: Source, dtype: str, device: str, attention: str) -> Pre
             output_loading_info=True,
             **source.hub,
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelError(
-            f"Expected safetensors weights in {source.location!r}, but none could be read "
+            f"Expected whole safetensors weights in {source.location!r}, but none could be read "
             f"({_first_line(error)}); convert the checkpoint with save_pretrained, or complete "
             "the download."
         ) from error
@@ -138,10 +167,10 @@ def choose_dtype(name: str, place: str | dict[str, int | str]) -> torch.dtype:
 
 
 def loaded_version(source: Source) -> dict[str, Any]:
-    """The commit loaded from the hub, or the sha256 of each safetensors file of a folder."""
+    """The commit loaded from the hub, or the SHA-256 of each file of a folder that decides."""
     if source.revision is None:
-        files = sorted(Path(source.location).glob("*.safetensors"))
-        return {"revision": None, "sha256": {file.name: _sha256(file) for file in files}}
+        found = content(source.location, source.trust_remote_code)
+        return {"revision": None, "sha256": found}
     cached = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
     commit = Path(cached).parent.name if isinstance(cached, str) else None
     return {"revision": source.revision, "commit": commit}
@@ -154,10 +183,5 @@ def library_versions() -> dict[str, str]:
     return {"torch": str(torch.__version__), **versions}
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    return (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
@@ -28,7 +29,9 @@ from models.appearance import Appearance, appearance
 from models.chat import Chat
 from models.check import check
 from models.checkpoint import (
+    DAMAGED,
     Source,
+    explained,
     find_source,
     library_versions,
     load_weights,
@@ -342,14 +345,15 @@ def load(
     """
     source = find_source(checkpoint, revision, trust_remote_code)
     family = find_family(read_config(source))
-    processor = load_processor(
-        family,
-        source.location,
-        image_backend=image_backend,
-        min_pixels=min_pixels,
-        max_pixels=max_pixels,
-        **source.hub,
-    )
+    with explained(source, "processor and tokenizer", DAMAGED):
+        processor = load_processor(
+            family,
+            source.location,
+            image_backend=image_backend,
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
+            **source.hub,
+        )
     vlm = VLM(
         name=name,
         family=family,
@@ -359,5 +363,6 @@ def load(
         image_backend=image_backend,
         feature_cache_mb=feature_cache_mb,
     )
-    check(vlm)
+    with explained(source, "chat template", (TemplateError,)):
+        check(vlm)
     return vlm

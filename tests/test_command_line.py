@@ -62,7 +62,7 @@ def last_sentence(errors: str) -> str:
         (["intervention.layer=early"], "There is no setting 'intervention.layer'"),
         (["intervention=uniform", "intervention.layers=[9]"], "6 layers"),
         (["intervention=uniform", "intervention.layers=erly"], "early"),
-        (["batch_size=0"], "batch_size must be at least 1, not 0"),
+        (["batch_size=0"], "batch_size is 0; expected at least 1"),
         (["limit=0"], "limit is 0"),
         (["benchmark=nlvr", "benchmark.source.root=nowhere"], "SOLVENT_DATA"),
         (["model.checkpoint=nowhere/at_all/there"], "nowhere/at_all/there"),
@@ -122,8 +122,8 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
     assert code == 0
     (folder,) = (tmp_path / "study/tiny/shapes").iterdir()
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"config.yaml", "provenance.json", "predictions.jsonl", "metrics.json",
-                     "timing.json", "figures/cell.png", "DONE"}  # fmt: skip
+    assert files == {"config.yaml", "identity.json", "provenance.json", "predictions.jsonl",
+                     "metrics.json", "timing.json", "figures/cell.png", "DONE"}  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())
     assert {"value", "low", "high", "n"} <= metrics["score"].keys()
     assert {"before", "after"} <= metrics["visual_mass"].keys()
@@ -186,6 +186,7 @@ def test_comparison_pairs_every_cell_with_the_baseline(run: Run, tmp_path: Path)
 @pytest.mark.usefixtures("undrawn")
 def test_variants_of_an_intervention_are_told_apart(run: Run, tmp_path: Path) -> None:
     run("-m", "intervention=reweight", "intervention.mass.factor=0.01,50", "limit=18", "study=a")
+    run("limit=18", "study=a")
     _, output, _ = run("study=a", command=compare)
     assert "(mass.factor=0.01)" in output
     assert "(mass.factor=50)" in output

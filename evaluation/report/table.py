@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from evaluation.foreign import marked
 from evaluation.report.findings import show_findings
+from evaluation.types import Prediction
+
+CAUSES = 5  # of failed samples that are shown
 
 
 def console() -> Console:
@@ -120,6 +123,19 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
         highlight=False,
     )
+
+
+def show_failures(screen: Console, predictions: Iterable[Prediction]) -> None:
+    """The first samples that failed, and why, by cause."""
+    causes: dict[str, list[str]] = {}
+    for row in predictions:
+        if row.status == "error":
+            causes.setdefault((row.error or "").replace(row.uid, "").strip(), []).append(row.uid)
+    for cause, uids in list(causes.items())[:CAUSES]:
+        more = f" and {len(uids) - 1:,} more" if len(uids) > 1 else ""
+        screen.print(f"[red]failed[/red] {marked(uids[0])}{more}: {marked(cause)}", highlight=False)
+    if len(causes) > CAUSES:
+        screen.print(f"... and {len(causes) - CAUSES:,} other causes: predictions.jsonl has all")
 
 
 def intervention_name(metrics: Mapping[str, Any]) -> str:

@@ -11,7 +11,6 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import evaluate
@@ -80,6 +79,7 @@ def finish(folder: str, config: str, rows: int, seconds: float) -> None:
     path = Path(folder)
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(config)
+    (path / "predictions.jsonl").touch()
     for name in ("metrics.json", "timing.json", "DONE"):
         (path / name).write_text(json.dumps(metrics))
 
@@ -155,7 +155,7 @@ def test_many_cells_are_composed_by_several_processes(
     alone = planned(*overrides)
     monkeypatch.setattr(planning, "MANY", 2)
     assert planned(*overrides) == alone
-    with pytest.raises(InstantiationException, match="early"):
+    with pytest.raises(ValueError, match="early"):
         planned("intervention=gaussian", "intervention.layers=early,erly", f"output={tmp_path}")
 
 

@@ -18,11 +18,13 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlavaNextConfig
 
 import models.checkpoint as checkpoint_module
-from models.checkpoint import ROOT, choose_dtype, device_map, find_source
+from evaluation import checkpoints
+from models.checkpoint import choose_dtype, device_map, find_source
 from models.errors import ModelError
 from models.families import FAMILIES
 from models.unembedding import float32_logits, log_probabilities
 from models.vlm import VLM, load
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_relative_names_start_at_the_repository_root(
     (tmp_path / "models" / "mine").mkdir(parents=True)
     (tmp_path / "models" / "mine" / "config.json").write_text("{}")
     assert find_source("models/mine", "main", False).revision == "main"  # a hub id, not ./models
-    monkeypatch.setattr(checkpoint_module, "ROOT", tmp_path)
+    monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
     assert find_source("models/mine", "main", False).location == str(tmp_path / "models/mine")
     assert (ROOT / "models" / "checkpoint.py").is_file()
 
@@ -84,7 +86,7 @@ def test_unknown_family_names_the_nearest(settings: dict[str, Any], tmp_path: Pa
 
 def test_checkpoint_without_safetensors(settings: dict[str, Any], copy: Path) -> None:
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    assert "Expected safetensors weights" in refusal(settings, checkpoint=str(copy))
+    assert "Expected whole safetensors weights" in refusal(settings, checkpoint=str(copy))
 
 
 def test_checkpoint_with_a_missing_weight(settings: dict[str, Any], copy: Path) -> None:
@@ -161,8 +163,13 @@ def test_pixel_limits_change_the_number_of_image_tokens(
 def test_provenance_is_plain_and_names_the_weights(vlm: VLM, checkpoints: dict[str, Path]) -> None:
     facts = vlm.provenance()
     assert json.loads(json.dumps(facts)) == facts
-    file = checkpoints[vlm.family.model_type] / "model.safetensors"
-    assert facts["sha256"] == {file.name: hashlib.sha256(file.read_bytes()).hexdigest()}
+    folder = checkpoints[vlm.family.model_type]
+    file = folder / "model.safetensors"
+    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"} <= {
+        *facts["sha256"]
+    }
+    for name, digest in facts["sha256"].items():
+        assert digest == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert facts["parameters"] == sum(weight.numel() for weight in load_file(file).values())
     assert (facts["dtype"], facts["devices"], facts["attention"]) == ("float32", ["cpu"], "sdpa")
     assert facts["versions"]["torch"] == torch.__version__

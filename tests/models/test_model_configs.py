@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from models.checkpoint import ROOT
+from tests.conftest import ROOT
 
 FOLDER = ROOT / "conf" / "model"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.yaml"))

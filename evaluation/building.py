@@ -1,0 +1,188 @@
+"""From a configuration to objects, and for every mistake in it one sentence.
+
+What `_target_` names says what it takes: the annotations of its parameters are what the settings
+are checked against, before anything is made. Nothing is converted on the way: 1.5 is no number of
+samples, "two" and true are none either.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+TARGET = "_target_"
+OWN = (TARGET, "_convert_", "_recursive_", "_partial_", "_args_")  # of Hydra
+CHECKED = (bool, int, float, str, type(None))  # kinds of values that stand in a YAML
+KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false",
+         type(None): "null"}  # fmt: skip
+
+
+def build(config: Any, name: str) -> Any:
+    """What a configuration stands for.
+
+    Args:
+        config: a node with `_target_`, or a tree of such.
+        name: of the node, as it is called on the command line: "benchmark".
+
+    Raises:
+        ValueError: it names what does not exist, or a setting that what it names does not take, or
+            that is of another kind. Also whatever its making raises.
+    """
+    plain = OmegaConf.is_config(config)
+    tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True) if plain else config
+    check(tree, name)
+    try:
+        return instantiate(config, _convert_="all")
+    except InstantiationException as error:
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None  # with its own trace, and without Hydra's around it
+
+
+def check(tree: Any, name: str) -> None:
+    """Refuse settings that what `_target_` names does not take. Raises `ValueError`."""
+    if isinstance(tree, Mapping):
+        if TARGET in tree:
+            _check_settings(tree, name)
+        for key, value in tree.items():
+            check(value, f"{name}.{key}")
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            check(value, f"{name}[{number}]")
+
+
+def check_kind(value: Any, kind: Any, name: str) -> None:
+    """Raise `ValueError` where a value is not of an annotated kind."""
+    if not fits(value, kind):
+        raise ValueError(
+            f"{name} is {said(value)}; expected {in_words(kind)}{_quoting(value, kind)}"
+        )
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value of a YAML is of an annotated kind. A node with `_target_` fits whatever is
+    made, and whatever is unknown to this function fits.
+    """
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any or (isinstance(value, Mapping) and TARGET in value):
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, each) for each in inner)
+    if origin is typing.Literal:
+        return any(value == each and type(value) is type(each) for each in inner)
+    if kind is None or kind in KINDS:
+        allowed = {float: (float, int)}.get(kind, (type(None) if kind is None else kind,))
+        return type(value) in allowed  # true and false are no numbers
+    made = origin or kind
+    if not isinstance(made, type):
+        return True
+    if issubclass(made, Mapping):
+        known = inner[1] if len(inner) == 2 else Any
+        return isinstance(value, Mapping) and all(fits(each, known) for each in value.values())
+    if issubclass(made, Collection):
+        if not isinstance(value, list):
+            return False
+        if made is tuple and inner and inner[-1] is not Ellipsis:
+            return len(value) == len(inner) and all(map(fits, value, inner))
+        return all(fits(each, inner[0] if inner else Any) for each in value)
+    return not isinstance(value, CHECKED)
+
+
+def in_words(kind: Any) -> str:
+    """An annotation as a person would say it: `int | None` is "a whole number or null"."""
+    if kind is None or kind in KINDS:
+        return KINDS[kind or type(None)]
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(in_words, inner))
+    if origin is typing.Literal:
+        return " or ".join(map(str, inner))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "settings by name"
+    if isinstance(origin, type) and issubclass(origin, Collection):
+        return f"a list, each {in_words(inner[0])}" if inner else "a list"
+    return f"what makes a {getattr(kind, '__name__', kind)}"
+
+
+def said(value: Any) -> str:
+    """A value as a YAML says it, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return reprlib.repr(value)
+
+
+def target(path: Any, name: str) -> Callable[..., Any]:
+    """What a dotted name stands for. Raises `ValueError` where that is nothing that can be made."""
+    what = f"{name}.{TARGET} is {path!r}"
+    if not isinstance(path, str) or "." not in path:
+        raise ValueError(f"{what}; expected the dotted name of a class or function")
+    place, _, last = path.rpartition(".")
+    try:
+        module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{what}, but there is no module {error.name!r}") from None
+    found = getattr(module, last, None)
+    if found is None:
+        near = difflib.get_close_matches(last, dir(module), n=1)
+        meant = f", did you mean {place}.{near[0]}?" if near else ""
+        raise ValueError(f"{what}, which {place} does not have{meant}")
+    if not callable(found):
+        raise ValueError(f"{what}, which makes nothing; expected a class or a function")
+    return found
+
+
+def _check_settings(tree: Mapping[str, Any], name: str) -> None:
+    made = target(tree[TARGET], name)
+    takes = _parameters(made)
+    if takes is None:
+        return
+    given = {key: value for key, value in tree.items() if key not in OWN}
+    for key in given:
+        if key not in takes:
+            near = difflib.get_close_matches(key, takes, n=1)
+            meant = f", did you mean {name}.{near[0]}?" if near else ""
+            raise ValueError(
+                f"there is no setting {name}.{key}{meant}; {tree[TARGET]} takes {', '.join(takes)}"
+            )
+    kinds = _kinds(made)
+    for key, parameter in takes.items():
+        if key not in given and parameter.default is parameter.empty:
+            raise ValueError(f"the setting {name}.{key} is missing; {tree[TARGET]} needs it")
+        if key in given and key in kinds:
+            check_kind(given[key], kinds[key], f"{name}.{key}")
+
+
+def _parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    """By name; None where it takes whatever it is given."""
+    try:
+        found = inspect.signature(made).parameters
+    except (TypeError, ValueError):  # of a C extension
+        return None
+    if any(each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL) for each in found.values()):
+        return None
+    return dict(found)
+
+
+def _kinds(made: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations by parameter; none where they name what only a type checker knows."""
+    try:
+        return typing.get_type_hints(made.__init__ if isinstance(made, type) else made)
+    except NameError:
+        return {}
+
+
+def _quoting(value: Any, kind: Any) -> str:
+    """How to say a text that YAML takes for something else."""
+    takes_text = kind is str or str in typing.get_args(kind)
+    wrong = isinstance(value, bool | int | float)
+    return ": put it in quotes (\"'...'\" on a command line)" if takes_text and wrong else ""
