@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from evaluation.claims import Claim, holder
+from evaluation.disk import read_json
+from evaluation.results import CellFolder
 
-STATES = ("failed", "stopped", "running", "waiting", "done")  # as they are shown
+STATES = ("damaged", "failed", "stopped", "running", "waiting", "done")  # as they are shown
 SILENCE = 60.0  # seconds without a beat after which a process on another machine counts as dead
 CONTINUES = "the same command goes on where it stopped"
 DIED = f"its process died without a word: killed, out of memory, or the node failed; {CONTINUES}"
@@ -41,7 +45,7 @@ def standings(output: Path, planned: Sequence[Path]) -> list[Standing]:
     Raises `FileNotFoundError` where there is none.
     """
     begun = [path.parent for path in sorted(output.rglob("config.yaml"))]
-    found = [standing(path) for path in begun]
+    found = [_judged(path) for path in begun]
     known = {path.resolve() for path in begun}
     found += [_waiting(path) for path in planned if path.resolve() not in known]
     if not found:
@@ -52,13 +56,25 @@ def standings(output: Path, planned: Sequence[Path]) -> list[Standing]:
     return found
 
 
+def _judged(path: Path) -> Standing:
+    """One cell; that one is damaged keeps nobody from seeing the others."""
+    try:
+        return standing(path)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"{path} cannot be read ({error!r})"
+        return Standing(path=path, state="damaged", why=why)
+
+
 def standing(path: Path) -> Standing:
-    """How far one cell is that was begun."""
-    if (path / "DONE").exists():
-        metrics = json.loads((path / "metrics.json").read_text())
+    """How far one cell is that was begun. Raises `ValueError` where a file of it is damaged."""
+    folder, claim = CellFolder(path), holder(path)
+    if folder.finished:
+        metrics = read_json(path / "metrics.json")
         rows = metrics["score"]["rows"]
         return Standing(path=path, state="done", done=rows, total=rows, failed=metrics["errors"])
-    claim = holder(path)
+    if folder.declared and claim is None:
+        why = f"{', '.join(folder.lacking())} is gone since it was done; its command makes it again"
+        return Standing(path=path, state="damaged", why=why)
     counted = _counted(path)
     if claim is None:
         return _ended(path, counted)
@@ -82,8 +98,8 @@ def _waiting(path: Path) -> Standing:
 def _ended(path: Path, counted: Standing) -> Standing:
     """A cell that nobody works on."""
     try:
-        outcome = json.loads((path / "outcome.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        outcome = read_json(path / "outcome.json")
+    except (FileNotFoundError, ValueError):
         return replace(counted, why=f"nobody works on it; {CONTINUES}")
     return replace(
         counted,
@@ -119,15 +135,16 @@ def _counted(path: Path) -> Standing:
                 doing, place = condition.parent.name, condition.parent
     parts = sorted(place.glob("part*.jsonl")) or [place / "predictions.jsonl"]
     for part in parts:
-        for line in _whole_lines(part):
-            row = json.loads(line)
+        for row in _rows(part):
             failed[row["uid"]] = failed.get(row["uid"], True) and row["status"] == "error"
     errors = sum(failed.values())
     return Standing(path=path, state="stopped", doing=doing, done=len(failed), failed=errors)
 
 
-def _whole_lines(path: Path) -> Iterator[str]:
-    """The lines of a file that somebody may be writing."""
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file that somebody may be writing, and that may have been torn."""
     if path.exists():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from (line for line in file if line.endswith("\n"))
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError):  # the run that goes on says what it makes of it
+                    yield json.loads(line)

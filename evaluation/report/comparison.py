@@ -5,7 +5,7 @@ figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,12 @@ from rich.table import Table
 
 from evaluation.foreign import marked, spreadsheet
 from evaluation.report.figures import COLOURS, STYLE
+from evaluation.report.pairing import Key, Row, check_baseline, pair, read_cells, remarks
 from evaluation.report.table import as_share, console, intervention_name, mass, percent, share
 from evaluation.report.table import compat as rules_of
 from evaluation.report.usages import compare_usage
-from evaluation.results import CellFolder
-from evaluation.statistics import PairedDifference, paired_difference
-from evaluation.types import Prediction
+from evaluation.statistics import PairedDifference
 
-Key = tuple[str, ...]
 MARKERS = "osD^vP*X"
 COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "intervention",
            "variant", "layers", "seed", "chance", "unparsed", "guessed", "errors", "cells_edited",
@@ -34,36 +32,18 @@ COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "in
 THIRDS = ("early", "middle", "late")
 
 
-@dataclass(frozen=True)
-class FinishedCell:
-    """A cell that was read back."""
-
-    metrics: dict[str, Any]
-    predictions: list[Prediction]
-
-    @property
-    def family(self) -> Key:
-        """Cells of one family differ in the intervention and its seed only: they can be paired."""
-        keys = ("model", "benchmark", "condition", "setting")
-        return tuple(str(self.metrics[key]) for key in keys)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A cell with what sets it apart from its baseline; None where there is no baseline to pair
-    with.
-    """
-
-    cell: FinishedCell
-    difference: PairedDifference | None
-
-
 def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
     """Print the table of a study; write `comparison.csv` and one figure per family beside its
     cells.
+
+    Raises:
+        FileNotFoundError: no cell is finished.
+        ValueError: none of them is the baseline; or some are damaged, after the others are shown.
     """
     folder = Path(output) / study
-    cells = read_cells(folder)
+    cells, damaged = read_cells(folder)
+    if cells:
+        check_baseline(cells, baseline, study)
     rows = pair(cells, baseline)
     screen = console()
     for family in sorted({cell.family for cell in cells}):
@@ -71,47 +51,22 @@ def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
             (row for row in rows if row.cell.family == family), key=partial(_order, baseline)
         )
         _show(screen, chosen, baseline)
+        for remark in remarks(chosen, cells, baseline):
+            screen.print(f"[yellow]{marked(remark)}[/yellow]", highlight=False)
         figure = draw_comparison(family, chosen, baseline, folder)
         screen.print(f"figure  [dim]{marked(str(figure))}[/dim]", highlight=False)
-    compare_usage(screen, [cell.metrics for cell in cells], folder)
     frame = tabulate(rows)
-    spreadsheet(frame).to_csv(folder / "comparison.csv", index=False)
-    screen.print(f"table   [dim]{marked(str(folder / 'comparison.csv'))}[/dim]", highlight=False)
+    if cells:
+        compare_usage(screen, [cell.metrics for cell in cells], folder)
+        spreadsheet(frame).to_csv(folder / "comparison.csv", index=False)
+        place = marked(str(folder / "comparison.csv"))
+        screen.print(f"table   [dim]{place}[/dim]", highlight=False)
+    if damaged:
+        raise ValueError(
+            f"{len(damaged)} of {len(cells) + len(damaged)} cells are damaged and left out. "
+            + "; ".join(damaged)
+        )
     return frame
-
-
-def read_cells(folder: Path) -> list[FinishedCell]:
-    """All finished cells below a study's folder. Raises `FileNotFoundError` when there is none."""
-    places = sorted(path.parent for path in folder.glob("*/*/*/DONE"))
-    if not places:
-        raise FileNotFoundError(
-            f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
-        )
-    return [
-        FinishedCell(CellFolder(place).metrics(), CellFolder(place).predictions())
-        for place in places
-    ]
-
-
-def pair(cells: Sequence[FinishedCell], baseline: str) -> list[Row]:
-    """Each cell with its difference from the baseline cell of its family and sample set."""
-    rows = []
-    for cell in cells:
-        uids = {row.uid for row in cell.predictions}
-        partners = [
-            other
-            for other in cells
-            if other.metrics["intervention"] == baseline
-            and other.family == cell.family
-            and {row.uid for row in other.predictions} == uids
-        ]
-        partners.sort(key=lambda other: other.metrics["seed"] != cell.metrics["seed"])
-        itself = not partners or cell.metrics["intervention"] == baseline
-        difference = (
-            None if itself else paired_difference(cell.predictions, partners[0].predictions)
-        )
-        rows.append(Row(cell, difference))
-    return rows
 
 
 def _order(baseline: str, row: Row) -> tuple[bool, str, int, str, int]:
@@ -137,6 +92,7 @@ def tabulate(rows: Sequence[Row]) -> pd.DataFrame:
         record |= {
             f"visual_entropy_nats_{when}": entropies.get(when) for when in ("before", "after")
         }
+        record["code"] = row.cell.commits
         if row.difference:
             record |= {f"difference_{key}": value for key, value in asdict(row.difference).items()}
         records.append(record)

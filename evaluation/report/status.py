@@ -12,8 +12,8 @@ from rich.table import Table
 from evaluation.report.table import console
 from evaluation.standing import STATES, Standing
 
-COLOURS = {"failed": "red", "stopped": "yellow", "running": "cyan", "waiting": "dim",
-           "done": "green"}  # fmt: skip
+COLOURS = {"damaged": "magenta", "failed": "red", "stopped": "yellow", "running": "cyan",
+           "waiting": "dim", "done": "green"}  # fmt: skip
 
 
 def show_status(cells: Sequence[Standing]) -> None:
