@@ -16,6 +16,7 @@ from benchmarks.names import nearest
 from benchmarks.sample import Columns, Row
 from benchmarks.source import unrolled
 from benchmarks.tables import Table
+from evaluation.digests import combined, digest
 from evaluation.types import LazyImage, Sample
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -68,7 +69,7 @@ class HubTable:
         )
 
     def provenance(self) -> dict[str, Any]:
-        """What was read: the commit where it came from the hub, and a fingerprint of the rows."""
+        """What was read: commit and fingerprint where it came from the hub, else a digest."""
         return {
             "id": self.id,
             "split": self.split,
@@ -78,7 +79,8 @@ class HubTable:
                     "config": table.config,
                     "rows": len(table.data),
                     "commit": None if self.local else _commit(table.data),
-                    "fingerprint": table.data._fingerprint,
+                    "fingerprint": None if self.local else table.data._fingerprint,
+                    "sha256": table.digest,
                 }
                 for table in self.tables
             ],
@@ -90,7 +92,7 @@ class HubTable:
         if self.local is not None:
             return tuple(self._on_disk(paths.resolve(self.local)))
         return tuple(
-            Table(data=self._from_hub(config), config=config or "default", folder=None)
+            Table(data=self._from_hub(config), config=config or "default", folder=None, digest=None)
             for config in self.configs
         )
 
@@ -138,15 +140,21 @@ class HubTable:
 
         files = self._files(place)
         builder = "parquet" if files[0].suffix == ".parquet" else "json"
+        made = combined({f"{number:05d}": digest(file) for number, file in enumerate(files)})
         try:
-            data = datasets.load_dataset(builder, data_files=[*map(str, files)], split="train")
+            # Under the name of its content: `datasets` would take a file of the same time for
+            # the same, and hand out what it read before.
+            data = datasets.load_dataset(
+                builder, name=made[:16], data_files=[*map(str, files)], split="train"
+            )
         except Exception as error:
-            reason = " ".join(str(error.__cause__ or error).split())
+            cause = error.__cause__ or error
+            reason = " ".join(str(cause).split()) or f"it is empty, or {type(cause).__name__}"
             raise ValueError(
                 f"{place} cannot be read as {builder}: {reason}; copy it again"
             ) from error
         folder = place if place.is_dir() else place.parent
-        return Table(data=data.with_format("arrow"), config=config, folder=folder)
+        return Table(data=data.with_format("arrow"), config=config, folder=folder, digest=made)
 
     def _files(self, place: Path) -> list[Path]:
         """The files of the split, all of one kind."""

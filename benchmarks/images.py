@@ -54,6 +54,11 @@ class FileImage:
         """The path below the data folder: the same on every machine that has the same data."""
         return self.path
 
+    @property
+    def content(self) -> Path:
+        """The file, whose bytes decide the pixels."""
+        return self.file
+
     def load(self) -> Image.Image:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
 
@@ -80,6 +85,7 @@ class StoredImage:
         row: of the cell, counting from 0.
         place: which picture of a cell that holds a list, or None where it holds one.
         folder: where a path without bytes starts; None: such a cell is an error.
+        table: digest of the table's files, where the picture's bytes stand in them; else None.
     """
 
     cells: Cells = field(repr=False)
@@ -87,6 +93,7 @@ class StoredImage:
     row: int
     place: int | None
     folder: Path | None
+    table: str | None
 
     @cached_property
     def identity(self) -> str:
@@ -95,6 +102,16 @@ class StoredImage:
             return hashlib.blake2b(self._content(), digest_size=16).hexdigest()
         except OSError:  # nobody can read it; it is no other picture
             return self._name
+
+    @property
+    def content(self) -> str | Path:
+        """The place in a table of known content, the file beside the table, or else a hash."""
+        if self.table is not None:
+            return f"{self.table}/{self.column}/{self.row}/{self.place}"
+        try:
+            return self._file(self._value())
+        except OSError:
+            return self.identity
 
     def load(self) -> Image.Image:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
@@ -110,17 +127,27 @@ class StoredImage:
         return f"{self.column!r} of row {self.row}{place}"
 
     def _content(self) -> bytes:
+        value = self._value()
+        if value.get("bytes") is not None:
+            return value["bytes"]
+        try:
+            return self._file(value).read_bytes()
+        except OSError as error:
+            raise OSError(f"the image {self._name} cannot be read: {error}.") from error
+
+    def _value(self) -> Mapping[str, Any]:
         value = self.cells(self.column, self.row)
         value = value if self.place is None else value[self.place]
         if not isinstance(value, Mapping):
             raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")
-        if value.get("bytes") is not None:
-            return value["bytes"]
+        return value
+
+    def _file(self, value: Mapping[str, Any]) -> Path:
         if self.folder is None or not value.get("path"):
             raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
         try:
-            return (self.folder / paths.check_inside(value["path"])).read_bytes()
-        except (OSError, ValueError) as error:
+            return self.folder / paths.check_inside(value["path"])
+        except ValueError as error:
             raise OSError(f"the image {self._name} cannot be read: {error}.") from error
 
 

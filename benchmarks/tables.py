@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.images import StoredImage
 
-PICTURE = {"bytes", "path"}  # the fields of a picture, as `datasets` stores it
+PICTURE = ("bytes", "path")  # the fields of a picture, as `datasets` stores it
 CHUNK = 1000  # rows that are converted at a time
 
 
@@ -24,11 +24,13 @@ class Table:
         data: a `datasets.Dataset` in Arrow format: it lies in a mapped file, not in memory.
         config: what its rows have in the column `config`; None: the rows say so themselves.
         folder: where paths in it start, or None.
+        digest: of the files that it was read from; None: it came from the hub.
     """
 
     data: Any
     config: str | None
     folder: Path | None
+    digest: str | None
 
     @property
     def columns(self) -> list[str]:
@@ -62,20 +64,28 @@ class Table:
         """Of every row a picture, a list of them, or None; the bytes are not read."""
         import pyarrow.compute as pc
 
-        if _is_list(column.type):
-            counts = pc.list_value_length(column).to_pylist()
+        each = pc.list_flatten(column) if _is_list(column.type) else column
+        inside, outside = (pc.is_valid(pc.struct_field(each, part)).to_pylist() for part in PICTURE)
+        if not _is_list(column.type):
             return [
-                [self._picture(name, row, place) for place in range(count or 0)]
-                for row, count in enumerate(counts)
+                self._picture(name, row, None, within) if within or linked else None
+                for row, (within, linked) in enumerate(zip(inside, outside, strict=True))
             ]
-        present = [pc.is_valid(pc.struct_field(column, part)).to_pylist() for part in PICTURE]
+        counts, known = pc.list_value_length(column).to_pylist(), iter(inside)
         return [
-            self._picture(name, row, None) if any(known) else None
-            for row, known in enumerate(zip(*present, strict=True))
+            [self._picture(name, row, place, next(known)) for place in range(count or 0)]
+            for row, count in enumerate(counts)
         ]
 
-    def _picture(self, column: str, row: int, place: int | None) -> StoredImage:
-        return StoredImage(cells=self.cell, column=column, row=row, place=place, folder=self.folder)
+    def _picture(self, column: str, row: int, place: int | None, inside: bool) -> StoredImage:
+        return StoredImage(
+            cells=self.cell,
+            column=column,
+            row=row,
+            place=place,
+            folder=self.folder,
+            table=self.digest if inside else None,
+        )
 
 
 def _is_list(kind: Any) -> bool:
@@ -88,7 +98,7 @@ def _holds_pictures(kind: Any) -> bool:
     import pyarrow as pa
 
     kind = kind.value_type if _is_list(kind) else kind
-    return pa.types.is_struct(kind) and {each.name for each in kind} == PICTURE
+    return pa.types.is_struct(kind) and {each.name for each in kind} == {*PICTURE}
 
 
 def _digest(values: dict[str, Any]) -> str:

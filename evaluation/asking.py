@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from evaluation.building import build
+from evaluation.checkpoints import digest_of
 from evaluation.diagnosing import with_options
-from evaluation.identity import cell_folder, labels
+from evaluation.identity import Identity, cell_folder, identity, labels
 from evaluation.inputs import (
     InputFile,
     check_disjoint,
     check_inputs,
     input_files,
-    warn_of_other_weights,
+    warn_of_other_checkpoints,
 )
 from evaluation.loading import load_benchmark, named_condition, needed_conditions
-from evaluation.provenance import ROOT
-from evaluation.results import CellFolder, digest_weights
+from evaluation.request import Request
+from evaluation.results import CellFolder
 from evaluation.types import Benchmark, Condition, Diagnostic, Sample, Tracking
 
 
@@ -31,30 +32,41 @@ class Asked:
     """What a configuration asks for."""
 
     config: DictConfig
+    request: Request
     intervention: Any
     files: Sequence[InputFile]
     condition: Condition
     tests: Mapping[str, Diagnostic]
     tracking: Tracking
     labels: Mapping[str, Any]
+    identity: Identity
     folder: CellFolder
 
 
-def read(config: DictConfig) -> Asked:
-    """Build what is quick to build."""
-    intervention = instantiate(config.intervention, _convert_="all")
+def identify(config: DictConfig) -> Identity:
+    """What defines the cell. Looks at data, checkpoint and input files; raises where one lacks."""
+    intervention = build(config.intervention, "intervention")
     files = input_files(config.intervention)
     check_inputs(intervention.name, files, calibration_command(config))
-    condition = named_condition(config, config.condition)
+    return identity(config, intervention)
+
+
+def read(config: DictConfig, known: Identity, request: Request) -> Asked:
+    """Build what is quick to build."""
+    intervention = build(config.intervention, "intervention")
+    files = input_files(config.intervention)
+    condition = named_condition(config, request.condition)
     return Asked(
         config=config,
+        request=request,
         intervention=intervention,
         files=files,
         condition=condition,
-        tests=instantiate(config.get("diagnostic") or {}, _convert_="all"),
-        tracking=instantiate(config.tracking, _convert_="all"),
-        labels=labels(config, intervention, condition),
-        folder=cell_folder(config, intervention),
+        tests=build(config.get("diagnostic") or {}, "diagnostic"),
+        tracking=build(config.tracking, "tracking"),
+        labels=labels(config, intervention, condition, known),
+        identity=known,
+        folder=cell_folder(config, known),
     )
 
 
@@ -72,9 +84,9 @@ def question(asked: Asked) -> Questions:
     """Read the benchmark; what cannot be shown is refused before anything is computed."""
     config, tests = asked.config, asked.tests
     benchmark, samples = load_benchmark(config.benchmark)
-    benchmark = instantiate(config.compat)(benchmark)
+    benchmark = build(config.compat, "compat")(benchmark)
     check_disjoint(asked.files, samples)
-    warn_of_other_weights(asked.files, digest_weights(ROOT / config.model.checkpoint))
+    warn_of_other_checkpoints(asked.files, digest_of(config.model))
     tested = with_options(benchmark, samples) if tests else []
     conditions = needed_conditions(config, tests) if tests else {}
     for each in conditions.values():

@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
@@ -98,7 +97,7 @@ def evaluated(config: DictConfig, samples: Sequence[Sample]) -> Timing:
     """The same samples through the evaluator, into a folder that is thrown away."""
     torch.set_num_threads(max(1, cores() // team().size))
     benchmark, _ = load_benchmark(config.benchmark)
-    intervention = instantiate(config.intervention, _convert_="all")
+    intervention = build(config.intervention, "intervention")
     cell = Cell(
         model=load_model(config.model),
         benchmark=benchmark,

@@ -16,18 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
 from evaluation.answering import prompts
+from evaluation.building import build
+from evaluation.checkpoints import digest_of
+from evaluation.content import digest_samples
+from evaluation.identity import fingerprint, without_locations
 from evaluation.inputs import input_files, read_metadata
 from evaluation.loading import load_benchmark, load_model
 from evaluation.monitor import progress_bar
 from evaluation.provenance import ROOT, installed
 from evaluation.report.table import console
-from evaluation.results import digest_weights, fingerprint
+from evaluation.request import read_request
+from evaluation.revisions import pinned
 from evaluation.types import Benchmark, Prompt, Sample
 
 PACKAGES = ("torch", "transformers", "safetensors")
@@ -68,14 +72,16 @@ def calibrate(config: DictConfig) -> Path:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("solvent").setLevel(logging.INFO)
     screen = console()
+    read_request(config)
+    config = pinned(config)
     path = place(config)
     benchmark, samples = calibration_split(config)
-    recipe = instantiate(config.calibration.recipe, _convert_="all")
-    facts = describe(config, recipe, [sample.uid for sample in samples])
+    recipe = build(config.calibration.recipe, "calibration.recipe")
+    facts = describe(config, recipe, samples)
     if is_made(path, facts, config.calibration.overwrite):
         screen.print(f"already made  [dim]{path}[/dim]", highlight=False)
         return path
-    intervention = instantiate(config.intervention, _convert_="all")
+    intervention = build(config.intervention, "intervention")
     model = load_model(config.model)
     groups = form_groups(benchmark, samples, config.batch_size)
     with progress_bar() as progress:
@@ -146,18 +152,19 @@ def form_groups(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> l
     return [Group(benchmark, samples[start::count]) for start in range(count)]
 
 
-def describe(config: DictConfig, recipe: Any, uids: Sequence[str]) -> dict[str, str]:
+def describe(config: DictConfig, recipe: Any, samples: Sequence[Sample]) -> dict[str, str]:
     """Metadata of the file. Equal `settings` mean equal content."""
     container = OmegaConf.to_container(config, resolve=True)
+    uids = [sample.uid for sample in samples]
     names = uids if recipe.looks_at_samples else []
-    weights = digest_weights(ROOT / config.model.checkpoint)
+    checkpoint = digest_of(config.model)
     settings = {
         "model": container["model"],
-        "weights": weights,
+        "checkpoint": checkpoint,
         "benchmark": {k: v for k, v in container["benchmark"].items() if k != "limit"},
         "calibration": {k: v for k, v in container["calibration"].items() if k != "overwrite"},
         "batch_size": config.batch_size,
-        "uids": list(uids),
+        "samples": digest_samples(samples),
         "intervention": _without_files(container["intervention"])
         if recipe.depends_on_intervention
         else config.intervention.name,
@@ -166,14 +173,14 @@ def describe(config: DictConfig, recipe: Any, uids: Sequence[str]) -> dict[str, 
         "intervention": config.intervention.name,
         "recipe": repr(recipe),
         "model": config.model.name,
-        "weights": weights or "",
+        "checkpoint": checkpoint,
         "benchmark": config.benchmark.name,
         "n": str(len(names)),
         "uids": json.dumps(names),
         "uids_digest": hashlib.sha256("\n".join(names).encode()).hexdigest(),
         "seed": str(config.calibration.seed),
         "versions": json.dumps({name: installed(name) for name in PACKAGES}),
-        "settings": fingerprint(settings),
+        "settings": fingerprint(without_locations(settings)),
     }
 
 

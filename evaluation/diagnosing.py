@@ -9,7 +9,6 @@ serve as those of `real`.
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from evaluation.answering import Cell
 from evaluation.disk import write_atomically
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
+from evaluation.request import check_known
 from evaluation.results import CellFolder
 from evaluation.runner import answer_all
 from evaluation.types import Benchmark, Condition, Diagnostic, Prediction, Sample
@@ -151,13 +151,3 @@ def needed(tests: Mapping[str, Diagnostic], known: Sequence[str]) -> list[str]:
     for name in names:
         check_known(name, known)
     return list(names)
-
-
-def check_known(name: str, known: Sequence[str]) -> None:
-    """Refuse a condition that nobody defined, with the nearest that somebody did."""
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(
-            f"There is no condition named {name!r}{hint}; known are {', '.join(known)}."
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,8 @@ from typing import Any
 FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 MEBIBYTE = 2**20
+
+log = logging.getLogger("solvent")
 
 
 class DiskError(OSError):
@@ -79,6 +82,9 @@ def mend(path: Path) -> None:
             if not line.endswith(b"\n") or not is_json(line):
                 break
             good += len(line)
+        lost = sum(1 for _ in file)
+    if lost:
+        log.warning("%s is torn in the middle: %d lines behind it are made again", path, lost)
     if good < path.stat().st_size:
         with spoken(path), path.open("r+b") as file:
             file.truncate(good)

@@ -1,44 +1,129 @@
-"""What defines a cell: where its results lie, and what tells it from others in a table."""
+"""What defines a cell: where its results lie, and what tells it from others in a table.
+
+docs/identity.md says what is in it, what is not, and why.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from evaluation.checkpoints import content, is_folder
 from evaluation.inputs import by_content, input_files
-from evaluation.provenance import ROOT
-from evaluation.results import CellFolder, digest_weights, fingerprint
+from evaluation.loading import data_digest
+from evaluation.results import CellFolder
 from evaluation.types import Condition
 
+SCHEMA = 2  # raise it when the meaning of a stored number changes
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
+LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
 
 
-def cell_folder(config: DictConfig, intervention: Any) -> CellFolder:
-    """Where a cell lives: equal definitions have equal folders.
+@dataclass(frozen=True)
+class Identity:
+    """Everything that can change a bit of a result, and nothing that cannot.
 
-    Where nothing is edited, layers make no difference; where a local checkpoint was trained again,
-    its weights do, though its path is the same. Files count by what is in them, too.
+    Attributes:
+        intervention: its name.
+        setting: equal for cells that may be paired.
+        treatment: the intervention, and the seed of its noise.
+    """
+
+    intervention: str
+    setting: Mapping[str, Any]
+    treatment: Mapping[str, Any]
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Both, as they are written beside the results."""
+        return {"schema": SCHEMA, **self.setting, **self.treatment}
+
+    @property
+    def folder(self) -> str:
+        """Name of the cell's folder."""
+        return f"{self.intervention}-{fingerprint(self.definition)[:12]}"
+
+    @property
+    def pairing(self) -> str:
+        """Short for the setting."""
+        return fingerprint(self.setting)[:8]
+
+
+def identity(config: DictConfig, intervention: Any) -> Identity:
+    """Of the cell that a configuration asks for.
+
+    Where nothing is edited, layers make no difference. Data, checkpoints in folders and files that
+    the intervention reads count by what is in them; what lies on the hub by its revision, which
+    `evaluation.revisions` has made a commit.
     """
     what = by_content(repr(intervention), input_files(config.intervention))
     what = intervention.name if intervention.is_identity else what
-    identity = fingerprint({**_setting(config), "intervention": what, "seed": config.seed})
+    return Identity(
+        intervention=intervention.name,
+        setting=_setting(config),
+        treatment={"intervention": what, "seed": config.seed},
+    )
+
+
+def cell_folder(config: DictConfig, known: Identity) -> CellFolder:
+    """Where the results of a cell lie: equal definitions have equal folders."""
     place = Path(config.output) / config.study / config.model.name / config.benchmark.name
-    return CellFolder(place / f"{intervention.name}-{identity[:12]}")
+    return CellFolder(place / known.folder)
+
+
+def fingerprint(definition: Mapping[str, Any]) -> str:
+    """SHA-256 of a definition, in hexadecimal; the order of keys plays no role."""
+    canonical = json.dumps(definition, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def differing(one: Any, other: Any, prefix: str = "") -> list[str]:
+    """Dotted names of what differs between two definitions."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return [] if one == other else [prefix.removesuffix(".")]
+    names = sorted({*one, *other})
+    missing = object()
+    return [
+        each
+        for name in names
+        for each in differing(one.get(name, missing), other.get(name, missing), f"{prefix}{name}.")
+    ]
 
 
 def _setting(config: DictConfig) -> dict[str, Any]:
-    """Everything that can change a bit of a result, apart from the intervention and its seed."""
+    """Everything that decides a result, apart from the intervention and its seed."""
     container = OmegaConf.to_container(config, resolve=True)
     setting = {key: container.get(key) for key in SETTING_KEYS}
     setting["condition"] = container["conditions"][config.condition]
     setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
-    return setting | {"weights": digest_weights(ROOT / config.model.checkpoint)}
+    model = setting["model"]
+    if is_folder(model["checkpoint"]):  # which counts by what is in it
+        files = content(model["checkpoint"], model["trust_remote_code"])
+        setting["model"] = model | {"checkpoint": files, "revision": None}
+    return without_locations(setting) | {"data": data_digest(config.benchmark)}
 
 
-def labels(config: DictConfig, intervention: Any, condition: Condition) -> dict[str, Any]:
+def without_locations(value: Any) -> Any:
+    """A tree of settings without those that say where data lie."""
+    if isinstance(value, Mapping):
+        return {
+            key: without_locations(item) for key, item in value.items() if key not in LOCATION_KEYS
+        }
+    if isinstance(value, list):
+        return [without_locations(item) for item in value]
+    return value
+
+
+def labels(
+    config: DictConfig, intervention: Any, condition: Condition, known: Identity
+) -> dict[str, Any]:
     """What a table of many cells needs to tell them apart."""
     return {
         "model": config.model.name,
@@ -50,7 +135,7 @@ def labels(config: DictConfig, intervention: Any, condition: Condition) -> dict[
         "layers": None if intervention.is_identity else str(config.intervention.layers),
         "condition": condition.name,
         "seed": config.seed,
-        "setting": fingerprint(_setting(config))[:6],  # equal for cells that may be paired
+        "setting": known.pairing,
     }
 
 

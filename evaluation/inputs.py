@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError, safe_open
 
+from evaluation.digests import digest
 from evaluation.types import Sample
 
 log = logging.getLogger("solvent")
@@ -28,8 +28,7 @@ class InputFile:
     @property
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest(self.path)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -90,13 +89,13 @@ def check_disjoint(files: Sequence[InputFile], samples: Sequence[Sample]) -> Non
             )
 
 
-def warn_of_other_weights(files: Sequence[InputFile], weights: str | None) -> None:
+def warn_of_other_checkpoints(files: Sequence[InputFile], checkpoint: str) -> None:
     """Say it where a file was made with another model: that may be meant, or be left over."""
     for file in files:
-        made_with = file.metadata.get("weights")
-        if made_with and weights and made_with != weights:
+        made_with = file.metadata.get("checkpoint")
+        if made_with and made_with != checkpoint:
             log.warning(
-                "%s was made with other weights than those of this model; if that is not meant, "
+                "%s was made with another checkpoint than this model's; if that is not meant, "
                 "make it again with calibration.overwrite=true",
                 file.path,
             )

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from evaluation.diagnosing import check_known, needed
+from evaluation.building import build
+from evaluation.content import digest_samples
+from evaluation.diagnosing import needed
 from evaluation.memory import keep_freed
+from evaluation.request import check_known
+from evaluation.revisions import is_pinned
 from evaluation.types import VLM, Benchmark, Condition, Diagnostic, Sample
 
 log = logging.getLogger("solvent")
@@ -26,24 +29,32 @@ def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
     return _benchmark(_yaml(config))
 
 
+def data_digest(config: DictConfig) -> str | None:
+    """What the samples of a configuration are made of; None where the hub's commit says it.
+
+    Raises as reading them does.
+    """
+    return None if is_pinned(config.source) else digest_samples(load_benchmark(config)[1])
+
+
 @lru_cache(maxsize=1)
 def _model(yaml: str) -> VLM:
     config = OmegaConf.create(yaml)
     log.info("loading %s", config.name)
     keep_freed()
-    return instantiate(config, _convert_="all")
+    return build(config, "model")
 
 
 @lru_cache(maxsize=2)  # the samples that are evaluated, and those of a calibration
 def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
-    benchmark = instantiate(OmegaConf.create(yaml), _convert_="all")
+    benchmark = build(OmegaConf.create(yaml), "benchmark")
     return benchmark, benchmark.samples()
 
 
 def named_condition(config: DictConfig, name: str) -> Condition:
     """What a condition's name stands for. Raises `ValueError` where nobody defined it."""
     check_known(name, list(config.conditions))
-    return instantiate(config.conditions[name], _convert_="all")
+    return build(config.conditions[name], f"conditions.{name}")
 
 
 def needed_conditions(config: DictConfig, tests: Mapping[str, Diagnostic]) -> dict[str, Condition]:

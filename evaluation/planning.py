@@ -16,14 +16,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from evaluation.asking import calibration_command
+from evaluation.asking import identify
+from evaluation.building import build
 from evaluation.composing import compose_cell, composing, expand
 from evaluation.identity import cell_folder
-from evaluation.inputs import check_inputs, input_files
 from evaluation.loading import needed_conditions
+from evaluation.request import read_request
+from evaluation.revisions import pinned
 from evaluation.sweep import PlannedCell
 from evaluation.throughput import Asked, Throughput
 
@@ -111,10 +112,9 @@ def _try(overrides: Sequence[str]) -> Examined | None:
 
 def _examine(overrides: Sequence[str]) -> Examined:
     config = compose_cell(overrides)
-    intervention = instantiate(config.intervention, _convert_="all")
-    files = input_files(config.intervention)
-    check_inputs(intervention.name, files, calibration_command(config))
-    folder = cell_folder(config, intervention)
+    read_request(config)
+    config = pinned(config)
+    folder = cell_folder(config, identify(config))
     benchmark = config.benchmark
     model = OmegaConf.to_container(config.model, resolve=True)
     return Examined(
@@ -134,7 +134,7 @@ def _examine(overrides: Sequence[str]) -> Examined:
 
 
 def _passes(config: DictConfig) -> int:
-    tests = instantiate(config.get("diagnostic") or {}, _convert_="all")
+    tests = build(config.get("diagnostic") or {}, "diagnostic")
     return len(needed_conditions(config, tests)) if tests else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -18,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything a reader needs to reproduce the run, apart from the configuration."""
+    """Everything a reader needs to reproduce the run, apart from the configuration.
+
+    `changes` are a digest of what was not committed: equal for equal changes.
+    """
     return {
         "code": _code(),
         "model": dict(model),
@@ -42,13 +46,24 @@ def installed(name: str) -> str | None:
 
 def _code() -> dict[str, Any]:
     commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-    return {"commit": commit, "uncommitted_changes": None if commit is None else bool(changes)}
+    if commit is None:
+        return {"commit": None, "uncommitted_changes": None, "changes": None}
+    text = f"{changes}\n{_git('diff', 'HEAD')}" if changes else ""
+    return {
+        "commit": commit,
+        "uncommitted_changes": bool(changes),
+        "changes": hashlib.sha256(text.encode()).hexdigest()[:12] if changes else None,
+    }
 
 
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

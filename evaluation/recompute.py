@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from evaluation.building import build
 from evaluation.diagnosing import FINDINGS, REFERENCE, answers_of, read
 from evaluation.report.findings import show_findings
 from evaluation.report.table import console
@@ -43,7 +43,7 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
         if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
-    tests = instantiate(config.diagnostic, _convert_="all")
+    tests = build(config.diagnostic, "diagnostic")
     names = [name for test in tests.values() for name in test.conditions]
     findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()

@@ -1,28 +1,41 @@
-"""Predictions as JSON lines."""
+"""Predictions as JSON lines, each with a checksum of what stands before it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from json.decoder import scanstring
 from pathlib import Path
-from typing import overload
+from typing import Any, NoReturn, overload
 
 from evaluation.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
 
 HEAD = '{"uid": "'  # what every line begins with
 FAILED = b', "status": "error", '  # what a line of a failed sample holds
+CHECK = re.compile(rb', "check": "([0-9a-f]{16})"\}\n?\Z')  # what every line ends with
 
 
 def encode(prediction: Prediction) -> str:
     """One JSON line, without anything that differs between two equal runs."""
-    return json.dumps(prediction, default=vars, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(prediction, default=vars, ensure_ascii=False, allow_nan=False)[:-1]
+    return f'{text}, "check": "{_check(text.encode())}"}}'
+
+
+def is_intact(line: bytes) -> bool | None:
+    """Whether a line is as it was written, to the last byte; None: it was written without check."""
+    found = CHECK.search(line)
+    if found is None:
+        return False if b'"check": "' in line else None
+    return _check(line[: found.start()]) == found[1].decode()
 
 
 def decode(line: str | bytes) -> Prediction:
-    """The inverse of `encode`."""
-    row = json.loads(line)
+    """The inverse of `encode`. Raises `ValueError` for what is no JSON, NaN included."""
+    row = parse(line)
+    row.pop("check", None)
     for name in ("scores", "blind_scores"):
         if row.get(name) is not None:
             row[name] = tuple(CandidateScore(**score) for score in row[name])
@@ -34,6 +47,11 @@ def decode(line: str | bytes) -> Prediction:
     if row.get("options") is not None:
         row["options"] = tuple(row["options"])
     return Prediction(**row)
+
+
+def parse(line: str | bytes) -> Any:
+    """The value of a JSON text. Raises `ValueError` for NaN and infinities, too."""
+    return json.loads(line, parse_constant=_refuse)
 
 
 def uid_of(line: bytes) -> str:
@@ -50,7 +68,8 @@ def has_failed(line: bytes) -> bool:
 class Stored(Sequence[Prediction]):
     """The predictions of a file, decoded while they are looked at: memory does not grow with them.
 
-    Takes 8 bytes a prediction.
+    Takes 8 bytes a prediction. Looking at one that was changed since it was written raises
+    `ValueError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +86,8 @@ class Stored(Sequence[Prediction]):
 
     def __iter__(self) -> Iterator[Prediction]:
         with self._path.open("rb") as file:
-            yield from map(decode, file)
+            for number, line in enumerate(file):
+                yield self._decoded(line, number)
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -78,4 +98,34 @@ class Stored(Sequence[Prediction]):
             return [self[place] for place in range(*index.indices(len(self)))]
         with self._path.open("rb") as file:
             file.seek(self._starts[index])
-            return decode(file.readline())
+            return self._decoded(file.readline(), index % len(self))
+
+    def _decoded(self, line: bytes, number: int) -> Prediction:
+        check_intact(line, self._path, number, needs_check=False)
+        try:
+            return decode(line)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{damage(self._path, number)} ({error})") from error
+
+
+def check_intact(line: bytes, path: Path, number: int, *, needs_check: bool) -> None:
+    """Raise `ValueError` where a line, counted from 0, is not as it was written."""
+    intact = is_intact(line)
+    if intact is False or (intact is None and needs_check):
+        raise ValueError(damage(path, number))
+
+
+def damage(path: Path, number: int) -> str:
+    """A sentence about a line, counted from 0, that is not as it was written."""
+    return (
+        f"{path}, line {number + 1}, is not as it was written (a value, or the ends of lines, were "
+        "changed): restore the file, or move the folder away and run the cell's command again"
+    )
+
+
+def _check(text: bytes) -> str:
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")

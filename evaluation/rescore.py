@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from evaluation.building import build
 from evaluation.foreign import marked
 from evaluation.provenance import ROOT
 from evaluation.report.table import console, of_rows, percent
@@ -40,16 +41,17 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
         ValueError: a change cannot be made, or the file exists already.
     """
     folder = CellFolder(run)
-    if not folder.finished:
+    if not folder.declared:
         raise FileNotFoundError(
             f"{run} is no finished cell (it has no DONE): give the folder that "
             "`python evaluate.py` prints at its end"
         )
     stored = stored_config(run / "config.yaml")
     config = changed(with_own_extractor(stored, changes, run / "config.yaml"), changes)
-    benchmark = instantiate(config.benchmark, _convert_="all")
+    benchmark = build(config.benchmark, "benchmark")
     if "compat" in config:
-        benchmark = instantiate(config.compat)(benchmark)
+        benchmark = build(config.compat, "compat")(benchmark)
+    folder.check()
     before, metrics = folder.predictions(), folder.metrics()
     after = [read_again(benchmark, prediction) for prediction in before]
     new = metrics | scored(benchmark, after)

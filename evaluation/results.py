@@ -2,7 +2,8 @@
 
     <output>/<study>/<model>/<benchmark>/<intervention>-<hash>/
         config.yaml         the composed configuration
-        provenance.json     versions, hardware, commit, checkpoint
+        identity.json       everything that the hash is of: settings, and digests of content
+        provenance.json     of every run that answered something: versions, hardware, commits
         claim-<n>.json      while somebody works on the cell: who, where, how far (`claims`)
         part-<rank>.jsonl   predictions while running: appended batch by batch, a file per process
         seconds-<rank>.jsonl  what each batch took, of that its attention, and how many prompts were
@@ -14,9 +15,10 @@
         metrics.json        a pure function of the predictions
         timing.json         what `seconds-*` add up to, over all processes and runs
         DONE                last of all: its existence means that the cell is finished. It names the
-                            trackers that know of it
+                            trackers that know of it, and has the digests of the results
 
-The hash covers everything that can change a bit of a result and nothing that cannot.
+The hash covers everything that can change a bit of a result and nothing that cannot
+(`evaluation.identity`).
 """
 
 from __future__ import annotations
@@ -27,54 +29,19 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from evaluation.disk import append, make_folder, mend, read_json, spoken, write_atomically
-from evaluation.records import Stored, encode, has_failed, uid_of
+from evaluation.records import Stored, check_intact, encode, has_failed, uid_of
 from evaluation.types import Prediction
 
-SCHEMA = 1  # raise it when the meaning of a stored number changes
-LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
 LEAST_ROW = 512  # bytes that a prediction takes at the very least, twice: in a part and merged
-
-
-def fingerprint(definition: Mapping[str, Any]) -> str:
-    """SHA-256 of a configuration, in hexadecimal; key order and data locations play no role."""
-    canonical = json.dumps(
-        {"schema": SCHEMA, **_without_locations(definition)}, sort_keys=True, allow_nan=False
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def digest_weights(checkpoint: Path) -> str | None:
-    """SHA-256 of a local checkpoint's safetensors files; None where there is no such folder."""
-    files = sorted(checkpoint.glob("*.safetensors"))
-    known = [(path, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
-    return _digest_files(tuple(known)) if files else None
-
-
-@lru_cache  # a sweep asks for every cell, and large checkpoints take a minute
-def _digest_files(files: Sequence[tuple[Path, int, int]]) -> str:
-    """Of files with their sizes and times, which tell when they were written again."""
-    digest = hashlib.sha256()
-    for path, *_ in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _without_locations(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: _without_locations(item) for key, item in value.items() if key not in LOCATION_KEYS
-        }
-    if isinstance(value, list):
-        return [_without_locations(item) for item in value]
-    return value
+NEEDED = ("predictions.jsonl", "metrics.json", "timing.json")  # of a finished cell
+SEALED = ("predictions.jsonl", "metrics.json", "identity.json", "diagnostics/*.json",
+          "diagnostics/*/predictions.jsonl")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,8 +52,37 @@ class CellFolder:
 
     @property
     def finished(self) -> bool:
-        """Everything is done."""
+        """Everything is done, and what was done is there."""
+        return self.declared and not self.lacking()
+
+    @property
+    def declared(self) -> bool:
+        """A run has declared it finished; something may have been lost since."""
         return (self.path / "DONE").exists()
+
+    def lacking(self) -> list[str]:
+        """Files that a finished cell has, and this one has not."""
+        return [name for name in NEEDED if not (self.path / name).exists()]
+
+    def check(self) -> None:
+        """Raise `ValueError` where a finished cell's results are not as they were declared.
+
+        Cells of before digests were kept are only looked at for what is missing.
+        """
+        if lacking := self.lacking():
+            raise ValueError(
+                f"{self.path} lacks {', '.join(lacking)}, though it is declared done: run its "
+                "command again, which makes what can be made of the rest"
+            )
+        sealed = read_json(self.path / "DONE").get("sha256", {})
+        for name, expected in sealed.items():
+            place = self.path / name
+            if not place.exists() or _sha256(place) != expected:
+                what = "was changed" if place.exists() else "is missing"
+                raise ValueError(
+                    f"{place} {what} since the cell was finished: restore it, or move the folder "
+                    "away and run the cell's command again"
+                )
 
     @property
     def merged(self) -> bool:
@@ -97,7 +93,7 @@ class CellFolder:
         """Make the folder. Raises `DiskError` where that many predictions cannot be written."""
         make_folder(self.path, 2 * LEAST_ROW * predictions)
 
-    def open(self, config: str) -> None:
+    def open(self, config: str, identity: Mapping[str, Any]) -> None:
         """Write what defines the run. Raises `ValueError` where something else stands already."""
         place = self.path / "config.yaml"
         if place.exists() and not isinstance(_read_yaml(place), dict):
@@ -106,23 +102,8 @@ class CellFolder:
                 "move the folder away and run the command again"
             )
         write_atomically(place, config)
-
-    def describe(self, provenance: Mapping[str, Any]) -> None:
-        """Write down what computes the results.
-
-        Raises `ValueError` when a cell would go on in another dtype, which `dtype: auto` takes from
-        the hardware.
-        """
-        place = self.path / "provenance.json"
-        if place.exists() and any(self._parts()):
-            before = read_json(place).get("model", {}).get("dtype")
-            now = provenance.get("model", {}).get("dtype")
-            if before != now:
-                raise ValueError(
-                    f"{self.path} was begun in {before} and would go on in {now}: set model.dtype, "
-                    "or delete the folder to begin again"
-                )
-        write_atomically(place, json.dumps(provenance, indent=2) + "\n")
+        text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+        write_atomically(self.path / "identity.json", text)
 
     def resume(self) -> dict[str, bool]:
         """Make good what an interruption left; which samples are answered, and whether they failed.
@@ -135,6 +116,11 @@ class CellFolder:
         for path in [*self._parts(), *self._times()]:
             mend(path)
         return {uid: line.failed for uid, line in self._lines().items()}
+
+    def answers(self) -> int:
+        """How many questions are answered in the cell, under its tests' conditions, too."""
+        places = [*self.path.rglob("part-*.jsonl"), *self.path.rglob("predictions.jsonl")]
+        return len({(place.parent, uid) for place in places for uid in _uids(place)})
 
     def append(
         self,
@@ -170,11 +156,13 @@ class CellFolder:
     def merge(self, uids: Sequence[str], wait: float = 0.0) -> Stored:
         """Write `predictions.jsonl` in the given order.
 
-        Waits at most `wait` seconds for lines that another machine wrote. Raises `RuntimeError`
+        Waits at most `wait` seconds for lines that another machine wrote. Raises `ValueError`
         when a uid is missing, was never asked, or was answered in two ways.
         """
         deadline = time.monotonic() + wait
         lines = self._lines()
+        if self.merged and not self._parts() and [*lines] == [*uids]:
+            return self.stored()  # by a run that was stopped later
         while set(uids) - lines.keys() and time.monotonic() < deadline:
             time.sleep(1.0)
             lines = self._lines()
@@ -185,14 +173,14 @@ class CellFolder:
     def _check_complete(self, uids: Sequence[str], lines: Mapping[str, Any]) -> None:
         again = "run the same command again to complete it"
         if missing := [uid for uid in uids if uid not in lines]:
-            raise RuntimeError(
+            raise ValueError(
                 f"{self.path} lacks {len(missing)} of {len(uids)} predictions, first {missing[0]}; "
                 f"{again}"
             )
         if len(set(uids)) < len(uids):
-            raise RuntimeError(f"{len(uids) - len(set(uids))} samples have a uid twice")
+            raise ValueError(f"{len(uids) - len(set(uids))} samples have a uid twice")
         if foreign := lines.keys() - set(uids):
-            raise RuntimeError(
+            raise ValueError(
                 f"{self.path} holds {len(foreign)} predictions of samples that were not asked, "
                 f"first {min(foreign)}: the data have changed since it was begun; move the folder "
                 "away and run the command again"
@@ -201,11 +189,12 @@ class CellFolder:
     def _lines(self) -> dict[str, _Line]:
         """Where the prediction of every sample stands. A success counts before a failure."""
         lines: dict[str, _Line] = {}
-        for path in self._parts():
+        merged = self.path / "predictions.jsonl"
+        for path in [*self._parts(), *([merged] if merged.exists() else [])]:
             for line in _scan(path):
                 known = lines.get(line.uid)
                 if known and not known.failed and not line.failed and known.read() != line.read():
-                    raise RuntimeError(
+                    raise ValueError(
                         f"{self.path} holds two different answers to {line.uid}, in "
                         f"{known.path.name} and {path.name}: move the folder away and run the "
                         "command again"
@@ -228,7 +217,10 @@ class CellFolder:
         `seconds` on batches, of these `attention_seconds`; `batch_size`: fewest prompts that were
         read at once because memory ran out, `asked` if it never did.
         """
-        times = [json.loads(line) for path in self._times() for line in path.open()]
+        times = [json.loads(line) for path in self._times() for line in _text_lines(path)]
+        known = self.path / "timing.json"
+        if not times and known.exists():  # a finished cell that was mended
+            return read_json(known)
         return {
             "seconds": round(sum(line[0] for line in times), 2),
             "attention_seconds": round(sum(line[1] for line in times), 2),
@@ -248,16 +240,26 @@ class CellFolder:
 
     def finish(self, tracking: Sequence[str]) -> None:
         """Declare the cell done, and known to some trackers."""
-        text = json.dumps({"tracking": sorted({*tracking} | {*self.tracked()})}) + "\n"
-        write_atomically(self.path / "DONE", text)
+        known = read_json(self.path / "DONE") if self.declared else {}
+        done = {"tracking": sorted({*tracking} | {*known.get("tracking", [])})}
+        places = sorted(place for name in SEALED for place in self.path.glob(name))
+        sealed = {place.relative_to(self.path).as_posix(): _sha256(place) for place in places}
+        done["sha256"] = sealed
+        write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
         self.settle()
+
+    def tell(self, tracker: str) -> None:
+        """Note that a tracker knows the finished cell, too."""
+        done = read_json(self.path / "DONE")
+        done["tracking"] = sorted({tracker, *done["tracking"]})
+        write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
 
     def tracked(self) -> list[str]:
         """Names of the trackers that know the finished cell."""
-        return read_json(self.path / "DONE")["tracking"] if self.finished else []
+        return read_json(self.path / "DONE")["tracking"] if self.declared else []
 
     def settle(self) -> None:
-        """Drop what only an unfinished run needs."""
+        """Drop what only an unfinished run needs, once everything is merged."""
         for path in [*self._parts(), *self._times()]:
             path.unlink(missing_ok=True)
         for name in ("outcome.json", "halt"):
@@ -298,11 +300,32 @@ class _Line:
 def _scan(path: Path) -> Iterator[_Line]:
     start = 0
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file):
             if not line.endswith(b"\n"):
                 return  # a network disk shows only a piece yet
+            check_intact(line, path, number, needs_check=True)
             yield _Line(uid_of(line), has_failed(line), path, start, len(line))
             start += len(line)
+
+
+def _text_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _uids(path: Path) -> Iterator[str]:
+    """Of the lines that can be read; nothing is raised for others."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError):  # torn
+                    yield uid_of(line)
+    except FileNotFoundError:
+        return  # it has just been merged
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_yaml(path: Path) -> Any:

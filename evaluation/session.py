@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
 from evaluation.answering import Cell
-from evaluation.asking import Asked, Questions, question, read
+from evaluation.asking import Asked, Questions, identify, question, read
 from evaluation.claims import BusyError, Holding, claimed, clear
 from evaluation.commandline import sentence
 from evaluation.diagnosing import (
@@ -24,7 +24,7 @@ from evaluation.diagnosing import (
     serves_as_real,
     watches,
 )
-from evaluation.disk import read_json, spoken
+from evaluation.disk import spoken
 from evaluation.inputs import (
     record,
 )
@@ -34,9 +34,12 @@ from evaluation.parallel import team
 from evaluation.provenance import provenance
 from evaluation.redaction import redacted
 from evaluation.report.figures import draw_cell
-from evaluation.report.table import cell_title, console, show_cell, show_line
+from evaluation.report.table import cell_title, console, show_cell, show_failures, show_line
 from evaluation.report.usage import draw_usage
+from evaluation.request import read_request
+from evaluation.revisions import pinned
 from evaluation.runner import answer_all
+from evaluation.runs import begin, end, runs
 from evaluation.scoring import summarise
 from evaluation.stopping import Stopped
 from evaluation.types import (
@@ -44,8 +47,8 @@ from evaluation.types import (
     Sample,
 )
 
-RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "provenance.json",
-          "diagnostics/findings.json")  # fmt: skip
+RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "identity.json",
+          "provenance.json", "diagnostics/findings.json")  # fmt: skip
 
 log = logging.getLogger("solvent")
 
@@ -69,7 +72,9 @@ def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]
         brief = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     together = team()
     with together.together():
-        asked = read(config)
+        request = read_request(config)
+        config = together.once(lambda: pinned(config))
+        asked = read(config, together.once(lambda: identify(config)), request)
         if together.once(lambda: asked.folder.finished):
             return together.once(lambda: show_finished(asked, brief))
         questions = question(asked)
@@ -91,7 +96,7 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
         if folder.finished:
             raise BusyError(f"{folder.path} has just been finished by another run")
         shown = redacted(OmegaConf.to_container(asked.config, resolve=True))
-        folder.open(OmegaConf.to_yaml(shown))
+        folder.open(OmegaConf.to_yaml(shown), redacted(asked.identity.definition))
         team().exchange()
         try:
             with spoken(folder.path):
@@ -106,8 +111,8 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
 
 def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None:
     """Answer everything, score it, and declare the cell done."""
-    config, folder, together = asked.config, asked.folder, team()
-    model = load_model(config.model)
+    request, folder, together = asked.request, asked.folder, team()
+    model = load_model(asked.config.model)
     facts = redacted(
         provenance(model.provenance())
         | {
@@ -116,17 +121,17 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
             "processes": together.size,
         }
     )
-    together.once(lambda: folder.describe(facts))
+    together.once(lambda: begin(folder, facts))
     cell = Cell(
         model=model,
         benchmark=questions.benchmark,
         condition=asked.condition.name,
         samples=questions.shown,
         intervention=asked.intervention,
-        batch_size=config.batch_size,
+        batch_size=request.batch_size,
         title=cell_title(asked.labels),
         measured=True,
-        max_failed=config.max_failed,
+        max_failed=request.max_failed,
     )
     if asked.tests and serves_as_real(cell, REFERENCE):
         cell = replace(cell, watches=watches(asked.tests, REFERENCE))
@@ -136,7 +141,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
         monitor = Monitor()
         if holding and tracker:
             monitor = Monitor(
-                patience=60 * config.stuck_minutes,
+                patience=60 * request.stuck_minutes,
                 names=names,
                 tell=holding.tell,
                 progress=tracker.progress,
@@ -163,6 +168,7 @@ def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) 
     cell.benchmark.export(folder.stored(), folder.path)
     draw_cell(metrics, figures)
     folder.write_metrics(metrics, folder.timing(cell.batch_size))
+    end(folder)
     logged = log_cell(asked, questions.shown, tracker)
     folder.finish([asked.tracking.name] if logged else [])
 
@@ -174,7 +180,7 @@ def followed(
     return asked.tracking.follow(
         identity=asked.folder.path.name,
         folder=asked.folder.path,
-        study=asked.config.study,
+        study=asked.request.study,
         config=OmegaConf.to_container(asked.config, resolve=True),
         labels=asked.labels,
         provenance=facts,
@@ -198,6 +204,8 @@ def log_cell(asked: Asked, shown: Sequence[Sample], tracker: Followed) -> bool:
 def show(asked: Asked, brief: bool) -> dict[str, Any]:
     """Print a finished cell; returns its metrics."""
     screen, metrics = console(), asked.folder.metrics()
+    if metrics["errors"]:
+        show_failures(screen, asked.folder.stored())
     if brief:
         show_line(screen, metrics)
     else:
@@ -209,15 +217,16 @@ def show(asked: Asked, brief: bool) -> dict[str, Any]:
 def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
     """Print a cell that was finished before, and tell its tracker if that does not know it yet."""
     folder = asked.folder
+    folder.check()
     console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
     folder.settle()
     clear(folder.path)
     if asked.tracking.name not in folder.tracked():
-        facts = read_json(folder.path / "provenance.json")
+        facts = runs(folder)[-1]
         shown = question(asked).shown
         with followed(asked, facts, len(shown)) as tracker:
             if log_cell(asked, shown, tracker):
-                folder.finish([asked.tracking.name])
+                folder.tell(asked.tracking.name)
     return show(asked, brief)
 
 

@@ -51,6 +51,10 @@ class LazyImage(Protocol):
     def identity(self) -> str:
         """A stable name: images of equal identity have equal pixels (donors are drawn by it)."""
 
+    @property
+    def content(self) -> str | Path:
+        """What decides the pixels: words that say it all, or the file whose bytes do."""
+
     def load(self) -> Image.Image:
         """The picture in RGB, transparency composited on white.
 

@@ -78,7 +78,7 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
 def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
     """Turn the files of all batches into what tests read, then remove them; one process does it.
 
-    After a kill at any moment it is simply done again. Raises `RuntimeError` when a file is missing
+    After a kill at any moment it is simply done again. Raises `ValueError` when a file is missing
     that was not gathered before.
     """
     uids = [sample.uid for sample in cell.samples]
@@ -91,7 +91,7 @@ def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
         if not missing:
             get_method(f"diagnostics.{name}.gather")(files, uids, place)
         elif not (folder.merged or (folder.path / GATHERED[name]).exists()):
-            raise RuntimeError(
+            raise ValueError(
                 f"{place} lacks {len(missing)} of {batches} batches, first {missing[0].name}, "
                 f"though their predictions are there; delete {folder.path} to begin again"
             )

@@ -136,6 +136,11 @@ class DrawnImage:
         """The seed names the picture."""
         return self.seed
 
+    @property
+    def content(self) -> str:
+        """What is painted, in words."""
+        return f"{self.seed}: {self.scene!r}"
+
     def load(self) -> Image.Image:
         """Paint it."""
         return Image.fromarray(draw(self.scene, Random(f"{self.seed}/tones")))

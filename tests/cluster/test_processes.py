@@ -36,7 +36,7 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
     for study in ("nodes", "gpus"):
         (done,) = (output / study).rglob("DONE")
         found[study] = (done.parent / "predictions.jsonl").read_bytes()
-        assert json.loads((done.parent / "provenance.json").read_text())["processes"] == 2
+        assert json.loads((done.parent / "provenance.json").read_text())[0]["processes"] == 2
     assert found["nodes"] == found["gpus"]
     assert slurm.job(f"{long}_0")["JobState"] == "CANCELLED"
     assert slurm.job(f"{long}_0")["Restarts"] == "0"

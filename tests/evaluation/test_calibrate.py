@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save_file
 
 from evaluation import calibration
+from evaluation.asking import identify
 from evaluation.calibration import calibrate, calibration_split
-from evaluation.identity import _variant, cell_folder
-from evaluation.inputs import InputFile, read_metadata, warn_of_other_weights
+from evaluation.identity import _variant
+from evaluation.inputs import InputFile, read_metadata, warn_of_other_checkpoints
 from evaluation.session import run_cell
 
 Composed = Callable[..., DictConfig]
@@ -29,7 +29,7 @@ SHAPES = {
 
 
 def folder(config: DictConfig) -> str:
-    return cell_folder(config, instantiate(config.intervention, _convert_="all")).path.name
+    return identify(config).folder
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -41,7 +41,7 @@ def test_what_is_made_can_be_evaluated(composed: Composed, name: str) -> None:
     assert found == SHAPES[name]
     facts = read_metadata(path)
     assert (facts["intervention"], facts["model"], facts["benchmark"]) == (name, "tiny", "shapes")
-    assert facts["weights"]
+    assert len(facts["checkpoint"]) == 64
     assert json.loads(facts["versions"])["torch"] == torch.__version__
     uids = json.loads(facts["uids"])
     assert len(uids) == int(facts["n"]) == (0 if name == "caac_vtc" else 18)
@@ -52,7 +52,7 @@ def test_what_is_made_can_be_evaluated(composed: Composed, name: str) -> None:
     metrics = run_cell(config)
     assert metrics["cells_edited"] > 0
     place = Path(config.output) / "study/tiny/shapes" / folder(config)
-    files = json.loads((place / "provenance.json").read_text())["files"]
+    files = json.loads((place / "provenance.json").read_text())[0]["files"]
     assert {file["metadata"]["recipe"] for file in files.values()} == {facts["recipe"]}
     (digest,) = {file["sha256"] for file in files.values()}
     assert metrics["variant"] == f"file={digest[:8]}"
@@ -120,17 +120,17 @@ def test_evaluated_samples_are_not_calibrated_on(composed: Composed) -> None:
         run_cell(leak)
 
 
-def test_a_file_of_other_weights_is_noticed(
+def test_a_file_of_another_checkpoint_is_noticed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "mean.safetensors"
-    save_file({"pattern": torch.ones(1, 1, 1, 4)}, path, metadata={"weights": "a"})
+    save_file({"pattern": torch.ones(1, 1, 1, 4)}, path, metadata={"checkpoint": "a"})
     files = [InputFile(field="pattern.file", path=path)]
     with caplog.at_level("WARNING", logger="solvent"):
-        warn_of_other_weights(files, "a")
+        warn_of_other_checkpoints(files, "a")
         assert not caplog.messages
-        warn_of_other_weights(files, "b")
-    assert "made with other weights" in caplog.text
+        warn_of_other_checkpoints(files, "b")
+    assert "made with another checkpoint" in caplog.text
 
 
 def test_a_benchmark_of_files_calibrates_on_what_a_limit_leaves_out(composed: Composed) -> None:

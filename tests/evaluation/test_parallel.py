@@ -81,7 +81,7 @@ def test_accelerate_launches_processes_that_share_a_cell(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     (cell,) = (tmp_path / "study/tiny/shapes").iterdir()
-    assert json.loads((cell / "provenance.json").read_text())["processes"] == 2
+    assert json.loads((cell / "provenance.json").read_text())[0]["processes"] == 2
     assert done.stdout.count("9/9") == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.benchmark import Benchmark
 from evaluation.provenance import ROOT
+from evaluation.records import encode
 from evaluation.rescore import rescore
 from evaluation.results import CellFolder
 from evaluation.scoring import summarise
@@ -35,7 +37,7 @@ def finished(place: Path, mode: str) -> Path:
     samples = benchmark.samples()
     folder = CellFolder(place)
     folder.make(len(samples))
-    folder.open(OmegaConf.to_yaml(config))
+    folder.open(OmegaConf.to_yaml(config), {})
     folder.append([answered(benchmark, sample) for sample in samples], 1.0, 0.5, 32)
     predictions = folder.merge([sample.uid for sample in samples])
     metrics = {"model": "none", "compat": "none"} | summarise(benchmark, predictions)
@@ -76,13 +78,10 @@ def said(cells: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the generated cell, in which every answer is "Answer: B" and read as nothing."""
     run = tmp_path / "run"
     shutil.copytree(cells["generate"], run)
-    lines = [json.loads(line) for line in (run / "predictions.jsonl").read_text().splitlines()]
-    lines = [
-        line | {"raw": "Answer: B", "parsed": None, "status": "none", "credit": 0.0}
-        for line in lines
-    ]
-    text = "".join(f"{json.dumps(line)}\n" for line in lines)
-    (run / "predictions.jsonl").write_text(text)
+    changed = {"raw": "Answer: B", "parsed": None, "status": "none", "credit": 0.0}
+    rows = [replace(row, **changed) for row in CellFolder(run).predictions()]
+    (run / "predictions.jsonl").write_text("".join(f"{encode(row)}\n" for row in rows))
+    CellFolder(run).finish([])
     return run
 
 
@@ -133,8 +132,8 @@ def test_what_cannot_be_rescored_is_refused(said: Path, tmp_path: Path) -> None:
         rescore(tmp_path, [], label=None, write=False)
     with pytest.raises(ValueError, match="is no file name"):
         rescore(said, [], label="a/b", write=True)
-    text = (said / "predictions.jsonl").read_text()
-    old = [json.dumps(json.loads(line) | {"options": None}) for line in text.splitlines()]
+    old = [encode(replace(row, options=None)) for row in CellFolder(said).predictions()]
     (said / "predictions.jsonl").write_text("\n".join(old) + "\n")
+    CellFolder(said).finish([])
     with pytest.raises(ValueError, match="stored by an older version, without its options"):
         rescore(said, [], label=None, write=False)

@@ -170,7 +170,7 @@ def cell(
 def opened(path: Path) -> CellFolder:
     folder = CellFolder(path)
     folder.make(1)
-    folder.open("seed: 0\n")
+    folder.open("seed: 0\n", {})
     return folder
 
 

@@ -127,7 +127,7 @@ def test_a_kill_while_gathering_loses_nothing(
 
 def test_a_batch_that_nobody_kept_is_missed(tmp_path: Path) -> None:
     folder = answered(tmp_path / "cell", [0, 1, 3])
-    with pytest.raises(RuntimeError, match=r"states lacks 1 of 4 batches, first 000002\.npz"):
+    with pytest.raises(ValueError, match=r"states lacks 1 of 4 batches, first 000002\.npz"):
         gather(CELL, folder, len(BATCHES))
     assert batch_file(folder.path / "states", 3).exists()
 

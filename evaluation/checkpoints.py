@@ -1,0 +1,45 @@
+"""A checkpoint in a folder: where it is, and which of its files decide an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evaluation.digests import combined, digests
+
+ROOT = Path(__file__).resolve().parent.parent  # relative checkpoints start here
+DECIDING = ("*.safetensors", "*.json", "*.jinja", "additional_chat_templates/*.jinja", "*.model",
+            "*.spm", "*.tiktoken", "*.bpe", "vocab.txt", "merges.txt")  # fmt: skip
+CODE = "*.py"  # decides, too, where code of the checkpoint is trusted
+
+
+def folder_of(checkpoint: str) -> Path:
+    """The folder that a checkpoint's name stands for, if it is one: relative to the repository."""
+    return (ROOT / Path(checkpoint).expanduser()).resolve()
+
+
+def is_folder(checkpoint: str) -> bool:
+    """Whether a checkpoint is a folder with a model; else it is a name on the hub."""
+    return (folder_of(checkpoint) / "config.json").is_file()
+
+
+def content(checkpoint: str, trusts_code: bool) -> dict[str, str]:
+    """SHA-256 of every file that decides an answer, by its name; nothing for a name on the hub.
+
+    Weights, configuration, processor, tokenizer, chat templates and adapters, and the checkpoint's
+    own code where it is trusted. Not its README, nor what its training left.
+    """
+    if not is_folder(checkpoint):
+        return {}
+    folder = folder_of(checkpoint)
+    patterns = (*DECIDING, CODE) if trusts_code else DECIDING
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    found = digests([file for file in files if not file.name.startswith(".")])
+    return {file.relative_to(folder).as_posix(): made for file, made in found.items() if made}
+
+
+def digest_of(model: Mapping[str, Any]) -> str:
+    """One text for the checkpoint of a model's configuration: a digest, or its commit's name."""
+    found = content(model["checkpoint"], model["trust_remote_code"])
+    return combined(found) if found else f"{model['checkpoint']}@{model['revision']}"
