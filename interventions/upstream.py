@@ -21,7 +21,8 @@ encoder         `get_encoder(modality="image")` is the vision encoder, and its a
 image token     one of the attributes in `IMAGE_TOKENS` of the model's configuration.
 cache           the argument and the output of a forward are called `cache` since 5.24 and
                 `past_key_values` before; `get_seq_length` says how many tokens it holds, `crop(-n)`
-                removes the last n; layers of a cache with a fixed length are `StaticLayer`.
+                removes the last n, after `activate_past_recording` also where a window slides;
+                layers of a cache with a fixed length are `StaticLayer`.
 generation      `generate` calls the model itself with keywords, the prompt's ids as `input_ids`;
                 paged generation starts from `init_continuous_batching`.
 logits          `logits_to_keep` takes a number of last tokens, or the indices of tokens.

@@ -51,6 +51,7 @@ class Prefill:
         self._mask = batch.inputs["attention_mask"]
         arguments = {"position_ids": batch.positions, "logits_to_keep": 1, **batch.inputs}
         self.last: Float[Tensor, "batch hidden"] = self._forward(arguments)[:, -1]
+        self._cache.activate_past_recording()  # a sliding window keeps what `score` goes back to
 
     def extend(
         self, tokens: Int[Tensor, "batch new"], real: Bool[Tensor, "batch new"]

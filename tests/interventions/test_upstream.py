@@ -18,6 +18,7 @@ from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
     DynamicCache,
+    MistralConfig,
     PreTrainedModel,
     StaticCache,
     masking_utils,
@@ -134,6 +135,13 @@ def test_cache(model: PreTrainedModel) -> None:
     assert given.get_seq_length() == length
     given.crop(-2)
     assert given.get_seq_length() == length - 2
+    sliding = DynamicCache(config=MistralConfig(num_hidden_layers=1, sliding_window=4))
+    sliding.update(*torch.ones(2, 1, 1, 6, 8), 0)
+    sliding.activate_past_recording()
+    sliding.update(*torch.zeros(2, 1, 1, 3, 8), 0)
+    sliding.crop(-3)
+    assert sliding.get_seq_length() == 6
+    assert sliding.layers[0].keys.all()
     assert not upstream.is_static(given)
     assert upstream.is_static(StaticCache(model.config.get_text_config(), 32))
 
