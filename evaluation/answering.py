@@ -22,6 +22,7 @@ from evaluation.types import (
     CandidateScore,
     Prediction,
     Prompt,
+    RefusedError,
     Sample,
     VisualEntropy,
     VisualMass,
@@ -96,11 +97,17 @@ def predict(
     """Answers of some samples, at most `room.size` at once.
 
     Where memory runs out, what was measured half is dropped and the batch is halved, down to one
-    sample, which then is a recorded error.
+    sample, which then is a recorded error. So is a sample that the model refuses after all, for
+    its candidates say; the others are answered without it.
     """
     if len(samples) <= room.size:
         try:
             return answer(cell, (prepared or partial(prepare, cell, samples))(), log)
+        except RefusedError as refused:
+            log.drop()
+            others = [sample for sample in samples if sample.uid != refused.uid]
+            (sample,) = (sample for sample in samples if sample.uid == refused.uid)
+            return [failed(cell, sample, str(refused)), *predict(cell, others, log, room)]
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise

@@ -106,6 +106,17 @@ class Prompt:
     regions: tuple[tuple[Box, ...], ...] = ()  # boxes of every image that matter, if known
 
 
+class RefusedError(ValueError):
+    """A model cannot be asked one prompt, or about its candidates, as they stand; one sentence.
+
+    Raised before the model is run; the other prompts of the batch can be asked without this one.
+    """
+
+    def __init__(self, sentence: str, uid: str) -> None:
+        super().__init__(sentence)
+        self.uid = uid  # of the prompt
+
+
 @dataclass(frozen=True, kw_only=True)
 class CandidateScore:
     """How likely one candidate answer is, turn terminator included."""
@@ -173,10 +184,10 @@ class VLM(Protocol):
     name: str
 
     def encode(self, prompts: Sequence[Prompt]) -> Batch:
-        """Tokenise and pad; one row per prompt."""
+        """Tokenise and pad; one row per prompt. Raises `RefusedError`."""
 
     def rank(self, batch: Batch, candidates: Sequence[Sequence[str]]) -> list[list[CandidateScore]]:
-        """Score every candidate answer of every prompt."""
+        """Score every candidate answer of every prompt. Raises `RefusedError`."""
 
     def generate(self, batch: Batch, max_new_tokens: int) -> list[str]:
         """Answer greedily, special tokens removed."""

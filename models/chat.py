@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 from PIL import Image
 
 from evaluation.types import Prompt
-from models.errors import ModelError
+from models.errors import ModelError, PromptError
 
 IMAGE_MARKER = re.compile(r"<image:(\d+)>")  # here stands the k-th image, counting from 1
 _PROBE = "0"  # a text that no template changes or contains
@@ -22,6 +23,7 @@ class Chat:
     def __init__(self, processor: Any) -> None:
         self._processor = processor
         self._tokenizer = processor.tokenizer
+        self._written: dict[tuple[int, int], list[int]] = {}
         if processor.chat_template is None:
             raise ModelError(
                 "Expected the checkpoint to have a chat template (chat_template.jinja), but it "
@@ -35,13 +37,13 @@ class Chat:
         Images come first and then the text, except where the text says `<image:k>`: there stands
         image k, as often as it is mentioned.
         """
-        self._refuse_reserved(prompt)
-        mentioned = [int(number) for number in IMAGE_MARKER.findall(prompt.text)]
+        mentioned = _mentioned(prompt)
         if any(not 1 <= number <= len(prompt.images) for number in mentioned):
-            raise ModelError(
+            raise PromptError(
                 f"Expected <image:k> with k from 1 to {len(prompt.images)} in the text of "
                 f"{prompt.uid!r}, but {sorted(set(mentioned))} came; give the prompt all the "
-                "images that its text mentions."
+                "images that its text mentions.",
+                prompt.uid,
             )
         numbered = enumerate(prompt.images, 1)
         leading = [image for number, image in numbered if number not in mentioned]
@@ -55,28 +57,65 @@ class Chat:
         encoded = self._tokenizer(list(texts), add_special_tokens=self.adds_special_tokens)
         return encoded["input_ids"]
 
-    def answer_tokens(self, prompt_text: str, prompt_ids: Sequence[int], answer: str) -> list[int]:
+    def refuse_reserved(self, prompt: Prompt, ids: Sequence[int]) -> None:
+        """Raise `PromptError` where a prompt's own text became one of the `reserved` tokens.
+
+        It would end the user's turn, say. Refused, not read as plain text: that would take
+        tokenising in pieces, and a tokenizer like Llama's begins every piece with a space. What
+        counts is what it made of the whole: those that stand in the same prompt about a plain text
+        are the template's.
+
+        Arguments:
+            ids: tokens of the rendered prompt.
+        """
+        mentioned = _mentioned(prompt)
+        alone = len(prompt.images) - len(set(mentioned))
+        if (alone, len(mentioned)) not in self._written:
+            turn = self._turn("user", _PROBE + self.image_text * len(mentioned), images=alone)
+            (plain,) = self.tokens([self._apply([turn], opening=True)])
+            self._written[alone, len(mentioned)] = plain
+        token = self._intruder(ids, self._written[alone, len(mentioned)], prompt.text)
+        if token is not None:
+            raise PromptError(
+                f"Expected plain text in {prompt.uid!r}, but it contains the reserved token "
+                f"{token!r}; place images with <image:k> or reword the text.",
+                prompt.uid,
+            )
+
+    def answer_tokens(
+        self, uid: str, prompt_text: str, prompt_ids: Sequence[int], answer: str
+    ) -> list[int]:
         """Tokens of one answer after a rendered prompt, as `answers_tokens` gives them."""
-        return self.answers_tokens([(prompt_text, prompt_ids, answer)])[0]
+        return self.answers_tokens([(uid, prompt_text, prompt_ids, answer)])[0]
 
-    def answers_tokens(self, answers: Sequence[tuple[str, Sequence[int], str]]) -> list[list[int]]:
-        """Tokens of answers, terminator included; each with its rendered prompt and its tokens.
+    def answers_tokens(
+        self, answers: Sequence[tuple[str, str, Sequence[int], str]]
+    ) -> list[list[int]]:
+        """Tokens of answers, terminator included; each with uid, text and tokens of its prompt.
 
-        Prompt and answer are tokenised together, as in training. Raises `ModelError` if that
-        changes the prompt.
+        Prompt and answer are tokenised together, as in training. Raises `PromptError` if that
+        changes the prompt, and where an answer's own text became one of the `reserved` tokens.
         """
         if not answers:
             return []
-        joined = self.tokens([prompt + self.separator + answer for prompt, _, answer in answers])
+        joined = self.tokens([prompt + self.separator + answer for _, prompt, _, answer in answers])
         found = []
-        for joint, (_, prompt_ids, answer) in zip(joined, answers, strict=True):
+        for joint, (uid, _, prompt_ids, answer) in zip(joined, answers, strict=True):
+            token = self._intruder(joint, prompt_ids, answer)
+            if token is not None:
+                raise PromptError(
+                    f"Expected plain text in the answer {answer!r} to {uid!r}, but it contains the "
+                    f"reserved token {token!r}; reword the answer.",
+                    uid,
+                )
             length = len(prompt_ids)
             if joint[:length] != list(prompt_ids):
-                raise ModelError(
-                    f"Expected the prompt's {length} tokens to stay the same when the answer "
-                    f"{answer!r} follows, but the tokenizer merges across the border (tokens "
-                    f"{joint[length - 2 : length + 1]} instead of {list(prompt_ids[-2:])}); "
-                    "rephrase the answer or the end of the prompt."
+                raise PromptError(
+                    f"Expected the {length} tokens of the prompt {uid!r} to stay the same when the "
+                    f"answer {answer!r} follows, but the tokenizer merges across the border "
+                    f"(tokens {joint[length - 2 : length + 1]} instead of "
+                    f"{list(prompt_ids[-2:])}); rephrase the answer or the end of the prompt.",
+                    uid,
                 )
             found.append([*joint[length:], self.terminator])
         return found
@@ -84,6 +123,23 @@ class Chat:
     def decode(self, answers: Sequence[Sequence[int]]) -> list[str]:
         """Texts of generated answers, special tokens removed."""
         return self._tokenizer.batch_decode(answers, skip_special_tokens=True)
+
+    @cached_property
+    def reserved(self) -> frozenset[int]:
+        """Tokens that only the template may write.
+
+        The special ones, those that stand for images and videos, and those that the tokenizer
+        takes for text but the template has a use for, as `<tool_call>` in some; never white space.
+        All others, as HTML tags in some tokenizers, are text.
+        """
+        template = str(self._processor.chat_template)
+        added = {
+            token
+            for token, entry in self._tokenizer.added_tokens_decoder.items()
+            if entry.special or (entry.content in template and not entry.content.isspace())
+        }
+        media = self._tokenizer.convert_tokens_to_ids(self._processor.all_special_multimodal_tokens)
+        return frozenset({*added, *self._tokenizer.all_special_ids, *media})
 
     @cached_property
     def adds_special_tokens(self) -> bool:
@@ -134,10 +190,27 @@ class Chat:
             turns, tokenize=False, add_generation_prompt=opening
         )
 
-    def _refuse_reserved(self, prompt: Prompt) -> None:
-        for token in self._processor.all_special_multimodal_tokens:
-            if token in prompt.text:
-                raise ModelError(
-                    f"Expected plain text in {prompt.uid!r}, but it contains the reserved token "
-                    f"{token!r}; place images with <image:k> or reword the text."
-                )
+    def _intruder(self, ids: Sequence[int], plain: Sequence[int], text: str) -> str | None:
+        """The first reserved token that a text brought into a rendered prompt, as it is written.
+
+        Arguments:
+            plain: tokens without that text, of which only the reserved ones count.
+            text: the text; a character that the tokenizer does not know is no intruder.
+        """
+        unknown = self._tokenizer.unk_token
+        counted = self.reserved
+        if unknown is not None and unknown not in text:
+            counted = counted - {self._tokenizer.unk_token_id}
+        pairs = zip_longest(
+            (token for token in ids if token in counted),
+            (token for token in plain if token in counted),
+        )
+        for came, expected in pairs:
+            if came != expected:
+                return self._tokenizer.convert_ids_to_tokens(expected if came is None else came)
+        return None
+
+
+def _mentioned(prompt: Prompt) -> list[int]:
+    """Numbers of the images that a text mentions, in its order."""
+    return [int(number) for number in IMAGE_MARKER.findall(prompt.text)]

@@ -43,7 +43,7 @@ def check(vlm: VLM) -> None:
     batch = vlm.encode([PROBE])
     _check_image_features(vlm, batch)
     _check_answers(vlm, batch)
-    answer = vlm.chat.answer_tokens(batch.texts[0], batch.token_ids[0], LONG_ANSWER)
+    answer = vlm.chat.answer_tokens(PROBE.uid, batch.texts[0], batch.token_ids[0], LONG_ANSWER)
     own, ours = _uncached_logits(vlm, batch, answer)
     _check_unembedding(vlm, own, ours)
     _check_cache(vlm, batch, answer, ours)
@@ -111,7 +111,8 @@ def _check_answers(vlm: VLM, batch: EncodedBatch) -> None:
             f"Expected the chat template or the tokenizer of {vlm.name!r} to name the token that "
             "ends an answer, but neither does; set eos_token in tokenizer_config.json."
         )
-    answers = [vlm.chat.answer_tokens(batch.texts[0], batch.token_ids[0], text) for text in ANSWERS]
+    prompt = (PROBE.uid, batch.texts[0], batch.token_ids[0])
+    answers = vlm.chat.answers_tokens([(*prompt, text) for text in ANSWERS])
     if any(len(tokens) < 2 for tokens in answers) or answers[0] == answers[1]:
         raise ModelError(
             f"Expected {ANSWERS[0]!r} and {ANSWERS[1]!r} to be different answers of at least one "

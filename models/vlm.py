@@ -38,7 +38,7 @@ from models.checkpoint import (
     loaded_version,
     read_config,
 )
-from models.errors import ModelError
+from models.errors import ModelError, PromptError
 from models.families import Family, find_family, load_processor
 from models.features import FeatureCache, fingerprint, sees_encoder
 from models.prefill import EncodedBatch, Prefill
@@ -87,10 +87,13 @@ class VLM:
     def encode(self, prompts: Sequence[Prompt]) -> EncodedBatch:
         """Render, tokenise, left-pad; prompts with none, one and several images may be mixed.
 
-        May run in one other thread while this one ranks or generates.
+        May run in one other thread while this one ranks or generates. Raises `PromptError`.
         """
         rendered = [self.chat.render(prompt) for prompt in prompts]
         texts = tuple(text for text, _ in rendered)
+        token_ids = tuple(tuple(ids) for ids in self.chat.tokens(texts))
+        for prompt, ids in zip(prompts, token_ids, strict=True):
+            self.chat.refuse_reserved(prompt, ids)
         images = [pictures for _, pictures in rendered if pictures]
         encoded = self.processor(
             images=images or None,
@@ -100,7 +103,6 @@ class VLM:
             return_tensors="pt",
         )
         inputs = {key: self._place(value) for key, value in encoded.items()}
-        token_ids = tuple(tuple(ids) for ids in self.chat.tokens(texts))
         self._check_same_text(prompts, inputs, token_ids)
         if not images:  # a model must not look for images that are not there
             inputs = {key: value for key, value in inputs.items() if key in PER_TOKEN}
@@ -127,6 +129,7 @@ class VLM:
 
         score = sum_j ln P(token_j | prompt, tokens before j), in float32, not normalised. The
         prompts are read once; the k-th candidates of all prompts then continue them together.
+        Raises `PromptError`, before anything is read, where a candidate cannot be an answer.
         """
         answers = self._answer_tokens(batch, candidates)
         prompts = self._prefill(batch)
@@ -269,10 +272,11 @@ class VLM:
         for prompt, ids, mask, expected in rows:
             read = [token for token in ids[mask.bool()].tolist() if token != self.image_token_id]
             if read != [token for token in expected if token != self.image_token_id]:
-                raise ModelError(
+                raise PromptError(
                     f"Expected the processor and the tokenizer to read the text of {prompt.uid!r} "
                     "alike, but their tokens differ; check `processor` of this family's row in "
-                    "models/families.py."
+                    "models/families.py.",
+                    prompt.uid,
                 )
 
     def _positions(self, inputs: Mapping[str, Tensor]) -> Int[Tensor, "*axis batch token"]:
@@ -298,16 +302,11 @@ class VLM:
     def _answer_tokens(
         self, batch: EncodedBatch, candidates: Sequence[Sequence[str]]
     ) -> list[list[list[int]]]:
-        """Tokens of every candidate of every prompt."""
+        """Tokens of every candidate of every prompt. Raises `PromptError`."""
+        rows = zip(batch.uids, batch.texts, batch.token_ids, candidates, strict=True)
         tokens = iter(
             self._answers.answers_tokens(
-                [
-                    (text, ids, answer)
-                    for text, ids, texts in zip(
-                        batch.texts, batch.token_ids, candidates, strict=True
-                    )
-                    for answer in texts
-                ]
+                [(uid, text, ids, answer) for uid, text, ids, texts in rows for answer in texts]
             )
         )
         return [[next(tokens) for _ in texts] for texts in candidates]

@@ -19,7 +19,7 @@ from evaluation.memory import out_of_memory
 from evaluation.results import CellFolder
 from evaluation.runner import form_batches, run
 from evaluation.stopping import ASKED, STOP_FILE, Stopped
-from evaluation.types import CandidateScore, Sample
+from evaluation.types import CandidateScore, RefusedError, Sample
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class ScriptedModel:
     name: str = "scripted"
     stop_before: str | None = None
     refuses: str | None = None  # prompts of this text
+    refuses_answers: tuple[str, ...] = ()  # to prompts of these uids
     edits: bool = True
     fits: int = 99  # prompts at once
     batches: list[tuple[str, ...]] = field(default_factory=list)  # as they were answered
@@ -60,6 +61,9 @@ class ScriptedModel:
         )
 
     def rank(self, batch: Any, candidates: Any) -> list[list[CandidateScore]]:
+        for uid in self.refuses_answers:
+            if uid in batch.uids:
+                raise RefusedError(f"{uid} has no such answer", uid)
         if self.paused:  # without looking, "yes" is likelier than "no" by 2 nats
             assert not any(prompt.images or "<image" in prompt.text for prompt in batch.prompts)
             return [[score(-3.0), score(-1.0)] for _ in batch.prompts]
@@ -213,6 +217,19 @@ def test_a_refused_prompt_is_recorded_and_costs_nobody_else(tmp_path: Path) -> N
     assert failed == {"004": "004 cannot be tokenised"}
     others = [row for row in folder.predictions() if row.uid not in failed]
     assert all(row.parsed == len(rows[int(row.uid)].text) % 2 for row in others)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_refused_candidates_are_recorded_and_cost_nobody_else(blind: bool, tmp_path: Path) -> None:
+    rows = samples(10)
+    model = ScriptedModel(refuses_answers=("002", "007", "009"))
+    run(cell(model, rows, blind=blind), folder := opened(tmp_path / "some"))
+    found = folder.predictions()
+    failed = {row.uid: row.error for row in found if row.status == "error"}
+    assert failed == {uid: f"{uid} has no such answer" for uid in model.refuses_answers}
+    run(cell(ScriptedModel(), rows, blind=blind), whole := opened(tmp_path / "whole"))
+    expected = [row for row in whole.predictions() if row.uid not in failed]
+    assert [row for row in found if row.uid not in failed] == expected
 
 
 def test_an_interrupted_cell_goes_on_with_whole_batches(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from PIL import Image
 
 import interventions
 from evaluation.types import Prompt
-from models.errors import ModelError
+from models.errors import ModelError, PromptError
 from models.vlm import VLM, load
 from tests.models.reference import IMAGE_TOKENS, PLACEHOLDERS, PROMPTS, Reference
-from tests.random_models import IDS
+from tests.random_models import FIRST_TEXT_ID, IDS
 
 SIZE = {"llava": (20, 30), "llava_onevision": (16, 16), "qwen2_5_vl": (16, 24)}
 
@@ -190,8 +190,9 @@ def test_prompts_that_cannot_be_asked_say_why(vlm: VLM) -> None:
 
 
 def test_answers_that_change_the_prompt_are_refused(vlm: VLM) -> None:
-    with pytest.raises(ModelError, match="tokenizer merges across the border"):
-        vlm.chat.answer_tokens("the", [*vlm.chat.tokens(["th"])[0][:-1], IDS["<video>"]], "e cat")
+    ids = [*vlm.chat.tokens(["th"])[0][:-1], FIRST_TEXT_ID]
+    with pytest.raises(PromptError, match=r"'one' to stay.*tokenizer merges across the border"):
+        vlm.chat.answer_tokens("one", "the", ids, "e cat")
 
 
 def test_bfloat16_scores_are_close_and_unrounded(
