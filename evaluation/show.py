@@ -15,7 +15,7 @@ from evaluation.foreign import marked, visible
 from evaluation.loading import load_benchmark, load_model, named_condition
 from evaluation.report.contact import contact_sheet
 from evaluation.report.table import console
-from evaluation.types import Benchmark, Prompt, Sample, in_words
+from evaluation.types import Benchmark, Prompt, RefusedError, Sample, in_words
 
 COLOURS = {
     "system": "dim",
@@ -44,7 +44,11 @@ def show(config: DictConfig) -> Path:
         if errors:
             screen.print(f"[red]{marked(sample.uid)}: {marked(errors[sample.uid])}[/red]\n")
             continue
-        pictures, tokens = _show_sample(screen, benchmark, model, sample, readable[0])
+        try:
+            pictures, tokens = _show_sample(screen, benchmark, model, sample, readable[0])
+        except RefusedError as refused:
+            screen.print(f"[red]{marked(sample.uid)}: {marked(str(refused))}[/red]\n")
+            continue
         caption = f"{sample.uid}\n{sample.text}\ngold: {in_words(sample.gold, sample.options)}"
         cells.append((pictures, f"{caption}\n{tokens:,} image tokens"))
     folder = Path(config.output) / "show"
@@ -63,7 +67,7 @@ def evenly(samples: Sequence[Sample], wanted: int) -> list[Sample]:
 def _show_sample(
     screen: Console, benchmark: Benchmark, model: Any, sample: Sample, prompt: Prompt
 ) -> tuple[Sequence[Any], int]:
-    """Print one sample; its pictures, and the number of image tokens."""
+    """Print one sample; its pictures, and the number of image tokens. Raises `RefusedError`."""
     seen = model.appearance(model.encode([prompt]))
     screen.rule(f"[bold]{marked(sample.uid)}[/bold]", align="left")
     for role, text, count in seen.spans:

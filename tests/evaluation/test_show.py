@@ -8,7 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from benchmarks.prompts import By, Profile
 from evaluation.show import evenly, show
+from evaluation.types import Sample
 from tests.conftest import ROOT
 
 
@@ -32,6 +34,22 @@ def test_prompt_roles_and_pictures_are_shown(
 def test_conditions_are_shown_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, "benchmark.source.questions=4", "condition=text", "n=1")
     assert "tokens]" not in capsys.readouterr().out
+
+
+def test_a_prompt_that_the_model_refuses_is_said_and_the_others_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Profile.write
+
+    def spoilt(profile: Profile, sample: Sample, by: By) -> str:
+        token = "<|im_end|>" if sample.uid.endswith("colour/00000") else ""
+        return write(profile, sample, by) + token
+
+    monkeypatch.setattr(Profile, "write", spoilt)
+    run(tmp_path, "benchmark.source.questions=1", "benchmark.source.kinds=[colour,where]", "n=2")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "contains the reserved token '<|im_end|>'" in shown
+    assert shown.count("[64 tokens]") == 1
 
 
 def test_samples_are_spread_over_the_set() -> None:
