@@ -106,6 +106,8 @@ def sentence(error: BaseException) -> str:
         return error.strerror  # without its number
     if isinstance(error, yaml.YAMLError):
         return f"A configuration file is no YAML: {' '.join(str(error).split())}."
+    if str(error).startswith("Config group override must be a string or a list"):
+        return "A group of settings has no name: choose one with GROUP=NAME, as in model=tiny."
     return str(error) or type(error).__name__
 
 
@@ -127,8 +129,6 @@ def _explain(error: BaseException) -> str:
         return f"There is no setting {key!r}; `python evaluate.py --help` lists them all."
     if match := re.search(r"Could not override '(?P<key>[^']+)'", text):
         return f"There is no setting {match['key']!r}; `python evaluate.py --help` lists them all."
-    if text.startswith("Config group override must be a string or a list"):
-        return "A group of settings has no name: choose one with GROUP=NAME, as in model=tiny."
     if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
         path = re.search(r"full_key: (?P<key>\S+)", text)
         match = path or match

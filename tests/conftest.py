@@ -5,6 +5,7 @@ does.
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -16,10 +17,15 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
+import evaluate
+from evaluation.commandline import Command
+
 ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -38,3 +44,26 @@ def composed(tmp_path: Path) -> Callable[..., DictConfig]:
             return compose("evaluate", [f"output={tmp_path}", *overrides])
 
     return build
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`run("limit=9")` is `python evaluate.py limit=9`: exit code, output, errors."""
+
+    def call(*arguments: str, command: object = evaluate) -> tuple[int, str, str]:
+        where = [] if any(each.startswith("output=") for each in arguments) else [tmp_path]
+        given = [*arguments, *(f"output={place}" for place in where)]
+        monkeypatch.setattr(sys, "argv", [f"{command.__name__}.py", *given])
+        monkeypatch.setattr(command, "command", Command())
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            command.command.run(command.main)
+        captured = capfd.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+def last_sentence(errors: str) -> str:
+    """What a command says at its end."""
+    return errors.strip().splitlines()[-1]

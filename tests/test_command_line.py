@@ -7,79 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 import compare
-import evaluate
 import evaluation.calibrate
 import models.vlm
 from evaluation import loading
-from evaluation.commandline import Command
+from tests.conftest import Run, last_sentence
 
 ROOT = Path(__file__).resolve().parent.parent
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """`run("limit=9")` is `python evaluate.py limit=9`: exit code, output, errors."""
-
-    def call(*arguments: str, command: object = evaluate) -> tuple[int, str, str]:
-        monkeypatch.setattr(
-            sys, "argv", [f"{command.__name__}.py", *arguments, f"output={tmp_path}"]
-        )
-        monkeypatch.setattr(command, "command", Command())
-        GlobalHydra.instance().clear()
-        with pytest.raises(SystemExit) as ended:
-            command.command.run(command.main)
-        captured = capfd.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return call
 
 
 def cells(folder: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("**/metrics.json"))]
-
-
-def last_sentence(errors: str) -> str:
-    return errors.strip().splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["intervention=unifrom"], "no intervention named 'unifrom', did you mean 'uniform'?"),
-        (["diagnostic=[overide]"], "no diagnostic named 'overide', did you mean 'override'?"),
-        (["model=llava_7b"], "There is no model named 'llava_7b', did you mean 'llava_"),
-        (["bach_size=3"], "There is no setting 'bach_size'"),
-        (["intervention.layer=early"], "There is no setting 'intervention.layer'"),
-        (["intervention=uniform", "intervention.layers=[9]"], "6 layers"),
-        (["intervention=uniform", "intervention.layers=erly"], "early"),
-        (["batch_size=0"], "batch_size is 0; expected at least 1"),
-        (["limit=0"], "limit is 0"),
-        (["benchmark=nlvr", "benchmark.source.root=nowhere"], "SOLVENT_DATA"),
-        (["model.checkpoint=nowhere/at_all/there"], "nowhere/at_all/there"),
-        (["intervention=uniform", "condition=text", "limit=9"], "edited"),
-        (["condition=swop"], "There is no condition named 'swop', did you mean 'swap'?"),
-        (["intervention=fixed_file"], "'intervention.pattern.file' has no value"),
-        (
-            ["intervention=donor", "limit=9"],
-            "make it with `python -m evaluation.calibrate model=tiny benchmark=shapes interv",
-        ),
-    ],
-)  # fmt: skip
-def test_bad_input_gets_one_sentence(run: Run, arguments: list[str], sentence: str) -> None:
-    code, _, errors = run(*arguments)
-    assert code == 2
-    assert sentence in last_sentence(errors)
-    assert "Traceback" not in errors
 
 
 def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:
