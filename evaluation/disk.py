@@ -9,11 +9,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+OUTPUT = "output=FOLDER"
 MEBIBYTE = 2**20
 
 log = logging.getLogger("solvent")
@@ -24,10 +26,15 @@ class DiskError(OSError):
 
 
 @contextmanager
-def spoken(path: Path) -> Iterator[None]:
+def spoken(path: Path, setting: str = OUTPUT) -> Iterator[None]:
     """What the operating system refuses, in a sentence that says what to do.
 
-    Raises `DiskError`.
+    Args:
+        path: what is written.
+        setting: that says where to.
+
+    Raises:
+        DiskError: it cannot be written.
     """
     try:
         yield
@@ -43,8 +50,8 @@ def spoken(path: Path) -> Iterator[None]:
         if error.errno in UNWRITABLE:
             raise DiskError(
                 error.errno,
-                f"{path} cannot be written ({error.strerror}): choose another folder with "
-                "output=FOLDER, or make it writable",
+                f"{path} cannot be written ({error.strerror}): choose another place with "
+                f"{setting}, or make it writable",
             ) from error
         raise
 
@@ -66,20 +73,48 @@ def write_atomically(path: Path, text: str | Iterable[bytes]) -> None:
         os.replace(new, path)
 
 
-def append(path: Path, lines: Sequence[str]) -> None:
-    """Add lines to a file; they survive a kill as soon as this returns."""
-    with spoken(path), path.open("a", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
+def append(path: Path, lines: Sequence[str], setting: str = OUTPUT) -> None:
+    """Add lines to a file; they survive a kill as soon as this returns.
+
+    They are written at once, so that several processes may add to one file, and begin a line of
+    their own, whatever a kill has left of the last one. Where it is another process that has not
+    come to the end of its line yet, an empty line comes between.
+    """
+    with spoken(path, setting), path.open("a+b", buffering=0) as file:
+        left = "".join(f"{line}\n" for line in lines).encode()
+        if _ends_torn(file):
+            left = b"\n" + left
+        while left:  # a disk that is nearly full takes a piece
+            left = left[file.write(left) :]
         os.fsync(file.fileno())
 
 
+def _ends_torn(file: RawIOBase) -> bool:
+    """Whether the last line of a file that was opened for reading, too, has no end."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(0, end - 1))
+    return file.read(1) not in (b"", b"\n")
+
+
+def read_lines(path: Path) -> Iterator[Any]:
+    """The values in a file of JSON lines that several processes may be adding to.
+
+    Leaves out torn lines, wherever they are: they are not cut, since somebody may be at them.
+    """
+    with path.open("rb") as file:
+        for line in filter(is_whole, file):
+            yield json.loads(line)
+
+
 def mend(path: Path) -> None:
-    """Cut a file of JSON lines at the first one that a kill or a full disk has torn."""
+    """Cut a file of JSON lines at the first one that a kill or a full disk has torn.
+
+    Only where nobody is adding to it.
+    """
     good = 0
     with path.open("rb") as file:
         for line in file:
-            if not line.endswith(b"\n") or not is_json(line):
+            if not is_whole(line):
                 break
             good += len(line)
         lost = sum(1 for _ in file)
@@ -90,8 +125,10 @@ def mend(path: Path) -> None:
             file.truncate(good)
 
 
-def is_json(line: bytes) -> bool:
-    """Whether a line is a JSON text."""
+def is_whole(line: bytes) -> bool:
+    """Whether a line is a JSON text and has its end."""
+    if not line.endswith(b"\n"):
+        return False
     try:
         json.loads(line)
     except ValueError:  # also undecodable bytes

@@ -18,7 +18,7 @@ SHARED = {  # the nouns, pure functions of numbers, files by what is in them
 MAY_IMPORT = {
     "interventions": set(),
     "models": {*SHARED, "interventions"},
-    "benchmarks": SHARED,
+    "benchmarks": {*SHARED, "evaluation.disk"},  # what a model said of an answer is kept
     "diagnostics": SHARED,
     "evaluation": {"evaluation"},  # plug-ins are reached through their protocols
 }

@@ -2,7 +2,7 @@
 
 Published scores of free-form sets mostly rest on such a step (https://mathvista.github.io). It
 never sees the gold answer, and what it once said about an answer is kept in a file, so that scoring
-again costs nothing and gives the same.
+again costs nothing and gives the same. Several runs may share that file at the same time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from benchmarks import paths
 from benchmarks.benchmark import Benchmark
 from benchmarks.freeform import FreeForm, FreeParser
 from benchmarks.parsers import Parser, Reading
+from evaluation.disk import append, read_lines, spoken
 from evaluation.types import Accepted
 
 NOTHING = "NONE"
+OPENAI = "https://api.openai.com/v1"
+SETTING = "compat.cache=FILE"
 CHOICE = """Somebody answered a question by choosing one of these options:
 {options}
 
@@ -52,8 +55,8 @@ class Extractor:
     Attributes:
         name: for tables.
         model: as its server names it.
-        base_url: of a server that speaks OpenAI's protocol; None: OpenAI's own. The key is taken
-            from OPENAI_API_KEY.
+        base_url: of a server that speaks OpenAI's protocol; None: OpenAI's own, whatever the
+            environment says. The key is taken from OPENAI_API_KEY.
         cache: JSON-lines file of what was said; a relative path starts at the repository root.
     """
 
@@ -77,16 +80,26 @@ class Extractor:
         return dataclasses.replace(benchmark, parser=chosen, free=free)
 
     def say(self, question: str) -> str:
-        """What the model replies; "" where it finds nothing. Raises `ValueError` when it cannot."""
-        key = hashlib.sha256(f"{self.model}\n{question}".encode()).hexdigest()
+        """What the model replies; "" where it finds nothing.
+
+        Raises:
+            ValueError: it does not reply.
+            DiskError: the reply cannot be kept.
+        """
+        key = self._key(question)
         if key not in self._known:
             self._known[key] = self._ask(question)
-            self._file.parent.mkdir(parents=True, exist_ok=True)
             line = {"key": key, "model": self.model, "reply": self._known[key]}
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with spoken(self._file, SETTING):
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+            append(self._file, [json.dumps(line, ensure_ascii=False)], SETTING)
         reply = self._known[key].strip()
         return "" if reply.strip(".").upper() == NOTHING else reply
+
+    def _key(self, question: str) -> str:
+        """Digest of who is asked, and what; OpenAI's own server has no name, as in older files."""
+        server = [] if self.base_url is None else [self.base_url]
+        return hashlib.sha256("\n".join([*server, self.model, question]).encode()).hexdigest()
 
     def _ask(self, question: str) -> str:
         client = self._client
@@ -114,7 +127,7 @@ class Extractor:
             )
         import openai
 
-        return openai.OpenAI(base_url=self.base_url, max_retries=5)
+        return openai.OpenAI(base_url=self.base_url or OPENAI, max_retries=5)
 
     @cached_property
     def _file(self) -> Path:
@@ -122,12 +135,14 @@ class Extractor:
 
     @cached_property
     def _known(self) -> dict[str, str]:
-        """Replies by the digest of model and question; a torn last line does not count."""
-        if not self._file.exists():
-            return {}
-        whole = self._file.read_text(encoding="utf-8").rpartition("\n")[0]
-        rows = map(json.loads, filter(None, whole.split("\n")))
-        return {row["key"]: row["reply"] for row in rows}
+        """Replies by `_key`; the first one counts where two runs have asked the same."""
+        known: dict[str, str] = {}
+        with spoken(self._file, SETTING):
+            rows = list(read_lines(self._file)) if self._file.exists() else []
+        for row in rows:
+            if isinstance(row, dict) and {"key", "reply"} <= row.keys():  # no piece of a torn line
+                known.setdefault(row["key"], row["reply"])
+        return known
 
 
 @dataclass(frozen=True, kw_only=True)
