@@ -29,7 +29,15 @@ from omegaconf.errors import OmegaConfBaseException
 from evaluation.claims import BusyError
 from evaluation.disk import DiskError
 from evaluation.foreign import visible
-from evaluation.stopping import ASKED, RemoteError, Stopped, listening
+from evaluation.stopping import (
+    ASKED,
+    FAILED,
+    HEARD,
+    RemoteError,
+    Stopped,
+    leave_word,
+    listening,
+)
 
 BAD_INPUT = 2
 BUSY = ASKED
@@ -53,6 +61,7 @@ class Command:
 
     def __init__(self, after_interruption: str = RESUMES) -> None:
         self.code = 0
+        self.failed = False  # this process, not another one of the run
         self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.process = os.getpid()
@@ -82,9 +91,17 @@ class Command:
         except Stopped as stopped:
             sys.stderr.write(f"Stopped: {stopped.why}. {self.after_interruption}\n")
             self.code = stopped.code
+            leave_word(HEARD)
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
+            leave_word(HEARD)
+        except Exception:
+            leave_word(FAILED)
+            raise
+        else:
+            if self.failed:
+                leave_word(FAILED)
         finally:
             if not self.raises:
                 del os.environ["HYDRA_FULL_ERROR"]
@@ -96,6 +113,7 @@ class Command:
         sys.stderr.write(f"{visible(sentence(error))}\n")
         if self.code != BAD_INPUT:  # which weighs more than that others are at work
             self.code = code
+        self.failed = self.failed or code == BAD_INPUT
 
 
 def sentence(error: BaseException) -> str:

@@ -153,6 +153,7 @@ class Monitor:
         sys.stderr.write(f"{sentence}\n")
         if rank == 0:
             faulthandler.dump_traceback(all_threads=True)
+        stopping.leave_word(stopping.FAILED)
         os._exit(HANGS)  # the main thread waits for what will not come; launchers end the others
 
 

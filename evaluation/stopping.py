@@ -3,6 +3,13 @@
 While questions are answered, the first signal lets the batch be finished and kept; a second one
 ends at once. Elsewhere a signal ends at once. Signals reach a process, not an object, so what was
 asked is kept per process.
+
+    STOP            the stop file: who wants the run to end makes it
+    STOP.heard      a process of the run ended because it was asked to
+    STOP.failed     a process of the run ended otherwise, with a failure of its own
+
+The last two are made by the run, for who starts several processes with a launcher, which makes one
+exit code of all of theirs. Who makes the first removes all three.
 """
 
 from __future__ import annotations
@@ -16,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 STOP_FILE = "SOLVENT_STOP_FILE"  # environment variable: a path that is looked for between batches
+HEARD, FAILED = ".heard", ".failed"  # stand behind its name
 ASKED = 75  # exit code: EX_TEMPFAIL of sysexits.h, try again later
 REASONS = {
     signal.SIGINT: "Ctrl-C",
@@ -92,6 +100,17 @@ def check() -> None:
     place = os.environ.get(STOP_FILE)
     if place and Path(place).exists():
         raise Stopped(f"asked to end (the stop file {place})", ASKED)
+
+
+def leave_word(ending: str) -> None:
+    """Say beside the stop file how this process ends: `HEARD` or `FAILED`. No file, no word."""
+    place = os.environ.get(STOP_FILE)
+    if not place:
+        return
+    try:
+        Path(f"{place}{ending}").touch()
+    except OSError as error:  # the run ends, whether or not somebody can be told
+        log.warning("%s%s cannot be written (%s): submit again to go on", place, ending, error)
 
 
 def request(stopped: Stopped) -> None:

@@ -1,4 +1,4 @@
-"""Tasks of several processes and nodes, and a task that is given up."""
+"""Tasks of several processes and nodes, one of which is asked to stop, and one given up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
         return by_hand(slurm, tmp_path / f"{study}.tsv", [cell], *options)
 
     long = start("long", "batch_size=1", options=("--partition=urgent",))
-    few = ("batch_size=4", "limit=18")
+    few = ("batch_size=1", "limit=90")
     nodes = start("nodes", *few, options=("--nodes=2",))
     gpus = start("gpus", *few, options=("--gres=gpu:2",))
 
@@ -31,7 +31,14 @@ def test_nodes_and_gpus_share_a_cell_and_a_cancelled_task_stays_so(
     slurm.call("scancel", long)
     wait_until(lambda: not running(slurm, long), 60)
 
-    wait_until(lambda: ended(slurm, f"{nodes}_0", f"{gpus}_0"), 600)
+    wait_until(lambda: rows(output / "nodes") >= 3, 300)
+    slurm.call("scancel", "--batch", "--signal=USR1", f"{nodes}_0")  # as before its time limit
+    wait_until(lambda: slurm.job(f"{nodes}_0")["JobState"] == "PENDING", 60)
+    assert 3 <= rows(output / "nodes") < 90
+
+    wait_until(lambda: ended(slurm, f"{nodes}_0", f"{gpus}_0"), 600, slurm.hasten)
+    assert slurm.job(f"{nodes}_0")["Restarts"] == "1"
+    assert not list(tmp_path.glob("*.stop-*"))
     found = {}
     for study in ("nodes", "gpus"):
         (done,) = (output / study).rglob("DONE")

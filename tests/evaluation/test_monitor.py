@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.monitor import Monitor, Tail, stuck
+from evaluation.monitor import HANGS, Monitor, Tail, stuck
 from evaluation.records import FAILED
 from evaluation.results import CellFolder
-from evaluation.stopping import ASKED, Stopped
+from evaluation.stopping import ASKED, STOP_FILE, Stopped
 
 
 def add(path: Path, *lines: bytes) -> None:
@@ -38,6 +38,18 @@ def test_a_process_is_stuck_that_has_more_to_do_and_adds_nothing(tmp_path: Path)
     assert stuck([(done, 5), (busy, 5)], 30) is None
     assert stuck([(done, 5), (busy, 5), (silent, 5)], 30) == 2
     assert stuck([(silent, 5)], 90) is None
+
+
+def test_a_run_that_hangs_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which who asked it to stop must know: to try again would end the same way."""
+    monkeypatch.setenv(STOP_FILE, str(tmp_path / "stop"))
+    monkeypatch.setattr("os._exit", lambda code: codes.append(code))
+    codes: list[int] = []
+    here, there = Tail(tmp_path / "0", lines=5), Tail(tmp_path / "1", grown=time.monotonic() - 60)
+    monitor = Monitor(patience=30, names=("process 0", "process 1"))
+    monitor._check([(here, 5), (there, 5)])
+    assert codes == [HANGS]
+    assert (tmp_path / "stop.failed").exists()
 
 
 def test_what_was_done_last_is_seen_and_told_at_the_end(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from evaluation.commandline import Command
 from evaluation.composing import compose_cell, composing, expand
 from evaluation.planning import Plan
 from evaluation.planning import plan as make_plan
+from evaluation.stopping import RemoteError, Stopped
 from evaluation.sweep import PlannedCell, of_task, read, write
 
 Call = Callable[..., tuple[int, str, str]]
@@ -252,6 +253,53 @@ def test_a_stop_ends_the_task_and_not_only_the_cell(
     code, _, errors = call(task, path, 0)
     assert (code, ran) == (75, [])
     assert "Stopped: asked to end" in errors
+    assert Path(f"{path}.heard").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "asked", "code", "word"),
+    [
+        (ValueError("made of cheese"), False, 2, [".failed"]),
+        (RemoteError("another process has said so"), False, 2, []),
+        (ValueError("made of cheese"), True, 75, [".heard"]),  # the next cell waits for its turn
+        (Stopped("a signal", 143), False, 143, [".heard"]),
+        (None, False, 0, []),
+    ],
+    ids=str,
+)
+def test_how_a_process_ends_stands_beside_the_stop_file(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: BaseException | None,
+    asked: bool,
+    code: int,
+    word: list[str],
+) -> None:
+    """Where a launcher makes one exit code of all."""
+    path, stop = tmp_path / "sweep.tsv", tmp_path / "stops" / "stop"
+    stop.parent.mkdir()
+
+    def stand_in(config: DictConfig) -> None:
+        if config.seed == 0 and asked:
+            stop.touch()
+        if config.seed == 0 and error:
+            raise error
+
+    monkeypatch.setattr(session, "run_cell", stand_in)
+    monkeypatch.setenv("SOLVENT_STOP_FILE", str(stop))
+    path.write_text(call(plan, "intervention=gaussian", "seed=0,1", f"output={tmp_path}")[1])
+    assert call(task, path, 0)[0] == code
+    stop.unlink(missing_ok=True)
+    assert [path.suffix for path in stop.parent.iterdir()] == word
+
+
+def test_a_word_that_cannot_be_left_changes_nothing_else(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SOLVENT_STOP_FILE", str(tmp_path / "no such folder" / "stop"))
+    assert call(task, tmp_path / "no.tsv", 0)[0] == 2
+    assert "stop.failed cannot be written (" in caplog.text
 
 
 def test_a_bad_cell_of_a_task_does_not_stop_the_others(
