@@ -150,13 +150,11 @@ def read_json(path: Path) -> Any:
 def make_folder(path: Path, needed: int) -> None:
     """Make a folder with room for some bytes.
 
-    Raises `DiskError` when nothing can be written there, or not as much.
+    Raises `DiskError` when it cannot be made, or has not as much. Whether files can be made in one
+    that is there already, a claim on it shows: a file to try it would be left behind by a kill.
     """
-    probe = path / f".probe-{os.getpid()}"
     with spoken(path):
         path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
     free = shutil.disk_usage(path).free
     if free < needed:
         raise DiskError(

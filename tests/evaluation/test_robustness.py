@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
+from evaluation.asking import read
 from evaluation.commandline import sentence
 from evaluation.disk import DiskError, make_folder
 from evaluation.results import CellFolder
@@ -87,6 +89,36 @@ def test_a_read_only_folder_is_refused_in_a_sentence(small_disk: Path, composed:
     assert sentence(refused.value).startswith(f"{small_disk}/study/tiny/shapes/gaussian-")
     assert "cannot be written (Read-only file system)" in sentence(refused.value)
     assert list(small_disk.iterdir()) == []
+
+
+def test_so_is_one_that_is_there_already(small_disk: Path, composed: Compose) -> None:
+    config = composed(*SETTINGS, f"output={small_disk}")
+    folder = read(config).folder.path
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(DiskError) as refused:
+        run_cell(config)
+    said = f"{folder} cannot be written (Read-only file system): choose another place with output="
+    assert sentence(refused.value).startswith(said)
+
+
+OPENS = """
+import sys
+from pathlib import Path
+from evaluation.disk import make_folder
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(arguments) if event == "open" else None)
+make_folder(Path(sys.argv[1]), 1)
+sys.exit(str(opened) if opened else 0)
+"""
+
+
+def test_making_a_folder_makes_no_file_that_a_kill_could_leave(tmp_path: Path) -> None:
+    folder = tmp_path / "study" / "cell"
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", OPENS, folder], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert folder.is_dir()
 
 
 def test_a_damaged_file_of_an_earlier_run_is_named_and_left_alone(
