@@ -29,7 +29,8 @@ def measured(arguments: list[str]) -> tuple[float, float]:
         [sys.executable, "evaluate.py", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process.returncode = os.waitstatus_to_exitcode(status)  # else it is waited for again
+    if process.returncode:
         raise RuntimeError(f"evaluate.py {' '.join(arguments)} failed; run it alone to see why")
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 

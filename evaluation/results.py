@@ -217,7 +217,9 @@ class CellFolder:
         `seconds` on batches, of these `attention_seconds`; `batch_size`: fewest prompts that were
         read at once because memory ran out, `asked` if it never did.
         """
-        times = [json.loads(line) for path in self._times() for line in _text_lines(path)]
+        times = [
+            json.loads(line) for path in self._times() for line in path.read_text().splitlines()
+        ]
         known = self.path / "timing.json"
         if not times and known.exists():  # a finished cell that was mended
             return read_json(known)
@@ -306,10 +308,6 @@ def _scan(path: Path) -> Iterator[_Line]:
             check_intact(line, path, number, needs_check=True)
             yield _Line(uid_of(line), has_failed(line), path, start, len(line))
             start += len(line)
-
-
-def _text_lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
 
 
 def _uids(path: Path) -> Iterator[str]:

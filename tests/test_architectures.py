@@ -69,7 +69,8 @@ def test_a_cell_runs_end_to_end(
     assert metrics["cells_edited"] > 0
     assert 0 < metrics["visual_mass"]["before"] < 1
     (folder,) = (tmp_path / "study" / model / benchmark).iterdir()
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").open()]
+    lines = (folder / "predictions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     assert len(rows) == metrics["score"]["rows"]
     assert all(score["log_probability"] < 0 for row in rows for score in row["scores"])
 

@@ -203,11 +203,11 @@ def test_ctrl_c_loses_nothing(run: Run, tmp_path: Path) -> None:
 
     `tests.stress` kills processes.
     """
-    stopped = start(tmp_path)
-    wait_for_rows(tmp_path, stopped, 4)
-    stopped.send_signal(signal.SIGINT)
-    assert stopped.wait(60) == 130
-    said = stopped.stderr.read()
+    with start(tmp_path) as stopped:
+        wait_for_rows(tmp_path, stopped, 4)
+        stopped.send_signal(signal.SIGINT)
+        assert stopped.wait(60) == 130
+        said = stopped.stderr.read()
     assert "stopping after this batch; once more stops at once" in said
     assert "the same command goes on" in said
     (folder,) = (tmp_path / "study/tiny/shapes").iterdir()

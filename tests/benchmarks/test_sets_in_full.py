@@ -43,7 +43,7 @@ def test_pope_is_balanced_in_every_category(composed: Composed, tmp_path: Path) 
             "category": category,
         }
         for category in ("random", "popular", "adversarial")
-        for row in map(json.loads, (POPE / f"coco_pope_{category}.json").open())
+        for row in map(json.loads, (POPE / f"coco_pope_{category}.json").read_text().splitlines())
     ]
     config = composed("benchmark=pope", f"benchmark.source.local={written(rows, tmp_path)}")
     samples = instantiate(config.benchmark).samples()
