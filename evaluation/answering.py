@@ -29,6 +29,8 @@ from evaluation.types import (
 )
 
 IMAGE_MARKER = re.compile(r" ?<image:\d+>")  # where a text says that an image stands
+# Of a message: where an object lies, and what else a GPU holds, with the numbers of processes
+PASSING = re.compile(r" at 0x[0-9a-fA-F]+|(?<=\.) GPU \d+ has a total capacity .*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +250,7 @@ def _entropy(measured: Any, index: int) -> VisualEntropy | None:
 
 
 def failed(cell: Cell, sample: Sample, error: str) -> Prediction:
-    """A sample without an answer, and why."""
+    """A sample without an answer, and why, as any other run of the cell would say it."""
     return Prediction(
         uid=sample.uid,
         condition=cell.condition,
@@ -265,5 +267,5 @@ def failed(cell: Cell, sample: Sample, error: str) -> Prediction:
         tags=dict(sample.tags),
         options=sample.options,
         shown=dict(sample.shown) or None,
-        error=error,
+        error=PASSING.sub("", error),
     )

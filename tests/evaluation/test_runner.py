@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,14 +24,25 @@ from evaluation.results import CellFolder
 from evaluation.runner import form_batches, run
 from evaluation.stopping import ASKED, STOP_FILE, Stopped
 from evaluation.types import CandidateScore, RefusedError, Sample
+from tests.conftest import ROOT
+
+# As torch says it, in one line
+FULL = (
+    "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 14.57 GiB of "
+    "which 1.58 GiB is free. Process {process} has 12.02 GiB memory in use. Of the allocated "
+    "memory 734.07 MiB is allocated by PyTorch.\nDetails"
+)
 
 
 @dataclass(frozen=True)
 class Picture:
     identity: str
     broken: bool = False
+    foreign: bool = False
 
     def load(self) -> Image.Image:
+        if self.foreign:
+            return Image.open(io.BytesIO(b"no picture"))  # names that object and its address
         if self.broken:
             raise OSError(f"{self.identity} cannot be read")
         return Image.new("RGB", (2, 2))
@@ -71,7 +86,7 @@ class ScriptedModel:
             raise KeyboardInterrupt
         self.pending += batch.uids
         if len(batch.uids) > self.fits:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nDetails")
+            raise torch.OutOfMemoryError(FULL.format(process=os.getpid()))
         self.batches.append(tuple(batch.uids))
         return [
             [score(-float(k != len(prompt.text) % 2)) for k in range(len(options))]
@@ -282,8 +297,29 @@ def test_a_sample_that_does_not_fit_alone_is_a_recorded_error(tmp_path: Path) ->
     metrics = run(cell(ScriptedModel(fits=0), samples(3)), folder := opened(tmp_path))
     assert metrics["errors"] == 3
     assert {row.error for row in folder.predictions()} == {
-        "does not fit into memory: CUDA out of memory. Tried to allocate 20 GiB."
+        "does not fit into memory: CUDA out of memory. Tried to allocate 20.00 GiB."
     }
+
+
+def fail_twice(folder: Path) -> None:
+    """A cell in which a picture is none, and the other sample does not fit into memory."""
+    broken, other = samples(2)
+    broken = replace(broken, images=(Picture("none", foreign=True),))
+    run(cell(ScriptedModel(fits=0), (broken, other)), opened(folder))
+
+
+def test_recorded_errors_are_the_same_in_another_process(tmp_path: Path) -> None:
+    fail_twice(tmp_path / "here")
+    code = "import sys, pathlib; from tests.evaluation.test_runner import fail_twice as fail; "
+    code += "fail(pathlib.Path(sys.argv[1]))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    there = [sys.executable, "-c", code, str(tmp_path / "there")]
+    subprocess.run(there, cwd=ROOT, env=environment, check=True)
+    here, there = ((tmp_path / name / "predictions.jsonl") for name in ("here", "there"))
+    assert here.read_bytes() == there.read_bytes()
+    errors = [row.error for row in CellFolder(tmp_path / "here").predictions()]
+    assert errors[0] == "cannot identify image file <_io.BytesIO object>"
+    assert "out of memory" in errors[1]
 
 
 def test_a_cell_stops_when_more_fails_than_it_may_and_tries_again(tmp_path: Path) -> None:
