@@ -65,7 +65,7 @@ class FileImage:
         Raises:
             OSError: the file is missing, truncated or not a picture.
         """
-        return decoded(self.file, str(self.file))
+        return decoded(self.file, self.path)
 
 
 class Cells(Protocol):
@@ -109,9 +109,10 @@ class StoredImage:
         if self.table is not None:
             return f"{self.table}/{self.column}/{self.row}/{self.place}"
         try:
-            return self._file(self._value())
-        except OSError:
-            return self.identity
+            value = self._value()
+            return self.identity if value.get("bytes") is not None else self._file(value)
+        except OSError:  # nobody can read it
+            return self._name
 
     def load(self) -> Image.Image:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
@@ -133,7 +134,7 @@ class StoredImage:
         try:
             return self._file(value).read_bytes()
         except OSError as error:
-            raise OSError(f"the image {self._name} cannot be read: {error}.") from error
+            raise OSError(f"the image {self._name} cannot be read: {reason(error)}.") from error
 
     def _value(self) -> Mapping[str, Any]:
         value = self.cells(self.column, self.row)
@@ -163,7 +164,14 @@ def decoded(file: Path | BinaryIO, name: str) -> Image.Image:
             f"the image {name} cannot be read: it is damaged, or none of {', '.join(FORMATS)}."
         ) from error
     except Exception as error:  # decoders raise whatever they meet: it is an error of this picture
-        raise OSError(f"the image {name} cannot be read: {error}.") from error
+        raise OSError(f"the image {name} cannot be read: {reason(error)}.") from error
+
+
+def reason(error: Exception) -> str:
+    """What it says, a file by its name alone: the folder is another one on every machine."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {Path(error.filename).name}"
+    return str(error)
 
 
 def eight_bits(picture: Image.Image) -> Image.Image:

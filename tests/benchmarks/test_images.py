@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.images import FileImage, on_white
+from benchmarks.images import FileImage, StoredImage, on_white
 
 
 def saved(folder: Path, name: str, picture: Image.Image, **options: object) -> FileImage:
@@ -61,6 +61,33 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path) -> None:
     for name in ("text.png", "empty.png"):
         with pytest.raises(OSError, match=rf"the image .*{name} cannot be read"):
             FileImage(root=tmp_path, path=name).load()
+
+
+def test_what_is_wrong_with_a_picture_does_not_depend_on_where_the_data_lie(
+    tmp_path: Path,
+) -> None:
+    """It is recorded with the results, which are the same on every machine."""
+    said = []
+    for place in ("here", "there"):
+        folder = tmp_path / place
+        (folder / "d").mkdir(parents=True)
+        (folder / "d/text.png").write_text("not a picture")
+        for image in (
+            FileImage(root=folder, path="d/text.png"),
+            FileImage(root=folder, path="d/missing.png"),
+            StoredImage(
+                cells=lambda column, row: {"bytes": None, "path": "d/missing.png"},
+                column="image", row=3, place=None, folder=folder, table=None,
+            ),
+        ):  # fmt: skip
+            with pytest.raises(OSError, match="cannot be read") as refused:
+                image.load()
+            said.append(str(refused.value))
+    assert said[:3] == said[3:]
+    assert said[1:3] == [
+        "the image d/missing.png cannot be read: No such file or directory: missing.png.",
+        "the image 'image' of row 3 cannot be read: No such file or directory: missing.png.",
+    ]
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "x.webp"])
