@@ -154,7 +154,10 @@ def make_folder(path: Path, needed: int) -> None:
     that is there already, a claim on it shows: a file to try it would be left behind by a kill.
     """
     with spoken(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # below /proc, say
+            raise OSError(errno.EACCES, error.strerror) from error
     free = shutil.disk_usage(path).free
     if free < needed:
         raise DiskError(
