@@ -5,7 +5,7 @@
     75   stopped by a stop file, or another run works on the cell: try again later
     130  Ctrl-C
     143  SIGTERM
-    70   a process of the run hung
+    70   a process of the run hung, or is gone
 
 Anything else is a defect of ours and keeps its traceback. With HYDRA_FULL_ERROR=1 in the
 environment, bad input keeps it too. Where several processes work together, the one that failed says

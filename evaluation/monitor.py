@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import os
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import (
@@ -29,10 +26,8 @@ from rich.progress import (
 from evaluation import stopping
 from evaluation.records import FAILED
 from evaluation.results import CellFolder
+from evaluation.signs import TICK, Clock
 from evaluation.stopping import Stopped
-
-TICK = 1.0  # seconds
-HANGS = 70  # exit code: EX_SOFTWARE of sysexits.h
 
 log = logging.getLogger("solvent")
 
@@ -44,10 +39,10 @@ class Tail:
     path: Path
     lines: int = 0
     failed: int = 0
-    grown: float = field(default_factory=time.monotonic)  # when it was last seen to grow
+    grown: float = 0.0  # when it was last seen to grow
     _read: int = 0
 
-    def look(self) -> None:
+    def look(self, now: float = 0.0) -> None:
         """Count what is new; a line that is being written counts when it is whole."""
         try:
             with self.path.open("rb") as file:
@@ -60,17 +55,17 @@ class Tail:
             self._read += len(whole)
             self.lines += whole.count(b"\n")
             self.failed += whole.count(FAILED)
-            self.grown = time.monotonic()
+            self.grown = now
 
 
-def stuck(shares: Sequence[tuple[Tail, int]], patience: float) -> int | None:
+def stuck(shares: Sequence[tuple[Tail, int]], patience: float, now: float) -> int | None:
     """Which process has not done its share and has added nothing for `patience` seconds.
 
     Args:
         shares: what each process has written, and the number of lines that it has when it is done.
         patience: seconds.
+        now: in seconds, as the tails were told it.
     """
-    now = time.monotonic()
     for rank, (tail, share) in enumerate(shares):
         if tail.lines < share and now - tail.grown > patience:
             return rank
@@ -87,7 +82,7 @@ class Monitor:
         names: of the processes, by rank.
         tell: told every second what is being done, how many samples are done, and of how many.
         progress: told as often how many are done, how many of these failed, and what is done.
-        hangs: told, in a sentence, which process hangs, before the run is ended.
+        hangs: told, in a sentence, which process hangs, and ends the run.
         failed: samples that failed since the present condition was begun.
     """
 
@@ -111,7 +106,7 @@ class Monitor:
             total: all samples.
             shares: how many samples every process will answer now.
         """
-        tails = [Tail(folder.part(rank)) for rank in range(len(shares))]
+        clock, tails = Clock(), [Tail(folder.part(rank)) for rank in range(len(shares))]
         for tail in tails:
             tail.look()
         before = [(tail.lines, tail.failed) for tail in tails]
@@ -121,7 +116,7 @@ class Monitor:
 
             def count() -> int:
                 for tail in tails:
-                    tail.look()
+                    tail.look(clock.now)
                 now = [(tail.lines, tail.failed) for tail in tails]
                 new = sum(lines for lines, _ in now) - sum(lines for lines, _ in before)
                 self.failed = sum(count for _, count in now) - sum(count for _, count in before)
@@ -129,19 +124,20 @@ class Monitor:
                 return done + new
 
             def look() -> None:
+                clock.look()
                 answered = count()
                 self.tell(title, answered, total)
                 self.progress(answered, self.failed, title)
 
             try:
-                with _Thread(look, lambda: self._check(watched)):
+                with _Thread(look, lambda: self._check(watched, clock.now)):
                     yield
             finally:
                 count()
             look()
 
-    def _check(self, shares: Sequence[tuple[Tail, int]]) -> None:
-        rank = stuck(shares, self.patience)
+    def _check(self, shares: Sequence[tuple[Tail, int]], now: float) -> None:
+        rank = stuck(shares, self.patience, now)
         if rank is None:
             return
         tail, share = shares[rank]
@@ -149,12 +145,9 @@ class Monitor:
             f"{self.names[rank]} hangs: it has answered nothing for {self.patience / 60:g} minutes "
             f"and has {share - tail.lines:,} samples to go; the same command goes on where it is"
         )
-        self.hangs(sentence)
-        sys.stderr.write(f"{sentence}\n")
         if rank == 0:
             faulthandler.dump_traceback(all_threads=True)
-        stopping.leave_word(stopping.FAILED)
-        os._exit(HANGS)  # the main thread waits for what will not come; launchers end the others
+        self.hangs(sentence)
 
 
 class _Thread(threading.Thread):

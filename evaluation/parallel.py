@@ -5,7 +5,7 @@
 
 The first is the main process: it alone reads what was recorded, merges, scores and prints. The
 processes meet in exchanges, which all take part in, and in the same order. What goes wrong in one
-is told in its next exchange, and ends the others there.
+is told in its next exchange, and ends the others there. One that hangs is noticed by `signs`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -24,14 +24,16 @@ import torch
 from accelerate import PartialState
 from torch import distributed
 
+from evaluation.signs import HANGS, WAITING, Signs, connect
 from evaluation.stopping import RemoteError, Stopped, patiently
 
 T = TypeVar("T")
-PATIENCE = timedelta(days=30)  # of an exchange; `evaluation.monitor` watches for progress instead
+PATIENCE = timedelta(days=30)  # of an exchange; `evaluation.signs` and `monitor` watch instead
+GONE = "another process of this run is gone: ended, killed, out of memory, or its machine failed"
 
 
 class StoppedElsewhere(Stopped):
-    """Another process of this run was asked to stop."""
+    """Another process of this run was asked to stop, or is gone."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Team:
         rank: number of this process, from 0.
         size: number of processes.
         group: of torch.distributed, on the CPU; None for a single process.
+        signs: of life, which the processes watch for.
     """
 
     rank: int = 0
     size: int = 1
     group: Any = None
+    signs: Signs = field(default_factory=Signs)
 
     @property
     def main(self) -> bool:
@@ -61,7 +65,7 @@ class Team:
     def exchange(self, mine: Any = None) -> list[Any]:
         """What every process brings, by rank.
 
-        Raises `RemoteError` or `StoppedElsewhere` when one brings that instead.
+        Raises `RemoteError` or `StoppedElsewhere` when one brings that instead, or is gone.
         """
         met = self._meet(mine, None)
         failures = [failure for _, failure in met if failure]
@@ -89,8 +93,12 @@ class Team:
         if self.size == 1:
             return [(mine, failure)]
         found: list[Any] = [None] * self.size
-        with patiently():  # half a meeting would leave the others waiting
-            distributed.all_gather_object(found, (mine, failure), group=self.group)
+        # half a meeting would leave the others waiting
+        with patiently(), self.signs.at(WAITING):
+            try:
+                distributed.all_gather_object(found, (mine, failure), group=self.group)
+            except RuntimeError as error:  # a connection is closed
+                raise StoppedElsewhere(GONE, HANGS) from error
         return found
 
 
@@ -123,4 +131,6 @@ def team() -> Team:
     state = PartialState(cpu=not torch.cuda.is_available())  # it has to be told: gloo then
     group = distributed.new_group(backend="gloo", timeout=PATIENCE)
     atexit.register(state.destroy_process_group)
-    return Team(rank=state.process_index, size=state.num_processes, group=group)
+    alone = Team(rank=state.process_index, size=state.num_processes, group=group)
+    signs = connect(alone.rank, alone.exchange(alone.name), alone.exchange)
+    return replace(alone, signs=signs)

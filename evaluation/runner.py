@@ -23,6 +23,7 @@ from evaluation.parallel import team
 from evaluation.prefetch import prefetched
 from evaluation.results import CellFolder
 from evaluation.scoring import summarise
+from evaluation.signs import ANSWERING
 from evaluation.types import Benchmark, Prediction, Sample
 from evaluation.watching import gather, watched
 
@@ -61,7 +62,8 @@ def answer_all(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -
         done = len(cell.samples) - sum(shares)
         following = monitor.follow(folder, cell.title, done, len(cell.samples), shares)
         with following if together.main else nullcontext():
-            answer_share(cell, folder, batches, todo[together.rank :: together.size], monitor)
+            with together.signs.at(ANSWERING):
+                answer_share(cell, folder, batches, todo[together.rank :: together.size], monitor)
             together.exchange()
     together.once(lambda: complete(cell, folder, len(batches)))
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -41,6 +42,7 @@ from evaluation.revisions import pinned
 from evaluation.runner import answer_all
 from evaluation.runs import begin, end, runs
 from evaluation.scoring import summarise
+from evaluation.signs import LOADING
 from evaluation.stopping import Stopped
 from evaluation.types import (
     Followed,
@@ -73,12 +75,14 @@ def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]
     together = team()
     with together.together():
         request = read_request(config)
+        together.signs.expect(request.stuck_minutes)
         config = together.once(lambda: pinned(config))
         asked = read(config, together.once(lambda: identify(config)), request)
         if together.once(lambda: asked.folder.finished):
             return together.once(lambda: show_finished(asked, brief))
         questions = question(asked)
-        with held(asked, questions) as holding:
+        note = partial(asked.folder.end, "failed", total=len(questions.shown))
+        with held(asked, questions) as holding, together.signs.noting(note):
             compute(asked, questions, holding)
             return together.once(lambda: show(asked, brief))
 
@@ -112,7 +116,8 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
 def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None:
     """Answer everything, score it, and declare the cell done."""
     request, folder, together = asked.request, asked.folder, team()
-    model = load_model(asked.config.model)
+    with together.signs.at(LOADING):
+        model = load_model(asked.config.model)
     facts = redacted(
         provenance(model.provenance())
         | {
@@ -141,11 +146,11 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
         monitor = Monitor()
         if holding and tracker:
             monitor = Monitor(
-                patience=60 * request.stuck_minutes,
+                patience=together.signs.patience,
                 names=names,
                 tell=holding.tell,
                 progress=tracker.progress,
-                hangs=lambda why: folder.end("failed", why, len(cell.samples)),
+                hangs=together.signs.end_run,
             )
         answer_all(cell, folder, monitor)
         answer_conditions(

@@ -88,6 +88,8 @@ def standing(path: Path) -> Standing:
     silent = _silent(path, claim)
     if silent is None:
         return replace(counted, state="running")
+    if _noted_since(path, claim):
+        return _ended(path, counted)
     return replace(counted, state="stopped", why=silent)
 
 
@@ -118,6 +120,18 @@ def _silent(path: Path, claim: Claim) -> str | None:
     except FileNotFoundError:
         return None  # it has just ended
     return DIED if age > SILENCE else None
+
+
+def _noted_since(path: Path, claim: Claim) -> bool:
+    """Whether the run of a dead claim has noted how it ended, as one does in which a process hangs.
+
+    Both times are those of the disk.
+    """
+    try:
+        noted = (path / "outcome.json").stat().st_mtime
+        return noted >= (path / f"claim-{claim.number}.json").stat().st_mtime
+    except FileNotFoundError:
+        return False
 
 
 def _where(claim: Claim) -> str:

@@ -10,8 +10,9 @@ import random
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -25,12 +26,28 @@ _context = get_context("forkserver")
 _context.set_forkserver_preload(["tests.warm"])
 
 
+def killed() -> None:
+    """By the memory, or its node."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stopped() -> None:
+    """All threads stand still."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def stuck() -> None:
+    """The thread stands still; others live."""
+    threading.Event().wait()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """When a process kills itself: just before it changes the disk for the n-th time."""
+    """When a process dies, and of what: just before it changes the disk for the n-th time."""
 
     rank: int
     change: int
+    cause: Callable[[], None] = killed
 
 
 def start(overrides: Sequence[str], size: int, death: Death | None = None) -> list[BaseProcess]:
@@ -40,7 +57,7 @@ def start(overrides: Sequence[str], size: int, death: Death | None = None) -> li
         port = free.getsockname()[1]
     processes: list[BaseProcess] = []
     for rank in range(size):
-        dies = death.change if death and death.rank == rank else None
+        dies = death if death and death.rank == rank else None
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
                  "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
         environment = {key: str(value) for key, value in place.items()}
@@ -93,7 +110,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _work(overrides: list[str], environment: dict[str, str], dies: int | None) -> None:
+def _work(overrides: list[str], environment: dict[str, str], dies: Death | None) -> None:
     os.environ.update(environment)
     import torch
     from hydra import compose, initialize_config_dir
@@ -120,8 +137,8 @@ def _work(overrides: list[str], environment: dict[str, str], dies: int | None) -
     command.run(main)
 
 
-def _die_at(change: int, output: str) -> None:
-    left = [change]
+def _die_at(death: Death, output: str) -> None:
+    left = [death.change]
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in CHANGES or not str(arguments[0]).startswith(output):
@@ -130,7 +147,7 @@ def _die_at(change: int, output: str) -> None:
             return
         left[0] -= 1
         if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            death.cause()
 
     sys.addaudithook(hook)
 

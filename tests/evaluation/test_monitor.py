@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,12 @@ def test_a_line_counts_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_process_is_stuck_that_has_more_to_do_and_adds_nothing(tmp_path: Path) -> None:
-    now = time.monotonic()
-    done, busy = Tail(tmp_path / "0", lines=5, grown=now - 60), Tail(tmp_path / "1", lines=3)
-    silent = Tail(tmp_path / "2", lines=3, grown=now - 60)
-    assert stuck([(done, 5), (busy, 5)], 30) is None
-    assert stuck([(done, 5), (busy, 5), (silent, 5)], 30) == 2
-    assert stuck([(silent, 5)], 90) is None
+    now = 100.0
+    done, busy = Tail(tmp_path / "0", lines=5, grown=40), Tail(tmp_path / "1", lines=3, grown=100)
+    silent = Tail(tmp_path / "2", lines=3, grown=40)
+    assert stuck([(done, 5), (busy, 5)], 30, now) is None
+    assert stuck([(done, 5), (busy, 5), (silent, 5)], 30, now) == 2
+    assert stuck([(silent, 5)], 90, now) is None
 
 
 def test_a_run_that_hangs_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

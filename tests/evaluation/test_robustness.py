@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,7 +18,7 @@ from evaluation.commandline import sentence
 from evaluation.disk import DiskError, make_folder
 from evaluation.results import CellFolder
 from evaluation.session import run_cell
-from tests.processes import complete, contents, finish, kill, said, start
+from tests.processes import Death, complete, contents, finish, kill, said, start, stuck
 
 pytestmark = pytest.mark.xdist_group("processes")  # which share one server
 
@@ -157,21 +155,19 @@ def test_of_two_tasks_on_one_cell_one_does_it_and_the_other_says_so(
     assert contents(output) == whole
 
 
-def test_a_process_that_hangs_is_named_and_the_run_ends(
+def test_a_process_that_answers_no_more_is_named_and_the_run_ends(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
+    """Its threads live; see `test_signs` for one that is stopped."""
     output = tmp_path / "out"
     settings = [*SETTINGS, "batch_size=1", f"output={output}"]
-    main, other = start([*settings, "stuck_minutes=0.05"], 2)
-    while not list(output.rglob("part-1.jsonl")):
-        time.sleep(0.01)
-        assert other.is_alive()
-    os.kill(other.pid, signal.SIGSTOP)
+    hangs = Death(rank=1, change=4, cause=stuck)  # before its third batch is kept
+    main, other = start([*settings, "stuck_minutes=0.1"], 2, hangs)
     main.join(120)
     assert main.exitcode == 70
     kill([other])
     assert f"process 1 (pid {other.pid} on " in said(output)
-    assert "hangs: it has answered nothing for 0.05 minutes" in said(output)
+    assert "hangs: it has answered nothing for 0.1 minutes and has 11 samples to" in said(output)
     (outcome,) = output.rglob("outcome.json")
     assert json.loads(outcome.read_text())["state"] == "failed"
     complete(settings, 2)
