@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from evaluation.redaction import redacted, redacted_text
+from evaluation.redaction import may_hold_secrets, redacted, redacted_text
 from evaluation.types import Prediction, Sample, in_words
 
 GAP = 8  # px between the pictures of one sample
@@ -90,12 +90,21 @@ def clean(path: Path, place: Path) -> Path:
         copy.write_text(dump(hidden), encoding="utf-8")
         return copy
     with path.open(encoding="utf-8") as file:
-        if all(redacted_text(line) == line for line in file):
+        if all(_clean_line(line) == line for line in file):
             return path
     place.mkdir(parents=True, exist_ok=True)
     with path.open(encoding="utf-8") as file, copy.open("w", encoding="utf-8") as new:
-        new.writelines(map(redacted_text, file))
+        new.writelines(map(_clean_line, file))
     return copy
+
+
+def _clean_line(line: str) -> str:
+    """A line of JSON that stays one."""
+    if not may_hold_secrets(line):
+        return line
+    content = json.loads(line)
+    hidden = redacted(content)
+    return line if hidden == content else json.dumps(hidden, ensure_ascii=False) + "\n"
 
 
 def _mean(values: Sequence[float]) -> float | None:
