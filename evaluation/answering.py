@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.memory import Room, out_of_memory, release
+from evaluation.redaction import redacted_text
 from evaluation.types import (
     VLM,
     Batch,
@@ -267,5 +268,5 @@ def failed(cell: Cell, sample: Sample, error: str) -> Prediction:
         tags=dict(sample.tags),
         options=sample.options,
         shown=dict(sample.shown) or None,
-        error=PASSING.sub("", error),
+        error=redacted_text(PASSING.sub("", error)),
     )

@@ -29,6 +29,7 @@ from evaluation.inputs import input_files, read_metadata
 from evaluation.loading import load_benchmark, load_model
 from evaluation.monitor import progress_bar
 from evaluation.provenance import ROOT, installed
+from evaluation.redaction import RedactedFormatter
 from evaluation.report.table import console
 from evaluation.request import read_request
 from evaluation.revisions import pinned
@@ -69,7 +70,9 @@ class Group:
 
 def calibrate(config: DictConfig) -> Path:
     """Make the file, or say that it is there; returns its path."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactedFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("solvent").setLevel(logging.INFO)
     screen = console()
     read_request(config)

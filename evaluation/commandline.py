@@ -1,15 +1,15 @@
 """How a command ends, and the exit code that says so.
 
     0    everything that was asked is done
+    1    a defect of ours, with its traceback
     2    bad input, or a cell that failed for a reason that one sentence tells
     75   stopped by a stop file, or another run works on the cell: try again later
     130  Ctrl-C
     143  SIGTERM
     70   a process of the run hung, or is gone
 
-Anything else is a defect of ours and keeps its traceback. With HYDRA_FULL_ERROR=1 in the
-environment, bad input keeps it too. Where several processes work together, the one that failed says
-why, and all end with a code that is not 0.
+With HYDRA_FULL_ERROR=1 in the environment, bad input keeps its traceback too. Where several
+processes work together, the one that failed says why, and all end with a code that is not 0.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import difflib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from evaluation.claims import BusyError
 from evaluation.disk import DiskError
 from evaluation.foreign import visible
+from evaluation.redaction import redacted_text
 from evaluation.stopping import (
     ASKED,
     FAILED,
@@ -39,6 +41,7 @@ from evaluation.stopping import (
     listening,
 )
 
+DEFECT = 1
 BAD_INPUT = 2
 BUSY = ASKED
 INTERRUPTED = 130
@@ -89,16 +92,18 @@ class Command:
             with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
                 main()
         except Stopped as stopped:
-            sys.stderr.write(f"Stopped: {stopped.why}. {self.after_interruption}\n")
+            why = redacted_text(stopped.why)
+            sys.stderr.write(f"Stopped: {why}. {self.after_interruption}\n")
             self.code = stopped.code
             leave_word(HEARD)
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
             leave_word(HEARD)
-        except Exception:
+        except Exception:  # what Python would print, but for secrets
+            sys.stderr.write(redacted_text(traceback.format_exc()))
+            self.code = DEFECT
             leave_word(FAILED)
-            raise
         else:
             if self.failed:
                 leave_word(FAILED)
@@ -110,7 +115,7 @@ class Command:
     def _report(self, error: BaseException, code: int = BAD_INPUT) -> None:
         if self.raises or os.getpid() != self.process:  # a launcher's job: its command must hear
             raise error
-        sys.stderr.write(f"{visible(sentence(error))}\n")
+        sys.stderr.write(f"{visible(redacted_text(sentence(error)))}\n")
         if self.code != BAD_INPUT:  # which weighs more than that others are at work
             self.code = code
         self.failed = self.failed or code == BAD_INPUT

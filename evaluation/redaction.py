@@ -9,6 +9,7 @@ stays as it is when it is redacted again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -151,6 +152,14 @@ def may_hold_secrets(text: str) -> bool:
         or (MENTIONS.search(small) and ASSIGNS.search(small))
         or any(secret in text for secret in secrets_of_environment())
     )
+
+
+class RedactedFormatter(logging.Formatter):
+    """Log messages, with their tracebacks: other packages log whatever they are given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole text of a record."""
+        return redacted_text(super().format(record))
 
 
 @cache

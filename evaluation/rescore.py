@@ -18,6 +18,7 @@ from rich.table import Table
 from evaluation.building import build
 from evaluation.foreign import marked
 from evaluation.provenance import ROOT
+from evaluation.redaction import redacted_text
 from evaluation.report.table import console, of_rows, percent
 from evaluation.results import CellFolder
 from evaluation.scoring import scored
@@ -62,7 +63,8 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     changed_rows = [a for a, b in zip(after, before, strict=True) if _said(a) != _said(b)]
     screen.print(f"{len(changed_rows):,} of {len(before):,} answers are read otherwise")
     if write:
-        path = _write(run, label or _label(changes), new | {"changes": list(changes)})
+        said = [redacted_text(change) for change in changes]
+        path = _write(run, label or _label(said), new | {"changes": said})
         screen.print(f"[dim]{marked(str(path))}[/dim]", highlight=False)
     return new
 

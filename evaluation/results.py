@@ -36,6 +36,7 @@ import yaml
 
 from evaluation.disk import append, make_folder, mend, read_json, spoken, write_atomically
 from evaluation.records import Stored, check_intact, encode, has_failed, uid_of
+from evaluation.redaction import redacted_text
 from evaluation.types import Prediction
 
 LEAST_ROW = 512  # bytes that a prediction takes at the very least, twice: in a part and merged
@@ -269,7 +270,8 @@ class CellFolder:
 
     def end(self, state: str, why: str, total: int) -> None:
         """Note how a run of `total` samples ended that did not finish: `stopped` or `failed`."""
-        text = json.dumps({"state": state, "why": why, "total": total}) + "\n"
+        outcome = {"state": state, "why": redacted_text(why), "total": total}
+        text = json.dumps(outcome) + "\n"
         write_atomically(self.path / "outcome.json", text)
 
     def metrics(self) -> dict[str, Any]:

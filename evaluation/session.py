@@ -33,7 +33,7 @@ from evaluation.loading import load_model
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
 from evaluation.provenance import provenance
-from evaluation.redaction import redacted
+from evaluation.redaction import RedactedFormatter, redacted
 from evaluation.report.figures import draw_cell
 from evaluation.report.table import cell_title, console, show_cell, show_failures, show_line
 from evaluation.report.usage import draw_usage
@@ -238,5 +238,7 @@ def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
 def _set_up_logging() -> None:
     rank, size = team().rank, team().size
     form = "%(message)s" if size == 1 else f"process {rank}: %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form)
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactedFormatter(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     log.setLevel(logging.INFO if team().main else logging.WARNING)

@@ -71,6 +71,7 @@ def test_packages_import_only_what_they_may(package: str) -> None:
                 "evaluation/calibrate.py",
                 "evaluation/composing.py",
                 "evaluation/diagnosing.py",
+                "evaluation/overrides.py",
                 "evaluation/identity.py",
                 "evaluation/watching.py",
                 "evaluation/rescore.py",

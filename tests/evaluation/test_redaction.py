@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from omegaconf import DictConfig
+from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
 
+import evaluate
+from benchmarks.shapes.drawing import DrawnImage
+from evaluation import session
+from evaluation.commandline import Command
+from evaluation.overrides import redact
 from evaluation.redaction import (
     REDACTED,
     names_a_secret,
@@ -19,7 +29,8 @@ from evaluation.redaction import (
     redacted_text,
     secrets_of_environment,
 )
-from evaluation.session import run_cell
+from evaluation.rescore import rescore
+from evaluation.stopping import Stopped
 from evaluation.tracking.content import clean
 from tests.conftest import ROOT
 
@@ -274,13 +285,136 @@ def test_long_texts_take_no_longer_than_they_are() -> None:
         assert time.process_time() - began < 2.0, piece
 
 
-def test_no_secret_reaches_the_files_of_a_cell(
-    tmp_path: Path, composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+def test_a_record_of_hydra_without_secrets_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "multirun.yaml"
+    redact(path)
+    path.write_text("a:  1  # a remark\n")
+    redact(path)
+    assert path.read_text() == "a:  1  # a remark\n"
+
+
+SECRETS = {
+    "HF_TOKEN": "token-of-the-environment",
+    "PGPASSWORD": "correcthorsebattery",
+    "DB_PASS": "a b,c;d'e",
+    "AWS_SECRET_ACCESS_KEY": "aB3/dE5+fG7hJ9kLmN2pQrS4tUvW6xYz81234567",
+}
+TYPED = {  # in overrides
+    "+note": "https://me:password-in-a-url@data.org/set",
+    "+service.api_key": "key-in-the-settings",
+    "+service.folder": str(ROOT / "data"),
+}
+SAID = ("password-in-a-url", "key-in-the-settings", made_up("nvapi-", 40), *SECRETS.values())
+FAULT = (
+    f"not read by {made_up('nvapi-', 40)} nor https://me:password-in-a-url@data.org, "
+    f"{' '.join(SECRETS.values())}"
+)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """`python evaluate.py` among such an environment: its exit code, and all that it said."""
+    for name, value in {**SECRETS, "PWD": str(ROOT)}.items():
+        monkeypatch.setenv(name, value)
+    level = logging.root.level
+    monkeypatch.setattr(logging.root, "handlers", [])  # as in a terminal
+
+    def call(*overrides: str) -> tuple[int, str]:
+        typed = [f"{name}='{value}'" for name, value in TYPED.items()]
+        arguments = [*overrides, f"output={tmp_path}", "limit=9", "tracking=jsonl", *typed]
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments])
+        monkeypatch.setattr(evaluate, "command", Command())
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            evaluate.command.run(evaluate.main)
+        return ended.value.code, "".join(capfd.readouterr())
+
+    yield call
+    logging.root.setLevel(level)
+
+
+def without_secrets(folder: Path, said: str = "") -> dict[str, str]:
+    """What a run left, by name of file; nothing of it, nor of what it said, is secret."""
+    texts = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for secret in SAID:
+        for form in (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1]):
+            assert form not in said
+            assert [path for path, text in texts.items() if form.encode() in text] == []
+            assert [path for path in texts if form in path.name] == []
+    return {path.name: text.decode(errors="replace") for path, text in texts.items()}
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_secret_leaves_a_run_however_it_ends(
+    tmp_path: Path, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_TOKEN", "token-of-the-environment")
-    told = "https://me:password-in-a-url@data.org/set"
-    run_cell(composed("limit=9", f"+note='{told} token-of-the-environment'"))
-    texts = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert any(b"@data.org/set" in text for text in texts.values())
-    for secret in (b"password-in-a-url", b"token-of-the-environment"):
-        assert [path for path, text in texts.items() if secret in text] == []
+    """A sample fails, and the cell for it; it goes on to its end; others end in other ways."""
+    load, ending = DrawnImage.load, []
+
+    def broken(image: DrawnImage) -> Image.Image:
+        if "/existence/" not in image.seed:
+            return load(image)
+        logging.getLogger("of.another.package").warning("retry: %s", FAULT)
+        raise OSError(FAULT)
+
+    def end(*_: Any) -> None:
+        raise ending[-1]
+
+    monkeypatch.setattr(DrawnImage, "load", broken)
+    code, said = run("max_failed=0")
+    assert code == 2
+    assert f"retry: not read by {REDACTED}" in said
+    assert "samples failed, more than max_failed=0" in said
+    files = without_secrets(tmp_path, said)
+    assert f"not read by {REDACTED}" in files["outcome.json"]
+    assert f"not read by {REDACTED}" in files["part-0.jsonl"]
+    assert '"event": "failed"' in files["tracking.jsonl"]
+
+    code, said = run("-m", "max_failed=1")
+    assert code == 0
+    files = without_secrets(tmp_path, said)
+    assert f"not read by {REDACTED}" in files["predictions.jsonl"]
+    asked = yaml.safe_load(files["multirun.yaml"])["hydra"]["overrides"]["task"]
+    assert f"+service.api_key='{REDACTED}'" in asked
+    assert f"output={tmp_path}" in asked
+    settings = yaml.safe_load(files["config.yaml"])
+    assert settings["service"] == {"api_key": REDACTED, "folder": str(ROOT / "data")}
+    assert settings["note"] == f"https://{REDACTED}@data.org/set"
+    checkpoint = json.loads(files["provenance.json"])["model"]["checkpoint"]
+    assert checkpoint == str(ROOT / "models/tiny")
+
+    (cell,) = (tmp_path / "study/tiny/shapes").iterdir()
+    changes = [f"benchmark.name={TYPED['+note']}", "parser=Words"]
+    rescore(cell, changes, label=None, write=True)
+    files = without_secrets(tmp_path)
+    (rescored,) = [text for name, text in files.items() if name.startswith("metrics-")]
+    assert json.loads(rescored)["changes"][0] == f"benchmark.name=https://{REDACTED}@data.org/set"
+
+    monkeypatch.setattr(session, "compute", end)
+    for error, expected, shown in (
+        (RuntimeError(FAULT), 1, "RuntimeError: not read by"),
+        (ValueError(FAULT), 2, "not read by"),
+        (Stopped(FAULT, 75), 75, "Stopped: not read by"),
+    ):
+        ending.append(error)
+        code, said = run("study=ends")
+        assert code == expected
+        assert f"{shown} {REDACTED}" in said
+        assert f"not read by {REDACTED}" in without_secrets(tmp_path, said)["outcome.json"]
+
+
+def test_a_sweep_that_cannot_be_composed_leaves_no_secret(
+    tmp_path: Path, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hydra has written its record by then."""
+    ending: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        atexit, "register", lambda call, *given: ending.append(partial(call, *given))
+    )
+    code, said = run("-m", "model.nothing=1,2")
+    assert code == 2
+    for each in ending:
+        each()
+    assert list(without_secrets(tmp_path, said)) == ["multirun.yaml"]
