@@ -86,11 +86,17 @@ class HubTable:
             ],
         }
 
+    def files(self) -> list[Path]:
+        """The tables on this disk that are read; none where they come from the hub."""
+        if self.local is None:
+            return []
+        return [file for place, _ in self._places() for file in self._files(place)]
+
     @cached_property
     def tables(self) -> tuple[Table, ...]:
         """One table per config. Raises as a call does."""
         if self.local is not None:
-            return tuple(self._on_disk(paths.resolve(self.local)))
+            return tuple(self._table(place, config) for place, config in self._places())
         return tuple(
             Table(data=self._from_hub(config), config=config or "default", folder=None, digest=None)
             for config in self.configs
@@ -117,7 +123,9 @@ class HubTable:
             )
         return data
 
-    def _on_disk(self, place: Path) -> list[Table]:
+    def _places(self) -> list[tuple[Path, str | None]]:
+        """A folder or file on this disk for every config, or one for all."""
+        place = paths.resolve(self.local)
         if not place.exists():
             raise FileNotFoundError(
                 f"{place} is missing: benchmark.source.local expects a parquet or JSON-lines file, "
@@ -131,9 +139,8 @@ class HubTable:
                 f"{self.id}, too, or name fewer in benchmark.source.configs."
             )
         if names:
-            return [self._table(place / name, name) for name in names]
-        config = (self.configs[0] or "default") if len(self.configs) == 1 else None
-        return [self._table(place, config)]
+            return [(place / name, name) for name in names]
+        return [(place, (self.configs[0] or "default") if len(self.configs) == 1 else None)]
 
     def _table(self, place: Path, config: str | None) -> Table:
         import datasets

@@ -21,7 +21,11 @@ from evaluation.types import Sample
 
 
 class Source(Protocol):
-    """What a benchmark needs from a source."""
+    """What a benchmark needs from a source.
+
+    One that reads tables from a disk also has `files()`, their paths: samples that were read are
+    used again as long as these stay as they are.
+    """
 
     def __call__(self) -> Sequence[Sample]:
         """All samples, in an order that depends on nothing but the data."""
@@ -47,6 +51,10 @@ class LocalFiles:
     unroll: Mapping[str, Sequence[Any]]
     sample: Columns
 
+    def files(self) -> list[Path]:
+        """The table."""
+        return [paths.resolve(self.root) / self.file]
+
     def __call__(self) -> tuple[Sample, ...]:
         """All samples, in the order of the file.
 
@@ -55,7 +63,8 @@ class LocalFiles:
             ValueError: a row cannot be read.
         """
         root = paths.resolve(self.root)
-        table = paths.require(paths.require(root, self.obtain) / self.file, self.obtain)
+        paths.require(root, self.obtain)
+        (table,) = (paths.require(file, self.obtain) for file in self.files())
         samples = tuple(
             self.sample.build(row, lambda value: FileImage(root=root, path=str(value)))
             for row in unrolled(read_rows(table, self.format), self.unroll)

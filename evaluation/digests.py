@@ -28,7 +28,8 @@ SLOW = 1.0  # seconds after which a progress bar appears
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True),
            TimeRemainingColumn())  # fmt: skip
 
-Seal = list[int]  # bytes, and when content and attributes changed last, in nanoseconds
+Seal = tuple[int, int, int]
+"""Bytes of a file, and when its content and its attributes changed last, in nanoseconds."""
 
 log = logging.getLogger("solvent")
 
@@ -51,6 +52,11 @@ def digests(paths: Iterable[Path]) -> dict[Path, str | None]:
     for folder, files in folders.items():
         found |= _of_folder(Path(folder), files)
     return found
+
+
+def seals(paths: Iterable[Path]) -> tuple[Seal | None, ...]:
+    """What changes when files are written again; None where there is no file."""
+    return tuple(map(_seal, paths))
 
 
 def combined(parts: Mapping[str, str | None]) -> str:
@@ -87,7 +93,7 @@ def _seal(path: Path) -> Seal | None:
         stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _made(files: Sequence[Path], total: int) -> Iterator[str]:
@@ -120,7 +126,7 @@ def _store(folder: Path) -> Path:
 def _load(store: Path) -> dict[str, tuple[Seal, str]]:
     try:
         rows = json.loads(store.read_bytes())
-        return {name: (seal, made) for name, (seal, made) in rows.items()}
+        return {name: (tuple(seal), made) for name, (seal, made) in rows.items()}
     except (OSError, ValueError, TypeError, AttributeError):  # absent, or not ours: made again
         return {}
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from evaluation.building import build
 from evaluation.content import digest_samples
 from evaluation.diagnosing import needed
+from evaluation.digests import Seal, seals
 from evaluation.memory import keep_freed
 from evaluation.request import check_known
 from evaluation.revisions import is_pinned
@@ -25,8 +26,12 @@ def load_model(config: DictConfig) -> VLM:
 
 
 def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
-    """The benchmark of a configuration with its samples; the last two are kept."""
-    return _benchmark(_yaml(config))
+    """The benchmark of a configuration with its samples.
+
+    The last two are kept, as long as the tables that they were read from stay as they are.
+    """
+    source = build(config.source, "benchmark.source")
+    return _benchmark(_yaml(config), seals(getattr(source, "files", list)()))
 
 
 def data_digest(config: DictConfig) -> str | None:
@@ -46,7 +51,7 @@ def _model(yaml: str) -> VLM:
 
 
 @lru_cache(maxsize=2)  # the samples that are evaluated, and those of a calibration
-def _benchmark(yaml: str) -> tuple[Benchmark, Sequence[Sample]]:
+def _benchmark(yaml: str, tables: Sequence[Seal | None]) -> tuple[Benchmark, Sequence[Sample]]:
     benchmark = build(OmegaConf.create(yaml), "benchmark")
     return benchmark, benchmark.samples()
 

@@ -1,0 +1,269 @@
+"""What makes another cell, and what does not: the table of docs/identity.md, row by row."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from evaluation import digests, loading
+from evaluation.asking import identify
+from evaluation.identity import cell_folder, differing, fingerprint
+from tests.conftest import ROOT
+
+Composed = Callable[..., DictConfig]
+Change = Callable[[Path], None]
+COLOURS = ("red", "green", "blue", "white")
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setenv("SOLVENT_CACHE", str(tmp_path / "digests"))
+    monkeypatch.setattr(digests, "FRESH", -60.0)  # what is kept is used, as it will be by users
+    datasets.disable_progress_bars()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A data set and a checkpoint of one's own."""
+    folder = tmp_path / "own"
+    data = folder / "data"
+    data.mkdir(parents=True)
+    for number, colour in enumerate(COLOURS):
+        Image.new("RGB", (8, 8), colour).save(data / f"{number}.png")
+    write(data, rows())
+    ignored = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(ROOT / "models/tiny", folder / "model", ignore=ignored)
+    return folder
+
+
+def rows() -> list[dict[str, Any]]:
+    return [
+        {"index": n, "question": f"Which colour? {n}", "image": f"{n}.png", "answer": "AB"[n % 2],
+         "A": "red", "B": "green", "C": "blue", "D": "white", "category": "GQA",
+         "l2_category": "x"}
+        for n in range(4)
+    ]  # fmt: skip
+
+
+def write(data: Path, table: list[dict[str, Any]]) -> None:
+    (data / "dev.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in table))
+
+
+def asked(composed: Composed, place: Path, *overrides: str) -> DictConfig:
+    return composed(
+        "benchmark=vmcbench",
+        "benchmark.expect=null",
+        f"benchmark.source.local={place / 'data'}",
+        f"model.checkpoint={place / 'model'}",
+        "model.name=own",
+        *overrides,
+    )
+
+
+def name(config: DictConfig) -> str:
+    return identify(config).folder
+
+
+def row(number: int, **changes: Any) -> Change:
+    """Another value in one row of the table."""
+
+    def change(place: Path) -> None:
+        table = rows()
+        table[number] |= changes
+        write(place / "data", table)
+
+    return change
+
+
+def swap_options(place: Path) -> None:
+    table = rows()
+    table[1]["A"], table[1]["B"], table[1]["answer"] = "green", "red", "A"
+    write(place / "data", table)
+
+
+def one_pixel(place: Path) -> None:
+    path = place / "data" / "2.png"
+    with Image.open(path) as opened:
+        picture = opened.copy()
+    picture.putpixel((3, 3), (0, 0, 254))
+    picture.save(path)
+
+
+def one_weight(place: Path) -> None:
+    path = place / "model" / "model.safetensors"
+    weights = load_file(path)
+    first = next(iter(weights))
+    weights[first].view(-1)[0] += 1.0
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def byte(file: str, old: str, new: str) -> Change:
+    def change(place: Path) -> None:
+        path = place / "model" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def added(file: str, content: str) -> Change:
+    return lambda place: (place / file).write_text(content) and None
+
+
+ANOTHER: dict[str, Change] = {
+    "a pixel": one_pixel,
+    "a picture that is missing": lambda place: (place / "data" / "0.png").unlink(),
+    "a label": row(3, answer="A"),
+    "a question": row(0, question="Which colour is it?"),
+    "an option": row(0, D="black"),
+    "the order of options": swap_options,
+    "a uid": row(0, index=17),
+    "a tag": row(0, category="VQAv2"),
+    "a row more": lambda place: write(place / "data", [*rows(), rows()[0] | {"index": 9}]),
+    "the order of rows": lambda place: write(place / "data", rows()[::-1]),
+    "a weight": one_weight,
+    "a byte of the chat template": byte("chat_template.jinja", "{{", "{{ "),
+    "the mean of pictures": byte("processor_config.json", '"image_mean": [', '"image_mean": [ '),
+    "the tokenizer": byte("tokenizer.json", '"version"', ' "version"'),
+    "the tokenizer's settings": byte("tokenizer_config.json", "{", "{ "),
+    "the model's settings": byte("config.json", "{", "{ "),
+    "where answers end": byte("generation_config.json", "{", "{ "),
+    "an adapter": added("model/adapter_config.json", "{}"),
+    "another chat template": added("model/chat_template.json", "{}"),
+    "a slow tokenizer's words": added("model/merges.txt", "a b"),
+}  # fmt: skip
+THE_SAME: dict[str, Change] = {
+    "its README": byte("README.md", "#", "# "),
+    "what training left": added("model/optimizer.pt", "x"),
+    "a picture that nobody is shown": lambda place: Image.new("RGB", (9, 9)).save(
+        place / "data" / "more.png"
+    ),
+    "when files were written": lambda place: (
+        [path.touch() for path in place.rglob("*") if path.is_file()] and None
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ANOTHER)
+def test_content_makes_another_cell(composed: Composed, place: Path, change: str) -> None:
+    before = name(asked(composed, place))
+    assert name(asked(composed, place)) == before
+    ANOTHER[change](place)
+    assert name(asked(composed, place)) != before
+
+
+@pytest.mark.parametrize("change", THE_SAME)
+def test_what_decides_nothing_makes_no_other_cell(
+    composed: Composed, place: Path, change: str
+) -> None:
+    before = name(asked(composed, place))
+    THE_SAME[change](place)
+    assert name(asked(composed, place)) == before
+
+
+def test_where_things_lie_makes_no_other_cell(
+    composed: Composed, place: Path, tmp_path: Path
+) -> None:
+    before = name(asked(composed, place))
+    shutil.copytree(place, tmp_path / "copied")
+    assert name(asked(composed, tmp_path / "copied")) == before
+    place.rename(tmp_path / "moved")
+    assert name(asked(composed, tmp_path / "moved")) == before
+    for elsewhere in (f"output={tmp_path / 'x'}", "study=other", "tracking=jsonl",
+                      "stuck_minutes=5", "max_failed=0.5"):  # fmt: skip
+        assert name(asked(composed, tmp_path / "moved", elsewhere)) == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["batch_size=4", "limit=3", "condition=blank", "prompt=llava", "model.dtype=bfloat16",
+     "benchmark.answer.mode=generate", "benchmark.shuffle=1", "diagnostic=[information]",
+     "compat=lmms_eval", "intervention=uniform"],
+)  # fmt: skip
+def test_settings_make_another_cell(composed: Composed, place: Path, setting: str) -> None:
+    assert name(asked(composed, place, setting)) != name(asked(composed, place))
+
+
+def test_rows_that_a_limit_leaves_out_make_no_other_cell(composed: Composed, place: Path) -> None:
+    few = asked(composed, place, "limit=1")
+    before = name(few)
+    kept = json.loads(json.dumps(identify(few).definition))["data"]
+    for number in range(4):
+        row(number, question="Which?")(place)
+        if identify(few).definition["data"] == kept:
+            break
+    else:
+        pytest.fail("every row decided about a cell that asks one")
+    assert name(few) == before
+
+
+def test_a_commit_makes_another_cell_and_stands_for_the_rows(composed: Composed) -> None:
+    """Nothing is fetched to name a cell of a data set or a model on the hub."""
+    one, other = ("a" * 40, "b" * 40)
+    names = {
+        name(composed("benchmark=pope", "model=qwen2_5_vl_3b", f"{where}={commit}"))
+        for where in ("benchmark.source.revision", "model.revision")
+        for commit in (one, other)
+    }
+    assert len(names) == 4
+
+
+def test_a_file_of_the_intervention_counts_by_its_content(
+    composed: Composed, tmp_path: Path
+) -> None:
+    names = []
+    for path, value in ((tmp_path / "a", 1.0), (tmp_path / "b", 1.0), (tmp_path / "c", 2.0)):
+        save_file({"pattern": torch.full((1, 1, 1, 64), value)}, path)
+        file = f"intervention.pattern.file={path}"
+        names.append(name(composed("intervention=fixed_file", file)))
+    assert names[0] == names[1] != names[2]
+
+
+def test_names_of_what_differs(composed: Composed, place: Path) -> None:
+    before = identify(asked(composed, place)).definition
+    one_pixel(place)
+    byte("chat_template.jinja", "{{", "{{ ")(place)
+    after = identify(asked(composed, place, "benchmark.answer.mode=generate")).definition
+    assert differing(before, after) == [
+        "benchmark.answer.mode", "data", "model.checkpoint.chat_template.jinja",
+    ]  # fmt: skip
+    assert differing(before, before) == []
+
+
+def test_the_folder_says_where_and_what(composed: Composed, place: Path, tmp_path: Path) -> None:
+    config = asked(composed, place)
+    known = identify(config)
+    digest = fingerprint(known.definition)[:12]
+    assert cell_folder(config, known).path == (
+        tmp_path / "study" / "own" / "vmcbench" / f"learned-{digest}"
+    )
+
+
+def test_a_file_that_is_copied_over_with_its_old_time_is_read_anew(
+    composed: Composed, place: Path
+) -> None:
+    """`datasets` keeps what it read under a file's time: other rows must not be served."""
+    before = identify(asked(composed, place))
+    path = place / "data" / "dev.jsonl"
+    times = path.stat()
+    text = path.read_text()
+    path.write_text(text.replace('"answer": "A"', '"answer": "C"'))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert path.stat().st_size == times.st_size
+    config = asked(composed, place)
+    assert identify(config).folder != before.folder
+    _, samples = loading.load_benchmark(config.benchmark)
+    assert [sample.gold for sample in samples] == [2, 1, 2, 1]
