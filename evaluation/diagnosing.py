@@ -21,7 +21,6 @@ from hydra.utils import get_method
 from evaluation.answering import Cell
 from evaluation.disk import write_atomically
 from evaluation.monitor import Monitor
-from evaluation.parallel import team
 from evaluation.request import check_known
 from evaluation.results import CellFolder
 from evaluation.runner import answer_all
@@ -51,9 +50,8 @@ def answer_conditions(
         monitor: is told how far it is.
     """
     benchmark = cell.benchmark.ranking() if conditions else cell.benchmark
-    done = team().once(lambda: [name for name in conditions if folder.condition(name).merged])
     for number, (name, condition) in enumerate(conditions.items(), start=1):
-        if name in done or serves_as_real(cell, name):
+        if serves_as_real(cell, name):
             continue
         shown = replace(
             cell,

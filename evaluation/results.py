@@ -75,8 +75,7 @@ class CellFolder:
                 f"{self.path} lacks {', '.join(lacking)}, though it is declared done: run its "
                 "command again, which makes what can be made of the rest"
             )
-        sealed = read_json(self.path / "DONE").get("sha256", {})
-        for name, expected in sealed.items():
+        for name, expected in self._done().get("sha256", {}).items():
             place = self.path / name
             if not place.exists() or _sha256(place) != expected:
                 what = "was changed" if place.exists() else "is missing"
@@ -243,8 +242,7 @@ class CellFolder:
 
     def finish(self, tracking: Sequence[str]) -> None:
         """Declare the cell done, and known to some trackers."""
-        known = read_json(self.path / "DONE") if self.declared else {}
-        done = {"tracking": sorted({*tracking} | {*known.get("tracking", [])})}
+        done: dict[str, Any] = {"tracking": sorted({*tracking, *self.tracked()})}
         places = sorted(place for name in SEALED for place in self.path.glob(name))
         sealed = {place.relative_to(self.path).as_posix(): _sha256(place) for place in places}
         done["sha256"] = sealed
@@ -253,13 +251,21 @@ class CellFolder:
 
     def tell(self, tracker: str) -> None:
         """Note that a tracker knows the finished cell, too."""
-        done = read_json(self.path / "DONE")
+        done = self._done()
         done["tracking"] = sorted({tracker, *done["tracking"]})
         write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
 
     def tracked(self) -> list[str]:
         """Names of the trackers that know the finished cell."""
-        return read_json(self.path / "DONE")["tracking"] if self.declared else []
+        return self._done()["tracking"] if self.declared else []
+
+    def _done(self) -> dict[str, Any]:
+        done = read_json(self.path / "DONE")
+        if not isinstance(done, dict) or not isinstance(done.get("tracking"), list):
+            raise ValueError(
+                f"{self.path / 'DONE'} is damaged: delete it and run the cell's command again"
+            )
+        return done
 
     def settle(self) -> None:
         """Drop what only an unfinished run needs, once everything is merged."""
