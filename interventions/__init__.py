@@ -18,6 +18,7 @@ from interventions.budget import budget
 from interventions.capture import capture
 from interventions.intervention import Intervention, available, load
 from interventions.measurement import AttentionLog, Measurement
+from interventions.parts import hint
 from interventions.patch import intervene
 from interventions.sequences import InterventionError
 
@@ -33,12 +34,14 @@ __all__ = [
     "load",
 ]
 
+MODULES = ("calibrations", "heads", "masses", "patterns", "probes")  # of the parts of definitions
+
 
 def __getattr__(name: str) -> Any:
     if name in available():
         return partial(load, name)
-    raise AttributeError(f"module 'interventions' has no attribute {name!r}")
+    raise AttributeError(f"module 'interventions' has no attribute {name!r}{hint(name, __dir__())}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *available()])
+    return sorted([*__all__, *MODULES, *available()])

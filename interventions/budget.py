@@ -13,7 +13,6 @@ call, R those at hand, K keys, T tokens, D width of a head, M width of the model
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,10 +24,11 @@ from torch.nn.functional import one_hot
 from transformers import PreTrainedModel
 
 from interventions.blocks import attention_output
+from interventions.calls import block
 from interventions.decoders import Decoder, find_decoder
 from interventions.execution import weights_after
 from interventions.generation import whole_model
-from interventions.intervention import Intervention
+from interventions.intervention import Intervention, check_intervention
 from interventions.measurement import AttentionLog
 from interventions.output import output_grams
 from interventions.patch import intervene
@@ -228,7 +228,7 @@ def _means(uid: str, sums: _Sums) -> Budget:
     )
 
 
-@contextmanager
+@block('with budget(model, load("uniform", layers="middle")) as seen')
 def budget(
     model: PreTrainedModel,
     intervention: Intervention,
@@ -242,6 +242,7 @@ def budget(
     Raises what `intervene` raises, and `InterventionError` when the output projection of a layer
     cannot be read.
     """
+    check_intervention(intervention, model)
     seen = BudgetLog(find_decoder(whole_model(model)), intervention)
     with intervene(model, intervention, execution, seen.observe, must_edit) as seen.log:
         yield seen

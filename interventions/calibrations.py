@@ -8,7 +8,7 @@ Axes: B batch, H heads, G key-value heads, R rows, K keys, D width of a head.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -17,13 +17,14 @@ from torch import Tensor
 
 from interventions.blocks import expand_groups, log_mass, precise
 from interventions.errors import InterventionError
+from interventions.parts import Part
 from interventions.view import View
 
 BISECTIONS = 50  # halvings of the logarithm of a temperature, from [e^-20, e^20]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration(ABC):
+class Calibration(metaclass=Part):
     """Base of all calibrations."""
 
     needs_whole_prompt = False  # whether the prompt may not come in chunks

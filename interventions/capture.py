@@ -12,7 +12,6 @@ Axes: L layers, H heads, R last prompt rows, N image tokens of a sample; B batch
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +21,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
+from interventions.calls import block
 from interventions.errors import InterventionError
 from interventions.intervention import load
 from interventions.measurement import AttentionLog
+from interventions.parts import shown
 from interventions.patch import intervene
 from interventions.view import Call, Rows, View
 
@@ -97,14 +98,17 @@ def _attention(uid: str, weights: Float[Tensor, "layer head row token"]) -> Atte
     return Attention(uid=uid, pattern=pattern, mass=mass)
 
 
-@contextmanager
+@block("with capture(model, rows=1) as seen")
 def capture(model: PreTrainedModel, rows: int = 1) -> Iterator[Capture]:
     """See where the last `rows` prompt rows look, on a model that is not changed.
 
     Raises `InterventionError` when the model cannot be patched.
     """
-    if rows < 1:
-        raise ValueError(f"rows must be at least 1, got {rows}.")
+    if not isinstance(rows, int) or rows < 1:
+        raise ValueError(
+            f"rows must be at least 1, got {shown(rows)}: it counts the last rows of the prompt "
+            "that are seen; write with capture(model, rows=1) as seen."
+        )
     seen = Capture(rows)
     with intervene(model, load("learned"), observe=seen.observe) as seen._log:
         yield seen

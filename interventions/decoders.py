@@ -71,7 +71,7 @@ class Decoder:
         warnings.warn(
             f"Decoder layers {without} have no attention matrix ({kinds}) and are left as they "
             f"are; layers {[layer for layer in chosen if layer in self.attention]} are edited.",
-            stacklevel=5,  # the line that opened the context
+            stacklevel=6,  # the line that opened the context
         )
         return tuple(layer for layer in chosen if layer in self.attention)
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from interventions.parts import shown
 from interventions.sequences import InterventionError
 from interventions.upstream import is_static
 
@@ -78,14 +79,22 @@ class Turn:
 
 
 def whole_model(model: Any) -> PreTrainedModel:
-    """The model itself. Raises `InterventionError` for a wrapper around one."""
+    """The model itself. Raises `InterventionError` for a wrapper around one, or no model at all."""
     if isinstance(model, PreTrainedModel):
         return model
-    raise InterventionError(
-        f"Expected a model of transformers, but a {type(model).__name__} came; patch the model "
-        "inside it (of DistributedDataParallel .module, of torch.compile ._orig_mod, of peft "
-        ".get_base_model()), then call the wrapper or the model as before."
-    )
+    if isinstance(model, nn.Module):
+        advice = (
+            "patch the model inside it (of DistributedDataParallel .module, of torch.compile "
+            "._orig_mod, of peft .get_base_model()), then call the wrapper or the model as before."
+        )
+    elif isinstance(getattr(model, "model", None), PreTrainedModel):
+        advice = "give it the .model that this holds."
+    else:
+        advice = (
+            "load one, as with transformers.AutoModelForImageTextToText.from_pretrained(...), and "
+            "give that."
+        )
+    raise InterventionError(f"Expected a model of transformers, but {shown(model)} came; {advice}")
 
 
 def check_generate(model: PreTrainedModel, arguments: Mapping[str, Any], edits: bool) -> None:

@@ -9,7 +9,7 @@ Axes: B batch, H heads, R rows.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,12 +21,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interventions.errors import InterventionError
+from interventions.parts import Part
 from interventions.selectors import ROLES, check_choice
 from interventions.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadScore(ABC):
+class HeadScore(metaclass=Part):
     """A number per head and row, from the learned scores."""
 
     @abstractmethod
@@ -103,7 +104,7 @@ class BlockShare(HeadScore):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadRule(ABC):
+class HeadRule(metaclass=Part):
     """Base of all rules."""
 
     @abstractmethod

@@ -5,36 +5,60 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import yaml
 
 from interventions.calibrations import Calibration
+from interventions.calls import called_as
+from interventions.errors import InterventionError
 from interventions.heads import HeadRule
 from interventions.masses import Keep, Mass, Shift
 from interventions.noise import SCOPES
+from interventions.parts import Part, hint, shown
 from interventions.patterns import Learned, Pattern
 from interventions.probes import Probe
 from interventions.selectors import PHASES, check_choice, check_layers, check_tokens
 
+PARTS = {
+    "pattern": Pattern,
+    "mass": Mass,
+    "heads": HeadRule,
+    "probe": Probe,
+    "calibration": Calibration,
+}
 CONFIGS = Path(__file__).resolve().parent.parent / "conf" / "intervention"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intervention:
+class Intervention(metaclass=Part):
     """What is done to attention; frozen, and its repr is its definition.
 
     Every value comes from a YAML file, so there are no defaults here. Lists become tuples.
     """
 
+    usage: ClassVar[str] = 'load("uniform", layers="middle")'
+    examples: ClassVar[Mapping[str, str]] = {
+        "layers": 'layers="middle", layers="2-5" or layers=[0, 3]',
+        "heads": 'heads="all", heads=[0, 3] or a rule of interventions.heads',
+        "rows": 'rows=["last"]',
+        "keys": 'keys=["image"]',
+        "phase": 'phase="both"',
+        "mix_domain": 'mix_domain="weight"',
+        "scope": 'scope="entry"',
+    }
+
     name: str  # of the file it came from
-    layers: str | Sequence[int]  # words, a range or indices, see `selectors.select_layers`
-    heads: str | Sequence[int] | HeadRule  # "all", indices or a rule
-    rows: Sequence[str | int]  # roles or positions of the rows that are edited
-    keys: Sequence[str | int]  # roles or positions of the keys that form the block
+    layers: str | int | Sequence[int]  # words, a range or indices, see `selectors.select_layers`
+    heads: str | int | Sequence[int] | HeadRule  # "all", indices or a rule
+    rows: int | Sequence[str | int]  # roles or positions of the rows that are edited
+    keys: int | Sequence[str | int]  # roles or positions of the keys that form the block
     probe: Probe | None  # narrows the block to some of these keys
     phase: str  # "prefill" (prompt rows), "decode" (generated rows) or "both"
     pattern: Pattern  # what replaces the learned pattern inside the block
@@ -51,8 +75,9 @@ class Intervention:
         for field in ("layers", "heads", "rows", "keys"):
             value = getattr(self, field)
             if not isinstance(value, str | HeadRule):
-                value = (value,) if isinstance(value, int) else tuple(value)
-                object.__setattr__(self, field, value)
+                items = (value,) if isinstance(value, Integral) else value
+                plain = (each if isinstance(each, str) else int(each) for each in items)
+                object.__setattr__(self, field, tuple(plain))
         check_layers(self.layers)
         if isinstance(self.heads, str):
             check_choice(self.heads, ("all",), "heads, if neither a list nor a rule,")
@@ -92,11 +117,13 @@ class Intervention:
         return any(part is not None and part.needs_whole_prompt for part in parts)
 
 
+@called_as("available()")
 def available() -> list[str]:
     """Names of all interventions that have a file."""
     return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
+@called_as('load("uniform", layers="middle")')
 def load(name: str, **overrides: Any) -> Intervention:
     """The intervention of a YAML file, with some fields replaced.
 
@@ -105,19 +132,62 @@ def load(name: str, **overrides: Any) -> Intervention:
     """
     config = definition(name)
     for path, value in overrides.items():
-        _replace(config, path.split("."), value)
+        _replace(config, path, value)
     return _build(config)
 
 
 def definition(name: str) -> dict[str, Any]:
     """The composed YAML of an intervention: its fields over those of the file it starts from."""
+    if not isinstance(name, str):
+        raise ValueError(
+            "An intervention is loaded by the name of its file in conf/intervention, got "
+            f'{described(name)}; write load("uniform").'
+        )
     if name not in available():
-        raise ValueError(f"There is no intervention {name!r}{_hint(name, available())}")
+        raise ValueError(f"There is no intervention {name!r}{hint(Path(name).stem, available())}")
     config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     composed: dict[str, Any] = {}
     for layer in config.pop("defaults", ["_self_"]):
         composed = _merged(composed, config if layer == "_self_" else definition(layer))
     return composed
+
+
+def check_intervention(given: Any, model: Any) -> None:
+    """Raise `InterventionError` for what is not an intervention, with the line that would be.
+
+    Args:
+        given: in its place.
+        model: what came before it.
+    """
+    if isinstance(model, Intervention):
+        raise InterventionError(
+            "Expected the model first, but an intervention came; write intervene(model, "
+            "intervention)."
+        )
+    if isinstance(given, Intervention):
+        return
+    line = 'load("uniform", layers="middle")'
+    if isinstance(given, str):
+        near = difflib.get_close_matches(Path(given).stem, available(), n=1)
+        line = f"load({near[0]!r})" if near else line
+    elif isinstance(given, partial) and given.func is load:
+        line = f"{given.args[0]}()"
+    else:
+        kind = given if isinstance(given, type) else type(given)
+        for field, part in PARTS.items():
+            if issubclass(kind, part):
+                made = f"{kind.__name__}()" if kind is given else shown(given)
+                line = f'load("uniform", {field}={made})'
+    raise InterventionError(
+        f"Expected an intervention, but {described(given)} came; write intervene(model, {line})."
+    )
+
+
+def described(given: Any) -> str:
+    """What somebody gave in the place of an intervention or its name."""
+    if isinstance(given, partial) and given.func is load:
+        return f"the function {given.args[0]} that makes one"
+    return shown(given)
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -129,17 +199,30 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _replace(config: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    for step in path[:-1]:
-        config = _field(config, step)
-    _field(config, path[-1])
-    config[path[-1]] = value
+def _replace(config: dict[str, Any], path: str, value: Any) -> None:
+    part: Any = config
+    *way, last = path.split(".")
+    for step in way:
+        part = part.get(step) if isinstance(part, dict) else None
+    if not isinstance(part, dict) or last not in part:
+        raise ValueError(f"An intervention has no field {path!r}{_hint_of(path, config)}")
+    part[last] = value
 
 
-def _field(config: dict[str, Any], name: str) -> Any:
-    if name not in config:
-        raise ValueError(f"An intervention has no field {name!r}{_hint(name, list(config))}")
-    return config[name]
+def _hint_of(path: str, config: Mapping[str, Any]) -> str:
+    """The nearest field, also inside of parts."""
+    known = list(_paths(config))
+    inside = [each for each in known if each.split(".")[-1] == path]
+    return f"; did you mean {inside[0]!r}?" if inside else hint(path, known)
+
+
+def _paths(config: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Fields, and with dots those of parts."""
+    for name, value in config.items():
+        if name != "_target_":
+            yield before + name
+            if isinstance(value, dict):
+                yield from _paths(value, f"{before}{name}.")
 
 
 def _build(config: Any) -> Any:
@@ -149,16 +232,12 @@ def _build(config: Any) -> Any:
     if not isinstance(config, Mapping):
         return config
     module, _, attribute = config["_target_"].rpartition(".")
-    target = getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    if not hasattr(home, attribute):
+        raise ValueError(f"{module} has no part {attribute!r}{hint(attribute, _parts_of(home))}")
     values = {key: _build(value) for key, value in config.items() if key != "_target_"}
-    missing = {field.name for field in fields(target)} - values.keys()
-    if missing:
-        raise ValueError(
-            f"The definition of {config['_target_']} lacks {', '.join(sorted(missing))}."
-        )
-    return target(**values)
+    return getattr(home, attribute)(**values)
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}."
+def _parts_of(home: ModuleType) -> list[str]:
+    return [name for name, value in vars(home).items() if isinstance(value, Part)]

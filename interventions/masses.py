@@ -10,7 +10,7 @@ Axes: B batch, H heads, R rows, K keys.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,13 +21,14 @@ from torch import Tensor
 
 from interventions.blocks import log_add, log_mass
 from interventions.errors import InterventionError
+from interventions.parts import Part
 from interventions.selectors import ROLES, check_choice
 from interventions.stored import read_tensor
 from interventions.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mass(ABC):
+class Mass(metaclass=Part):
     """Base of all masses."""
 
     leaks: ClassVar[bool] = False  # whether rows then sum to something other than one

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
+from interventions.calls import called_as
 from interventions.patterns import Box
 from interventions.sequences import Expectation, check_expectation
 
@@ -74,6 +75,7 @@ class AttentionLog:
     _taken: Float[np.ndarray, " two"] = field(default_factory=lambda: np.zeros(2), repr=False)
     _taken_samples: int = field(default=0, repr=False)
 
+    @called_as('log.expect(["first", "second"])')
     def expect(
         self,
         samples: Sequence[str],

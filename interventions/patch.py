@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interventions import execution, fused
+from interventions.calls import block
 from interventions.decoders import (
     BACKENDS,
     SESSION,
@@ -28,9 +28,11 @@ from interventions.decoders import (
     check_call,
     full_precision,
 )
+from interventions.errors import InterventionError
 from interventions.generation import check_heads, whole_model
-from interventions.intervention import Intervention
+from interventions.intervention import Intervention, check_intervention
 from interventions.measurement import AttentionLog
+from interventions.parts import shown
 from interventions.selectors import check_choice
 from interventions.session import Observer, Session
 from interventions.upstream import attention_function, register
@@ -90,7 +92,7 @@ for _plain, _ours in BACKENDS.items():
     register(_ours, partial(_attend, backend=_plain), like=_plain)
 
 
-@contextmanager
+@block('with intervene(model, load("uniform", layers="middle")) as log')
 def intervene(
     model: PreTrainedModel,
     intervention: Intervention,
@@ -116,7 +118,13 @@ def intervene(
     Raises `InterventionError` when the model cannot be patched, and on leaving when nothing was
     edited although a forward ran; `ValueError` for layers or heads the model does not have.
     """
+    check_intervention(intervention, model)
     check_choice(execution, tuple(EXECUTIONS), "execution")
+    if observe is not None and not callable(observe):
+        raise InterventionError(
+            f"observe must be a function that is shown every call, got {shown(observe)}; write "
+            'intervene(model, load("uniform", layers="middle")).'
+        )
     session = Session(whole_model(model), intervention, EXECUTIONS[execution])
     session.observe = observe
     try:

@@ -5,7 +5,7 @@ Axes: B batch, H heads, R rows, K keys, T tokens, D hidden width.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from interventions.parts import Part
 from interventions.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe(ABC):
+class Probe(metaclass=Part):
     """Base of all probes."""
 
     needs_hidden: ClassVar[bool] = False  # whether it reads what enters every edited layer

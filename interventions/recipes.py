@@ -9,7 +9,7 @@ Axes: S samples, L layers, H heads, R last prompt rows, N image tokens.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from interventions.capture import Attention
 from interventions.errors import InterventionError
+from interventions.parts import Part
 
 
 class Group(Protocol):
@@ -44,7 +45,7 @@ class Made:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(ABC):
+class Recipe(metaclass=Part):
     """Base of all recipes."""
 
     looks_at_samples: ClassVar[bool] = True  # whether the result depends on what is in the split

@@ -125,7 +125,7 @@ def check_choice(value: str, choices: Sequence[str], field: str) -> None:
 
 def check_tokens(wanted: Sequence[str | int], field: str) -> None:
     """Raise `ValueError` unless these are roles or positions from 0 on."""
-    if isinstance(wanted, str) or not wanted:
+    if not wanted:
         raise ValueError(f"{field} must be a list of roles such as [last], got {wanted!r}.")
     for item in wanted:
         if isinstance(item, str):

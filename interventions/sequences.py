@@ -8,8 +8,9 @@ Axes: B batch, T tokens (columns of the padded batch, cached ones included).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,7 +21,10 @@ from torch import Tensor
 
 from interventions.errors import InterventionError
 from interventions.noise import hash_text
+from interventions.parts import shown
 from interventions.selectors import ROLES, has_role, token_positions, token_roles
+
+LENGTH = Integral | Tensor  # what may count tokens
 
 
 @dataclass
@@ -225,11 +229,27 @@ def _prompt(
 
 def check_expectation(samples: Sequence[str], **values: Sequence[Any] | None) -> None:
     """Raise `ValueError` unless everything given describes the same number of rows."""
-    if isinstance(samples, str) or not samples:
-        raise ValueError(f"samples must be a list with one name per row, got {samples!r}.")
+    if not _listed(samples) or not all(isinstance(each, str) for each in samples):
+        raise ValueError(
+            f"samples must be a list with one name per row, got {shown(samples)}; write "
+            'log.expect(["first", "second"]).'
+        )
     for what, given in values.items():
-        if given is not None and len(given) != len(samples):
-            raise ValueError(f"Expected {len(samples)} {what}, one per sample, got {len(given)}.")
+        if given is None:
+            continue
+        if not _listed(given) or len(given) != len(samples):
+            got = len(given) if _listed(given) else shown(given)
+            raise ValueError(f"Expected {len(samples)} {what}, one per sample, got {got}.")
+        single, kind = (
+            ("whole number", LENGTH) if what == "prompt_lengths" else ("list", Collection)
+        )
+        if not all(isinstance(each, kind) for each in given):
+            raise ValueError(f"{what} must hold a {single} per sample, got {shown(given)}.")
+
+
+def _listed(given: Any) -> bool:
+    """Whether something is a list of at least one thing, or as good as one."""
+    return isinstance(given, Collection) and not isinstance(given, str | bytes) and len(given) > 0
 
 
 def _fingerprint(ids: Int[Tensor, " token"]) -> str:

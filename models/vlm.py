@@ -9,10 +9,10 @@ with vlm.intervene(intervention) as log:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
 from typing import Any
 
@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from evaluation.types import CandidateScore, Prompt
 from interventions import budget, capture, intervene
+from interventions.calls import Block
 from interventions.decoders import innermost
 from models.appearance import Appearance, appearance
 from models.chat import Chat
@@ -186,20 +187,20 @@ class VLM:
         self, intervention: Any, execution: str = "fused", must_edit: bool = True
     ) -> AbstractContextManager[Any]:
         """Apply an intervention to everything inside the `with` block; yields its log."""
-        seen = sees_encoder(intervention)
-        context = intervene(self.model, intervention, execution, must_edit=must_edit)
-        return self._named(context, seen)
+        make = partial(intervene, self.model, intervention, execution, must_edit=must_edit)
+        return Block("vlm.intervene", lambda: self._named(make, intervention))
 
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look inside the `with` block, and change nothing."""
-        return self._named(capture(self.model, rows), False)
+        make = partial(capture, self.model, rows)
+        return Block("vlm.capture", lambda: self._named(make, None))
 
     def budget(
         self, intervention: Any, execution: str = "fused", must_edit: bool = True
     ) -> AbstractContextManager[Any]:
         """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
-        seen = sees_encoder(intervention)
-        return self._named(budget(self.model, intervention, execution, must_edit), seen)
+        make = partial(budget, self.model, intervention, execution, must_edit)
+        return Block("vlm.budget", lambda: self._named(make, intervention))
 
     @contextmanager
     def watch_states(self) -> Iterator[StateWatch]:
@@ -217,15 +218,18 @@ class VLM:
             self._watch = None
 
     @contextmanager
-    def _named(self, context: AbstractContextManager[Any], encoder_is_seen: bool) -> Iterator[Any]:
-        """A context that is told whose prompts come."""
+    def _named(
+        self, make: Callable[[], AbstractContextManager[Any]], intervention: Any
+    ) -> Iterator[Any]:
+        """A context that is told whose prompts come; no intervention changes nothing."""
         if self._log is not None:
             raise ModelError(
                 f"Expected one intervention at a time on {self.name!r}, but another is active; "
                 "leave its `with` block first, or compose the two into one intervention."
             )
-        with context as log:
-            self._log, self._encoder_is_seen = log, encoder_is_seen
+        with make() as log:
+            seen = intervention is not None and sees_encoder(intervention)
+            self._log, self._encoder_is_seen = log, seen
             try:
                 yield log
             finally:

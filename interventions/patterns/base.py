@@ -10,7 +10,7 @@ one: the faster execution then computes it once.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,11 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interventions.parts import Part
 from interventions.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pattern(ABC):
+class Pattern(metaclass=Part):
     """Base of all patterns."""
 
     reads_scores: ClassVar[bool] = True  # whether proposals depend on the learned scores

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -68,8 +70,10 @@ def test_names_are_attributes_of_the_package() -> None:
 
     assert uniform(layers="middle") == load("uniform", layers="middle")
     assert set(available()) <= set(dir(interventions))
-    with pytest.raises(AttributeError, match="no attribute 'unifrom'"):
+    with pytest.raises(AttributeError, match="no attribute 'unifrom'; did you mean 'uniform'"):
         interventions.unifrom  # noqa: B018
+    assert not hasattr(interventions, "__path_hooks__")
+    assert pickle.loads(pickle.dumps(uniform))(seed=3) == copy.copy(uniform)(seed=3)
 
 
 def test_dots_reach_into_parts() -> None:
@@ -104,7 +108,7 @@ def test_the_untouched_control() -> None:
         ("uniform", {"layers": "erly"}, "did you mean 'early'"),
         ("uniform", {"heads": "some"}, "heads"),
         ("uniform", {"rows": ["lst"]}, "did you mean 'last'"),
-        ("uniform", {"rows": "last"}, r"list of roles such as \[last\]"),
+        ("uniform", {"rows": "last"}, r"write rows=\['last'\]"),
         ("uniform", {"keys": []}, "list of roles"),
         ("uniform", {"keys": ["padding"]}, "keys must be one of"),
         ("uniform", {"phase": "prefil"}, "did you mean 'prefill'"),

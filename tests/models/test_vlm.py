@@ -225,6 +225,19 @@ def test_interventions_reach_scores_and_know_the_samples(vlm: VLM, prompts: list
     assert numbers(vlm.rank(vlm.encode(prompts), CANDIDATES)) == plain
 
 
+def test_what_is_easily_done_wrong_is_answered_with_the_line_that_works(vlm: VLM) -> None:
+    for open_block in (vlm.intervene, vlm.budget):
+        with (
+            pytest.raises(interventions.InterventionError, match=r"write intervene\(model, load"),
+            open_block("uniform"),
+        ):
+            pass
+    forgotten = vlm.intervene(interventions.load("learned"))
+    with pytest.warns(RuntimeWarning, match=r"write `with vlm.intervene\(...\) as log:`"):
+        forgotten.__del__()
+    forgotten._used = True  # said once is enough
+
+
 def test_two_interventions_at_once_are_refused(vlm: VLM) -> None:
     learned = interventions.load("learned")
     with (
