@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.monitor import HANGS, Monitor, Tail, stuck
+from evaluation.monitor import Monitor, Tail, stuck
 from evaluation.records import FAILED
 from evaluation.results import CellFolder
+from evaluation.signs import HANGS
 from evaluation.stopping import ASKED, STOP_FILE, Stopped
 
 

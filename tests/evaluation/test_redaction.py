@@ -382,7 +382,7 @@ def test_no_secret_leaves_a_run_however_it_ends(
     settings = yaml.safe_load(files["config.yaml"])
     assert settings["service"] == {"api_key": REDACTED, "folder": str(ROOT / "data")}
     assert settings["note"] == f"https://{REDACTED}@data.org/set"
-    checkpoint = json.loads(files["provenance.json"])["model"]["checkpoint"]
+    checkpoint = json.loads(files["provenance.json"])[-1]["model"]["checkpoint"]
     assert checkpoint == str(ROOT / "models/tiny")
 
     (cell,) = (tmp_path / "study/tiny/shapes").iterdir()

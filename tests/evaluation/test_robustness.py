@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from evaluation.asking import read
+from evaluation.asking import identify
 from evaluation.commandline import sentence
 from evaluation.disk import DiskError, make_folder
+from evaluation.identity import cell_folder
 from evaluation.results import CellFolder
 from evaluation.session import run_cell
 from tests.processes import Death, complete, contents, finish, kill, said, start, stuck
@@ -91,13 +92,24 @@ def test_a_read_only_folder_is_refused_in_a_sentence(small_disk: Path, composed:
 
 def test_so_is_one_that_is_there_already(small_disk: Path, composed: Compose) -> None:
     config = composed(*SETTINGS, f"output={small_disk}")
-    folder = read(config).folder.path
+    folder = cell_folder(config, identify(config)).path
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(DiskError) as refused:
         run_cell(config)
     said = f"{folder} cannot be written (Read-only file system): choose another place with output="
     assert sentence(refused.value).startswith(said)
+
+
+def test_a_finished_cell_is_shown_from_a_disk_that_cannot_be_written(
+    small_disk: Path, composed: Compose, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = composed(*SETTINGS, f"output={small_disk}")
+    metrics = run_cell(config)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    capsys.readouterr()
+    assert run_cell(config) == metrics
+    assert "already finished" in capsys.readouterr().out
 
 
 OPENS = """

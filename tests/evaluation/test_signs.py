@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,8 +85,8 @@ def test_a_process_that_loads_for_long_and_a_run_that_is_suspended_are_left_alon
     assert finish(processes) == [0, 0]
     (cell,) = (output / "study/tiny/shapes").iterdir()
     assert {path.name for path in cell.iterdir()} == {
-        "DONE", "config.yaml", "figures", "metrics.json", "predictions.jsonl", "provenance.json",
-        "timing.json"}  # fmt: skip
+        "DONE", "config.yaml", "figures", "identity.json", "metrics.json", "predictions.jsonl",
+        "provenance.json", "timing.json"}  # fmt: skip
 
 
 def test_who_survives_another_process_says_so_in_a_sentence(tmp_path: Path) -> None:
@@ -110,13 +110,17 @@ def test_a_clock_stands_still_while_its_process_is_stopped(
     assert [clock.look() for _ in range(4)] == [1.0, 2.5, 4.5, 5.5]
 
 
-def pair() -> tuple[Peer, Peer]:
+@pytest.fixture
+def pair() -> Iterator[tuple[Peer, Peer]]:
     one, other = socket.socketpair()
-    return Peer("process 1", one), Peer("process 0", other)
+    with one, other:
+        yield Peer("process 1", one), Peer("process 0", other)
 
 
-def test_a_process_hears_what_the_other_does_and_when_it_has_ended() -> None:
-    main, other = pair()
+def test_a_process_hears_what_the_other_does_and_when_it_has_ended(
+    pair: tuple[Peer, Peer],
+) -> None:
+    main, other = pair
     main.tell(LOADING)
     main.tell(WAITING)
     other.listen(7.0)
@@ -128,8 +132,8 @@ def test_a_process_hears_what_the_other_does_and_when_it_has_ended() -> None:
     assert (other.heard, other.ended) == (7.0, True)
 
 
-def test_signs_that_nobody_reads_never_make_a_process_wait() -> None:
-    main, other = pair()
+def test_signs_that_nobody_reads_never_make_a_process_wait(pair: tuple[Peer, Peer]) -> None:
+    main, other = pair
     main._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     for _ in range(100_000):
         main.tell(LOADING)
@@ -139,10 +143,10 @@ def test_signs_that_nobody_reads_never_make_a_process_wait() -> None:
 
 
 def test_a_machine_that_is_gone_is_silent_and_has_not_ended(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, pair: tuple[Peer, Peer]
 ) -> None:
     """The kernel gives its connection up after a while, which may be shorter than the patience."""
-    _, other = pair()
+    _, other = pair
 
     class Link:
         def recv(self, size: int) -> bytes:
@@ -172,6 +176,8 @@ def test_who_does_not_belong_to_the_run_is_not_let_in(monkeypatch: pytest.Monkey
     for link in links[:-1]:
         assert link.recv(1) == b""
     assert links[-1].recv(1) == bytes([signs.PREPARING])
+    for link in (*links, peer._link):
+        link.close()
 
 
 def test_a_process_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ import transformers
 
 from interventions.upstream import CACHE, IMAGE_FEATURES, given_cache
 from models.check import check
-from models.checkpoint import ROOT
 from models.errors import ModelError
 from models.vlm import VLM, load
+from tests.conftest import ROOT
 from tests.random_models import FAMILIES
 
 Arguments = dict[str, Any]

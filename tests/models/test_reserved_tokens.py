@@ -22,9 +22,9 @@ from transformers import PreTrainedTokenizerFast
 from evaluation.session import run_cell
 from evaluation.types import Prompt
 from models.chat import Chat
-from models.checkpoint import ROOT
 from models.errors import PromptError
 from models.vlm import VLM, load
+from tests.conftest import ROOT
 from tests.models.test_vlm import picture
 from tests.random_models import FAMILIES, SPECIALS
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tools.requirements import latest, lowest, pinned, written
 
@@ -15,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_requirement_is_pinned_within_its_bounds() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    pairs = (line.split("==") for line in lines if not line.startswith("#"))
+    pins = {canonicalize_name(name): version for name, version in pairs}
     package, tests = written()
     for requirement in map(Requirement, [*package, *tests]):
         if requirement.name == "torch":
             assert "torch" not in pins
         else:
-            assert pins[requirement.name] in requirement.specifier, requirement
+            assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
 def test_the_lowest_are_the_lower_bounds() -> None:
