@@ -165,12 +165,14 @@ def _check_settings(tree: Mapping[str, Any], name: str) -> None:
 def _parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
     """By name; None where it takes whatever it is given."""
     try:
-        found = inspect.signature(made).parameters
+        called = made.__init__ if isinstance(made, type) else made
+        found = dict(inspect.signature(called).parameters)
     except (TypeError, ValueError):  # of a C extension
         return None
     if any(each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL) for each in found.values()):
         return None
-    return dict(found)
+    found.pop("self", None)
+    return found
 
 
 def _kinds(made: Callable[..., Any]) -> dict[str, Any]:

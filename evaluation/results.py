@@ -269,10 +269,11 @@ class CellFolder:
 
     def settle(self) -> None:
         """Drop what only an unfinished run needs, once everything is merged."""
-        for path in [*self._parts(), *self._times()]:
-            path.unlink(missing_ok=True)
-        for name in ("outcome.json", "halt"):
-            (self.path / name).unlink(missing_ok=True)
+        notes = [self.path / name for name in ("outcome.json", "halt")]
+        for path in [*self._parts(), *self._times(), *notes]:
+            if path.exists():  # a disk that cannot be written refuses to remove what is not there
+                with spoken(path):
+                    path.unlink(missing_ok=True)
 
     def end(self, state: str, why: str, total: int) -> None:
         """Note how a run of `total` samples ended that did not finish: `stopped` or `failed`."""

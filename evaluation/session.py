@@ -224,8 +224,11 @@ def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
     folder = asked.folder
     folder.check()
     console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
-    folder.settle()
-    clear(folder.path)
+    try:
+        folder.settle()
+        clear(folder.path)
+    except OSError as error:  # of a disk that cannot be written: the results are all there
+        log.warning("what the last run left in %s stays: %s", folder.path, error.strerror)
     if asked.tracking.name not in folder.tracked():
         facts = runs(folder)[-1]
         shown = question(asked).shown

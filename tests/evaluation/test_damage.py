@@ -36,7 +36,7 @@ def cell(output: Path, *overrides: str) -> tuple[CellFolder, dict[str, Any]]:
     return CellFolder(path), metrics
 
 
-def tested_cell(output: Path) -> None:
+def run_tested(output: Path) -> None:
     overrides = [f"output={output}", "limit=45", "batch_size=8", "study=tested"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("evaluate", [*overrides, "diagnostic=[information]"])
@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", lambda figure, path, **settings: Path(path).touch())
-        tested_cell(output)
+        run_tested(output)
         cell(output)
         cell(output, "intervention=permuted")
     return output
@@ -252,5 +252,5 @@ def test_a_condition_that_was_cut_is_answered_again(study: Path) -> None:
     with pytest.raises(ValueError, match=r"diagnostics/\S+/predictions.jsonl was changed since"):
         CellFolder(path).check()
     (path / "DONE").unlink()
-    tested_cell(study)
+    run_tested(study)
     assert [place.read_bytes() for place in places] == before

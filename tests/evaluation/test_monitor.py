@@ -9,7 +9,7 @@ import pytest
 from evaluation.monitor import Monitor, Tail, stuck
 from evaluation.records import FAILED
 from evaluation.results import CellFolder
-from evaluation.signs import HANGS
+from evaluation.signs import HANGS, Signs
 from evaluation.stopping import ASKED, STOP_FILE, Stopped
 
 
@@ -45,9 +45,7 @@ def test_a_run_that_hangs_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(STOP_FILE, str(tmp_path / "stop"))
     monkeypatch.setattr("os._exit", lambda code: codes.append(code))
     codes: list[int] = []
-    here, there = Tail(tmp_path / "0", lines=5), Tail(tmp_path / "1", grown=time.monotonic() - 60)
-    monitor = Monitor(patience=30, names=("process 0", "process 1"))
-    monitor._check([(here, 5), (there, 5)])
+    Signs().end_run("process 1 hangs")
     assert codes == [HANGS]
     assert (tmp_path / "stop.failed").exists()
 
