@@ -50,8 +50,17 @@ class Death:
     cause: Callable[[], None] = killed
 
 
-def start(overrides: Sequence[str], size: int, death: Death | None = None) -> list[BaseProcess]:
-    """Start `size` processes that work on one run together."""
+def start(
+    overrides: Sequence[str], size: int, death: Death | None = None, commit: str | None = None
+) -> list[BaseProcess]:
+    """Start `size` processes that work on one run together.
+
+    Args:
+        overrides: of Hydra.
+        size: number of processes.
+        death: of one of them.
+        commit: of the code, as they are told; None: the real one.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,7 +70,7 @@ def start(overrides: Sequence[str], size: int, death: Death | None = None) -> li
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
                  "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
         environment = {key: str(value) for key, value in place.items()}
-        process = _context.Process(target=_work, args=(list(overrides), environment, dies))
+        process = _context.Process(target=_work, args=(list(overrides), environment, dies, commit))
         process.start()
         processes.append(process)
     return processes
@@ -110,11 +119,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _work(overrides: list[str], environment: dict[str, str], dies: Death | None) -> None:
+def _work(
+    overrides: list[str], environment: dict[str, str], dies: Death | None, commit: str | None
+) -> None:
     os.environ.update(environment)
     import torch
     from hydra import compose, initialize_config_dir
 
+    from evaluation import provenance
     from evaluation.commandline import Command
     from evaluation.parallel import team
     from evaluation.session import run_cell
@@ -126,6 +138,8 @@ def _work(overrides: list[str], environment: dict[str, str], dies: Death | None)
     os.dup2(os.open(f"{output}.err", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
     if dies is not None:
         _die_at(dies, output)
+    if commit is not None:
+        provenance._code = lambda: {"commit": commit, "uncommitted_changes": False}
     command = Command()
 
     def main() -> None:

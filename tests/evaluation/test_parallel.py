@@ -13,7 +13,7 @@ import pytest
 from evaluation.parallel import RemoteError, Team
 from evaluation.stopping import Stopped
 from tests.processes import ROOT, complete, contents, finish, said, start
-from tests.stress import SCORED, stress
+from tests.stress import SCORED, stress, stress_changes
 
 pytestmark = pytest.mark.xdist_group("processes")  # which share one server
 
@@ -52,6 +52,11 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     tally = stress(10, [SCORED], tmp_path, seed=3)
     assert tally.kills == 10
     assert tally.finished >= 1
+
+
+def test_what_is_changed_between_kills_is_never_mixed(tmp_path: Path) -> None:
+    tally = stress_changes(6, tmp_path, seed=1)
+    assert (tally.kills, tally.finished) == (6, 4)
 
 
 def test_what_fails_in_one_process_ends_all_and_is_said_once(tmp_path: Path) -> None:
