@@ -63,8 +63,9 @@ def identity(config: DictConfig, intervention: Any) -> Identity:
     the intervention reads count by what is in them; what lies on the hub by its revision, which
     `evaluation.revisions` has made a commit.
     """
-    what = by_content(repr(intervention), input_files(config.intervention))
-    what = intervention.name if intervention.is_identity else what
+    what = {"name": intervention.name}
+    if not intervention.is_identity:
+        what = by_content(OmegaConf.to_container(config.intervention, resolve=True))
     return Identity(
         intervention=intervention.name,
         setting=_setting(config),

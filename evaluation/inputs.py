@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from evaluation.digests import digest
 from evaluation.types import Sample
 
+FILE = "file"  # name of the settings that hold paths
+
 log = logging.getLogger("solvent")
 
 
@@ -56,11 +58,12 @@ def input_files(intervention: DictConfig) -> list[InputFile]:
     return [InputFile(field=field, path=Path(path)) for field, path in _files(container)]
 
 
-def _files(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
+def _files(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    pairs = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+    for name, value in pairs:
+        if isinstance(value, Mapping | list):
             yield from _files(value, f"{prefix}{name}.")
-        elif name == "file" and value is not None:
+        elif name == FILE and value is not None:
             yield f"{prefix}{name}", str(value)
 
 
@@ -101,11 +104,16 @@ def warn_of_other_checkpoints(files: Sequence[InputFile], checkpoint: str) -> No
             )
 
 
-def by_content(definition: str, files: Sequence[InputFile]) -> str:
-    """The repr of an intervention with every path replaced by a digest of what it leads to."""
-    for file in files:
-        definition = definition.replace(repr(str(file.path)), repr(f"sha256:{file.digest}"))
-    return definition
+def by_content(tree: Any) -> Any:
+    """An intervention's settings with a digest in the place of every path, however it is spelt."""
+    if isinstance(tree, Mapping):
+        return {
+            name: f"sha256:{digest(Path(value))}"
+            if name == FILE and value is not None
+            else by_content(value)
+            for name, value in tree.items()
+        }
+    return [by_content(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def record(files: Sequence[InputFile]) -> dict[str, Any]:

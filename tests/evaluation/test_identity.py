@@ -227,9 +227,11 @@ def test_a_file_of_the_intervention_counts_by_its_content(
     names = []
     for path, value in ((tmp_path / "a", 1.0), (tmp_path / "b", 1.0), (tmp_path / "c", 2.0)):
         save_file({"pattern": torch.full((1, 1, 1, 64), value)}, path)
-        file = f"intervention.pattern.file={path}"
-        names.append(name(composed("intervention=fixed_file", file)))
-    assert names[0] == names[1] != names[2]
+        for spelt in (path, f"{tmp_path}//{path.name}", f"{tmp_path}/./{path.name}"):
+            file = f"intervention.pattern.file={spelt}"
+            names.append(name(composed("intervention=fixed_file", file)))
+    assert len({*names[:6]}) == len({*names[6:]}) == 1
+    assert names[0] != names[-1]
 
 
 def test_names_of_what_differs(composed: Composed, place: Path) -> None:
