@@ -104,15 +104,21 @@ class StoredImage:
             return self._name
 
     @property
+    def file(self) -> Path | None:
+        """The picture's own file beside the table; None where the table holds its bytes."""
+        if self.table is not None or self.folder is None:
+            return None
+        try:
+            return self._path(self._value())
+        except OSError:  # nobody can read it
+            return None
+
+    @property
     def content(self) -> str | Path:
         """The place in a table of known content, the file beside the table, or else a hash."""
         if self.table is not None:
             return f"{self.table}/{self.column}/{self.row}/{self.place}"
-        try:
-            value = self._value()
-            return self.identity if value.get("bytes") is not None else self._file(value)
-        except OSError:  # nobody can read it
-            return self._name
+        return self.file or self.identity
 
     def load(self) -> Image.Image:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
@@ -132,7 +138,7 @@ class StoredImage:
         if value.get("bytes") is not None:
             return value["bytes"]
         try:
-            return self._file(value).read_bytes()
+            return self._path(value).read_bytes()
         except OSError as error:
             raise OSError(f"the image {self._name} cannot be read: {reason(error)}.") from error
 
@@ -143,7 +149,7 @@ class StoredImage:
             raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")
         return value
 
-    def _file(self, value: Mapping[str, Any]) -> Path:
+    def _path(self, value: Mapping[str, Any]) -> Path:
         if self.folder is None or not value.get("path"):
             raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
         try:

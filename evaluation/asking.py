@@ -45,7 +45,7 @@ class Asked:
 
 def identify(config: DictConfig) -> Identity:
     """What defines the cell. Looks at data, checkpoint and input files; raises where one lacks."""
-    intervention = build(config.intervention, "intervention")
+    intervention = build(config.intervention, "intervention", "is_identity")
     files = input_files(config.intervention)
     check_inputs(intervention.name, files, calibration_command(config))
     return identity(config, intervention)
@@ -53,7 +53,7 @@ def identify(config: DictConfig) -> Identity:
 
 def read(config: DictConfig, known: Identity, request: Request) -> Asked:
     """Build what is quick to build."""
-    intervention = build(config.intervention, "intervention")
+    intervention = build(config.intervention, "intervention", "is_identity")
     files = input_files(config.intervention)
     condition = named_condition(config, request.condition)
     return Asked(
@@ -62,8 +62,8 @@ def read(config: DictConfig, known: Identity, request: Request) -> Asked:
         intervention=intervention,
         files=files,
         condition=condition,
-        tests=build(config.get("diagnostic") or {}, "diagnostic"),
-        tracking=build(config.tracking, "tracking"),
+        tests=build_tests(config),
+        tracking=build(config.tracking, "tracking", "follow"),
         labels=labels(config, intervention, condition, known),
         identity=known,
         folder=cell_folder(config, known),
@@ -78,6 +78,12 @@ class Questions:
     shown: Sequence[Sample]  # of the benchmark, under the cell's condition
     tested: Sequence[Sample]  # as they are, for the modality-usage tests
     conditions: Mapping[str, Condition]  # that these need
+
+
+def build_tests(config: DictConfig) -> dict[str, Diagnostic]:
+    """The modality-usage tests of a configuration, by name."""
+    asked = config.get("diagnostic") or {}
+    return {name: build(asked[name], f"diagnostic.{name}", "conditions") for name in asked}
 
 
 def question(asked: Asked) -> Questions:

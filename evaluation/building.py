@@ -27,12 +27,13 @@ KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or
          type(None): "null"}  # fmt: skip
 
 
-def build(config: Any, name: str) -> Any:
+def build(config: Any, name: str, has: str | None = None) -> Any:
     """What a configuration stands for.
 
     Args:
-        config: a node with `_target_`, or a tree of such.
+        config: a node with `_target_`.
         name: of the node, as it is called on the command line: "benchmark".
+        has: an attribute that shows that what is made is of the right kind.
 
     Raises:
         ValueError: it names what does not exist, or a setting that what it names does not take, or
@@ -40,13 +41,21 @@ def build(config: Any, name: str) -> Any:
     """
     plain = OmegaConf.is_config(config)
     tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True) if plain else config
+    if not isinstance(tree, Mapping) or TARGET not in tree:
+        raise ValueError(f"{name} is {said(tree)}; expected settings that say {TARGET}")
     check(tree, name)
     try:
-        return instantiate(config, _convert_="all")
+        made = instantiate(config, _convert_="all")
     except InstantiationException as error:
         if error.__cause__ is None:
             raise
         raise error.__cause__ from None  # with its own trace, and without Hydra's around it
+    if has is not None and not hasattr(made, has):
+        raise ValueError(
+            f"{name}.{TARGET} is {tree[TARGET]!r}, which makes no {name.partition('.')[0]}: "
+            f"expected an object with {has!r}"
+        )
+    return made
 
 
 def check(tree: Any, name: str) -> None:

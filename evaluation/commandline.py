@@ -50,9 +50,7 @@ RESUMES = "What was computed is kept; the same command goes on."
 
 EXPECTED = (
     ValueError,
-    FileNotFoundError,
-    PermissionError,
-    DiskError,
+    OSError,  # what the disk, the network or a name says; whose defect it is, it tells
     HydraException,
     OmegaConfBaseException,
     yaml.YAMLError,
@@ -127,6 +125,8 @@ def sentence(error: BaseException) -> str:
         return _explain(error)
     if isinstance(error, DiskError):
         return error.strerror  # without its number
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used ({error.strerror}): correct the path or the file"
     if isinstance(error, yaml.YAMLError):
         return f"A configuration file is no YAML: {' '.join(str(error).split())}."
     if str(error).startswith("Config group override must be a string or a list"):

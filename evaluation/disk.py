@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+              errno.EEXIST)  # fmt: skip
 OUTPUT = "output=FOLDER"
 MEBIBYTE = 2**20
 
@@ -140,7 +141,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises `ValueError` with a sentence when it is damaged."""
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, IsADirectoryError) as error:
         raise ValueError(
             f"{path} is damaged ({error}): restore it, or move the folder away and run the command "
             "again"

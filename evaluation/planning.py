@@ -18,8 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from evaluation.asking import identify
-from evaluation.building import build
+from evaluation.asking import build_tests, identify
 from evaluation.composing import compose_cell, composing, expand
 from evaluation.identity import cell_folder
 from evaluation.loading import needed_conditions
@@ -134,7 +133,7 @@ def _examine(overrides: Sequence[str]) -> Examined:
 
 
 def _passes(config: DictConfig) -> int:
-    tests = build(config.get("diagnostic") or {}, "diagnostic")
+    tests = build_tests(config)
     return len(needed_conditions(config, tests)) if tests else 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from evaluation.building import build
+from evaluation.asking import build_tests
 from evaluation.diagnosing import FINDINGS, REFERENCE, answers_of, read
 from evaluation.report.findings import show_findings
 from evaluation.report.table import console
@@ -34,6 +34,8 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             f"{run} is no cell (it has no config.yaml): give the folder that "
             "`python evaluate.py` prints at its end"
         )
+    if folder.declared:
+        folder.check()
     config = stored_config(run / "config.yaml")
     if not config.get("diagnostic"):
         raise ValueError(f"{run} was run without diagnostics: add diagnostic=all to its command")
@@ -43,7 +45,7 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
         if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
-    tests = build(config.diagnostic, "diagnostic")
+    tests = build_tests(config)
     names = [name for test in tests.values() for name in test.conditions]
     findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()

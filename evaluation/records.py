@@ -7,6 +7,8 @@ import json
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from json.decoder import scanstring
 from pathlib import Path
 from typing import Any, NoReturn, overload
@@ -63,6 +65,46 @@ def uid_of(line: bytes) -> str:
 def has_failed(line: bytes) -> bool:
     """Whether an encoded prediction is a failed sample; inside of text, quotes are escaped."""
     return FAILED in line
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a prediction stands."""
+
+    uid: str
+    failed: bool
+    path: Path
+    start: int
+    length: int
+
+    def read(self) -> bytes:
+        """All of it."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            return file.read(self.length)
+
+
+def scan(path: Path) -> Iterator[Line]:
+    """The whole lines of a file. Raises `ValueError` where one is not as it was written."""
+    start = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                return  # a network disk shows only a piece yet
+            check_intact(line, path, number, needs_check=True)
+            yield Line(uid_of(line), has_failed(line), path, start, len(line))
+            start += len(line)
+
+
+def uids_of(path: Path) -> Iterator[str]:
+    """Of the lines that can be read; nothing is raised for others."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError):  # torn
+                    yield uid_of(line)
+    except FileNotFoundError:
+        return  # it has just been merged
 
 
 class Stored(Sequence[Prediction]):

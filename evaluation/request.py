@@ -72,6 +72,8 @@ def read_request(config: DictConfig) -> Request:
         check(OmegaConf.to_container(node, resolve=True, throw_on_missing=True), group)
         if group in NAMED:
             check_name(f"{group}.name", node.get("name"), nested=False)
+    if not isinstance(config.get("conditions"), DictConfig):
+        raise ValueError("conditions is no table of conditions by name; leave it as it is")
     check_known(request.condition, list(config.conditions))
     return request
 

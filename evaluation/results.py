@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from typing import Any
 import yaml
 
 from evaluation.disk import append, make_folder, mend, read_json, spoken, write_atomically
-from evaluation.records import Stored, check_intact, encode, has_failed, uid_of
+from evaluation.records import Line, Stored, encode, scan, uids_of
 from evaluation.redaction import redacted_text
 from evaluation.types import Prediction
 
@@ -59,30 +59,50 @@ class CellFolder:
     @property
     def declared(self) -> bool:
         """A run has declared it finished; something may have been lost since."""
-        return (self.path / "DONE").exists()
+        return self._done() is not None
 
     def lacking(self) -> list[str]:
         """Files that a finished cell has, and this one has not."""
-        return [name for name in NEEDED if not (self.path / name).exists()]
+        sealed = (self._done() or {"sha256": {}})["sha256"]
+        names = dict.fromkeys([*NEEDED, *sealed])
+        return [name for name in names if not (self.path / name).is_file()]
 
     def check(self) -> None:
         """Raise `ValueError` where a finished cell's results are not as they were declared.
 
         Cells of before digests were kept are only looked at for what is missing.
         """
+        done = self._done()
+        if done is None:
+            raise ValueError(
+                f"{self.path / 'DONE'} is damaged: run the cell's command again, which looks at "
+                "every answer and makes it anew"
+            )
         if lacking := self.lacking():
             raise ValueError(
                 f"{self.path} lacks {', '.join(lacking)}, though it is declared done: run its "
                 "command again, which makes what can be made of the rest"
             )
-        for name, expected in self._done().get("sha256", {}).items():
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise `ValueError` where a file that is there is not as a finished cell declared it."""
+        for name, expected in (self._done() or {"sha256": {}})["sha256"].items():
             place = self.path / name
-            if not place.exists() or _sha256(place) != expected:
-                what = "was changed" if place.exists() else "is missing"
+            if place.is_file() and _sha256(place) != expected:
                 raise ValueError(
-                    f"{place} {what} since the cell was finished: restore it, or move the folder "
-                    "away and run the cell's command again"
+                    f"{place} was changed since the cell was finished: restore it, or move the "
+                    "folder away and run the cell's command again"
                 )
+
+    def check_identity(self, identity: Mapping[str, Any]) -> None:
+        """Raise `ValueError` where the folder is that of another cell, renamed or copied."""
+        place = self.path / "identity.json"
+        if place.exists() and read_json(place) != json.loads(json.dumps(identity)):
+            raise ValueError(
+                f"{place} is that of another cell, which was renamed or copied: move the folder "
+                "away and run the command again"
+            )
 
     @property
     def merged(self) -> bool:
@@ -101,6 +121,8 @@ class CellFolder:
                 f"{place} is damaged: it should say what the results beside it are; restore it, or "
                 "move the folder away and run the command again"
             )
+        self.check_identity(identity)
+        self.check_unchanged()
         write_atomically(place, config)
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         write_atomically(self.path / "identity.json", text)
@@ -120,7 +142,7 @@ class CellFolder:
     def answers(self) -> int:
         """How many questions are answered in the cell, under its tests' conditions, too."""
         places = [*self.path.rglob("part-*.jsonl"), *self.path.rglob("predictions.jsonl")]
-        return len({(place.parent, uid) for place in places for uid in _uids(place)})
+        return len({(place.parent, uid) for place in places for uid in uids_of(place)})
 
     def append(
         self,
@@ -186,12 +208,12 @@ class CellFolder:
                 "away and run the command again"
             )
 
-    def _lines(self) -> dict[str, _Line]:
+    def _lines(self) -> dict[str, Line]:
         """Where the prediction of every sample stands. A success counts before a failure."""
-        lines: dict[str, _Line] = {}
+        lines: dict[str, Line] = {}
         merged = self.path / "predictions.jsonl"
         for path in [*self._parts(), *([merged] if merged.exists() else [])]:
-            for line in _scan(path):
+            for line in scan(path):
                 known = lines.get(line.uid)
                 if known and not known.failed and not line.failed and known.read() != line.read():
                     raise ValueError(
@@ -251,24 +273,30 @@ class CellFolder:
 
     def tell(self, tracker: str) -> None:
         """Note that a tracker knows the finished cell, too."""
-        done = self._done()
+        done = self._done() or {"tracking": [], "sha256": {}}
         done["tracking"] = sorted({tracker, *done["tracking"]})
         write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
 
     def tracked(self) -> list[str]:
         """Names of the trackers that know the finished cell."""
-        return self._done()["tracking"] if self.declared else []
+        return (self._done() or {"tracking": []})["tracking"]
 
-    def _done(self) -> dict[str, Any]:
-        done = read_json(self.path / "DONE")
-        if not isinstance(done, dict) or not isinstance(done.get("tracking"), list):
-            raise ValueError(
-                f"{self.path / 'DONE'} is damaged: delete it and run the cell's command again"
-            )
-        return done
+    def _done(self) -> dict[str, Any] | None:
+        """The content of DONE, without digests in one of before they were kept. None where there
+        is no DONE, or a damaged one: the cell then goes on, and looks at all that it has.
+        """
+        try:
+            done = read_json(self.path / "DONE")
+        except (ValueError, OSError):
+            return None
+        whole = isinstance(done, dict) and isinstance(done.get("tracking"), list)
+        done = {"sha256": {}} | done if whole else {"sha256": None}
+        return done if isinstance(done["sha256"], dict) else None
 
     def settle(self) -> None:
-        """Drop what only an unfinished run needs, once everything is merged."""
+        """Drop what only an unfinished run needs; nothing where the answers are not merged."""
+        if not self.merged:
+            return
         notes = [self.path / name for name in ("outcome.json", "halt")]
         for path in [*self._parts(), *self._times(), *notes]:
             if path.exists():  # a disk that cannot be written refuses to remove what is not there
@@ -282,52 +310,23 @@ class CellFolder:
         write_atomically(self.path / "outcome.json", text)
 
     def metrics(self) -> dict[str, Any]:
-        """What `write_metrics` wrote, both together."""
-        return read_json(self.path / "metrics.json") | read_json(self.path / "timing.json")
+        """What `write_metrics` wrote, both together. Raises `ValueError` where one is damaged."""
+        found: dict[str, Any] = {}
+        for name, needed in (("timing.json", "seconds"), ("metrics.json", "score")):
+            content = read_json(self.path / name)
+            if not isinstance(content, dict) or needed not in content:
+                raise ValueError(
+                    f"{self.path / name} is damaged (it has no {needed!r}): restore it, or delete "
+                    "it and run the cell's command again"
+                )
+            found |= content
+        return found
 
     def _parts(self) -> list[Path]:
         return sorted(self.path.glob("part-*.jsonl"))
 
     def _times(self) -> list[Path]:
         return sorted(self.path.glob("seconds-*.jsonl"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """Where a prediction stands."""
-
-    uid: str
-    failed: bool
-    path: Path
-    start: int
-    length: int
-
-    def read(self) -> bytes:
-        with self.path.open("rb") as file:
-            file.seek(self.start)
-            return file.read(self.length)
-
-
-def _scan(path: Path) -> Iterator[_Line]:
-    start = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file):
-            if not line.endswith(b"\n"):
-                return  # a network disk shows only a piece yet
-            check_intact(line, path, number, needs_check=True)
-            yield _Line(uid_of(line), has_failed(line), path, start, len(line))
-            start += len(line)
-
-
-def _uids(path: Path) -> Iterator[str]:
-    """Of the lines that can be read; nothing is raised for others."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                with suppress(ValueError):  # torn
-                    yield uid_of(line)
-    except FileNotFoundError:
-        return  # it has just been merged
 
 
 def _sha256(path: Path) -> str:

@@ -27,7 +27,17 @@ def runs(folder: CellFolder) -> list[dict[str, Any]]:
     """All entries; of cells of before there were several, the one."""
     place = folder.path / PLACE
     found = read_json(place) if place.exists() else []
-    return [found] if isinstance(found, dict) else found
+    found = [found] if isinstance(found, dict) else found
+    parts = ("code", "packages", "hardware", "model", "data")
+    if not isinstance(found, list) or not all(
+        isinstance(run, dict) and all(isinstance(run.get(part, {}), dict) for part in parts)
+        for run in found
+    ):
+        raise ValueError(
+            f"{place} is damaged: it should list what answered the cell; restore it, or move the "
+            "folder away and run the cell's command again"
+        )
+    return found
 
 
 def begin(folder: CellFolder, facts: Mapping[str, Any]) -> None:

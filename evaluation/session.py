@@ -223,6 +223,7 @@ def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
     """Print a cell that was finished before, and tell its tracker if that does not know it yet."""
     folder = asked.folder
     folder.check()
+    folder.check_identity(redacted(asked.identity.definition))
     console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
     try:
         folder.settle()

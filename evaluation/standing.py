@@ -15,6 +15,7 @@ from evaluation.disk import read_json
 from evaluation.results import CellFolder
 
 STATES = ("damaged", "failed", "stopped", "running", "waiting", "done")  # as they are shown
+BEGUN = ("config.yaml", "DONE")  # either shows that a folder is a cell
 SILENCE = 60.0  # seconds without a beat after which a process on another machine counts as dead
 CONTINUES = "the same command goes on where it stopped"
 DIED = f"its process died without a word: killed, out of memory, or the node failed; {CONTINUES}"
@@ -44,7 +45,7 @@ def standings(output: Path, planned: Sequence[Path]) -> list[Standing]:
 
     Raises `FileNotFoundError` where there is none.
     """
-    begun = [path.parent for path in sorted(output.rglob("config.yaml"))]
+    begun = sorted({path.parent for name in BEGUN for path in output.rglob(name)})
     found = [_judged(path) for path in begun]
     known = {path.resolve() for path in begun}
     found += [_waiting(path) for path in planned if path.resolve() not in known]
@@ -69,7 +70,7 @@ def standing(path: Path) -> Standing:
     """How far one cell is that was begun. Raises `ValueError` where a file of it is damaged."""
     folder, claim = CellFolder(path), holder(path)
     if folder.finished:
-        metrics = read_json(path / "metrics.json")
+        metrics = folder.metrics()
         rows = metrics["score"]["rows"]
         return Standing(path=path, state="done", done=rows, total=rows, failed=metrics["errors"])
     if folder.declared and claim is None:

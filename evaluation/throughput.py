@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from evaluation.results import CellFolder
 
+log = logging.getLogger("solvent")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one, where there is one: 10x faster
 
 
@@ -66,12 +68,23 @@ class Throughput:
 
 def _measured(output: Path) -> Iterator[Measured]:
     for path in sorted(output.glob("*/*/*/*/config.yaml")):
-        folder = CellFolder(path.parent)
-        if folder.finished:
-            metrics = folder.metrics()
-            config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
-            if metrics["seconds"] > 0 and metrics["score"]["rows"] > 0:
-                yield _of(metrics, config)
+        try:
+            found = _of_cell(path)
+        except (ValueError, KeyError, TypeError, OSError, yaml.YAMLError) as error:
+            log.info("%s is damaged and tells nothing of how long cells take (%s)", path, error)
+            continue
+        if found is not None:
+            yield found
+
+
+def _of_cell(path: Path) -> Measured | None:
+    folder = CellFolder(path.parent)
+    if not folder.finished:
+        return None
+    metrics = folder.metrics()
+    config = LOADER(path.read_text(encoding="utf-8")).get_single_data()
+    measured = metrics["seconds"] > 0 and metrics["score"]["rows"] > 0
+    return _of(metrics, config) if measured else None
 
 
 def _of(metrics: dict[str, Any], config: dict[str, Any]) -> Measured:

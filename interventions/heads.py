@@ -23,6 +23,7 @@ from torch import Tensor
 from interventions.errors import InterventionError
 from interventions.parts import Part
 from interventions.selectors import ROLES, check_choice
+from interventions.stored import Seal, seal
 from interventions.view import View
 
 
@@ -196,7 +197,7 @@ class Table(HeadRule):
         shape = (len(view.rows.sample), view.heads, len(view.rows.index))
         if self.file is None:
             return torch.ones(shape, dtype=torch.bool, device=view.rows.sample.device)
-        listed = _read_table(self.file)
+        listed = _read_table(self.file, _seal(self.file))
         unknown = {
             (layer, head)
             for layer, heads in listed.items()
@@ -231,8 +232,12 @@ class Every(HeadRule):
         return torch.stack([rule.chosen(view) for rule in self.rules.values()]).all(dim=0)
 
 
+def _seal(file: str) -> Seal | None:
+    return seal(Path(file)) if Path(file).is_file() else None
+
+
 @lru_cache(maxsize=8)
-def _read_table(file: str) -> dict[int, tuple[int, ...]]:
+def _read_table(file: str, changed: Seal | None) -> dict[int, tuple[int, ...]]:
     try:
         content = json.loads(Path(file).read_text())
         return {int(layer): tuple(int(head) for head in heads) for layer, heads in content.items()}

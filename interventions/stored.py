@@ -19,6 +19,8 @@ from torch import Tensor
 from interventions.errors import InterventionError
 from interventions.view import View
 
+Seal = tuple[int, int, int]
+
 
 def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
     """A float32 tensor of a safetensors file; `InterventionError` when it is not there."""
@@ -33,7 +35,13 @@ def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
             f"There is no file {file}, which this intervention reads; make it with "
             "`python -m evaluation.calibrate` and the same settings."
         )
-    return _read(str(path.resolve()), path.stat().st_mtime_ns, name, device)
+    return _read(str(path.resolve()), seal(path), name, device)
+
+
+def seal(path: Path) -> Seal:
+    """What changes when a file is written again, also under its old time of modification."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @contextmanager
@@ -51,7 +59,7 @@ def opened(path: str) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=8)
-def _read(path: str, changed: int, name: str, device: torch.device) -> Tensor:
+def _read(path: str, changed: Seal, name: str, device: torch.device) -> Tensor:
     with opened(path) as file:
         if name not in file.keys():  # noqa: SIM118 - not a mapping
             raise InterventionError(

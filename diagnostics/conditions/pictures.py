@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from diagnostics.conditions.keys import question_key
+from evaluation.digests import Seal, seals
 from evaluation.types import Box, LazyImage, Sample
 
 MOST_PICTURES = 256  # that a mean colour is taken over
@@ -93,7 +94,8 @@ class MeanColour:
     @property
     def value(self) -> tuple[int, ...]:
         """RGB, 0 to 255. Raises `OSError` when no picture is readable."""
-        return _mean(self.pictures)
+        files = [picture.file for picture in self.pictures if hasattr(picture, "file")]
+        return _mean(self.pictures, seals(file for file in files if file is not None))
 
 
 Fill = Sequence[int] | MeanColour | None
@@ -132,7 +134,7 @@ def check_share(name: str, share: float, most: float = 1.0) -> None:
 
 
 @lru_cache(maxsize=8)  # all conditions of a run paint with the same one
-def _mean(pictures: tuple[LazyImage, ...]) -> tuple[int, ...]:
+def _mean(pictures: tuple[LazyImage, ...], changed: Sequence[Seal | None]) -> tuple[int, ...]:
     means = []
     for picture in pictures:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -75,13 +76,18 @@ def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
         raise FileNotFoundError(
             f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
         )
-    cells, damaged = [], []
+    cells, damaged, known = [], [], {}
     for place in places:
         try:
-            cells.append(read_cell(place))
+            cell = read_cell(place)
+            what = json.dumps(cell.identity, sort_keys=True) if cell.identity else str(place)
+            first = known.setdefault(what, place)
+            if first != place:
+                raise ValueError(f"{place} is a copy of {first}: remove one of them")
+            cells.append(cell)
         except (ValueError, KeyError, TypeError, OSError) as error:
-            known = isinstance(error, ValueError | OSError)
-            damaged.append(str(error) if known else f"{place} is damaged ({error!r})")
+            told = isinstance(error, ValueError | OSError)
+            damaged.append(str(error) if told else f"{place} is damaged ({error!r})")
     return cells, damaged
 
 
@@ -102,11 +108,13 @@ def read_cell(place: Path) -> FinishedCell:
             f"{place}/predictions.jsonl has {len(predictions):,} lines, but metrics.json is of "
             f"{rows:,}: restore it, or move the folder away and run the cell's command again"
         )
-    identity = place / "identity.json"
+    identity = read_json(place / "identity.json") if (place / "identity.json").exists() else None
+    if not isinstance(identity, dict | None):
+        raise ValueError(f"{place / 'identity.json'} is damaged: move the folder away")
     return FinishedCell(
         metrics=metrics,
         predictions=predictions,
-        identity=read_json(identity) if identity.exists() else None,
+        identity=identity,
         runs=runs(folder),
     )
 

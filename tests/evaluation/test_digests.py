@@ -93,7 +93,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_costs_nothing_else(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"gone is missing: restore it"):
+    with pytest.raises(FileNotFoundError, match=r"gone cannot be read: restore it"):
         digest(tmp_path / "gone")
 
 

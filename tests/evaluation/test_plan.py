@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -63,7 +64,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[DictConfig]:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that were loaded, in order; no weights are read."""
     names: list[str] = []
-    monkeypatch.setattr(models.vlm, "load", lambda **settings: names.append(settings["name"]))
+    model = SimpleNamespace(rank=None)
+    monkeypatch.setattr(
+        models.vlm, "load", lambda **settings: names.append(settings["name"]) or model
+    )
     loading._model.cache_clear()
     yield names
     loading._model.cache_clear()
@@ -81,8 +85,9 @@ def finish(folder: str, config: str, rows: int, seconds: float) -> None:
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(config)
     (path / "predictions.jsonl").touch()
-    for name in ("metrics.json", "timing.json", "DONE"):
+    for name in ("metrics.json", "timing.json"):
         (path / name).write_text(json.dumps(metrics))
+    (path / "DONE").write_text('{"tracking": []}')
 
 
 @pytest.mark.parametrize(
@@ -158,6 +163,19 @@ def test_many_cells_are_composed_by_several_processes(
     assert planned(*overrides) == alone
     with pytest.raises(ValueError, match="early"):
         planned("intervention=gaussian", "intervention.layers=early,erly", f"output={tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "timing.json", "config.yaml", "DONE"])
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "[1", "word"])
+def test_a_damaged_cell_keeps_nothing_from_being_planned(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    output = f"output={tmp_path}"
+    (learned,) = planned(output).cells
+    finish(learned.folder, "benchmark: {limit: null}", rows=100, seconds=360.0)
+    (Path(learned.folder) / name).write_text(content)
+    (cell,) = planned("intervention=uniform", output).cells
+    assert cell.hours is None
 
 
 def test_tests_count_once_per_condition(tmp_path: Path) -> None:

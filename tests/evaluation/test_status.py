@@ -42,8 +42,8 @@ def ended_pid() -> int:
 
 def finish(folder: Path, errors: int = 0) -> None:
     (folder / "metrics.json").write_text(json.dumps({"score": {"rows": 18}, "errors": errors}))
-    for name in ("predictions.jsonl", "timing.json"):
-        (folder / name).touch()
+    (folder / "timing.json").write_text('{"seconds": 1.0}')
+    (folder / "predictions.jsonl").touch()
     (folder / "DONE").write_text('{"tracking": []}')
 
 
