@@ -20,8 +20,10 @@ command = Command()
 def main(config: DictConfig) -> None:
     """Read the cells, compare each with its baseline, print and draw."""
     from evaluation.report.comparison import compare
+    from evaluation.request import check_texts
 
     with command.job():
+        check_texts(config, "output", "study", "baseline")
         compare(config.output, config.study, config.baseline)
 
 

@@ -10,7 +10,10 @@ VARIABLE = "SOLVENT_DATA"
 
 def resolve(path: str | Path) -> Path:
     """An absolute path; a relative one is taken from the repository root."""
-    return (REPOSITORY / Path(path).expanduser()).resolve()
+    try:
+        return (REPOSITORY / Path(path).expanduser()).resolve()
+    except (RuntimeError, OSError) as error:  # a loop of links, nobody's home, too long a name
+        raise ValueError(f"the path {str(path)!r} leads nowhere: {error}") from error
 
 
 def check_inside(path: str) -> str:

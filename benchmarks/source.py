@@ -24,7 +24,8 @@ class Source(Protocol):
     """What a benchmark needs from a source.
 
     One that reads tables from a disk also has `files()`, their paths: samples that were read are
-    used again as long as these stay as they are.
+    used again as long as these stay as they are. One whose settings decide every sample, because
+    it draws them, has `drawn = True`.
     """
 
     def __call__(self) -> Sequence[Sample]:

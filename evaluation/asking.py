@@ -90,7 +90,7 @@ def question(asked: Asked) -> Questions:
     """Read the benchmark; what cannot be shown is refused before anything is computed."""
     config, tests = asked.config, asked.tests
     benchmark, samples = load_benchmark(config.benchmark)
-    benchmark = build(config.compat, "compat")(benchmark)
+    benchmark = build(config.compat, "compat", "__call__")(benchmark)
     check_disjoint(asked.files, samples)
     warn_of_other_checkpoints(asked.files, digest_of(config.model))
     tested = with_options(benchmark, samples) if tests else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ CODE = "*.py"  # decides, too, where code of the checkpoint is trusted
 
 def folder_of(checkpoint: str) -> Path:
     """The folder that a checkpoint's name stands for, if it is one: relative to the repository."""
-    return (ROOT / Path(checkpoint).expanduser()).resolve()
+    try:
+        return (ROOT / Path(checkpoint).expanduser()).resolve()
+    except (RuntimeError, OSError) as error:  # a loop of links, nobody's home, too long a name
+        raise ValueError(f"model.checkpoint={checkpoint!r} leads nowhere: {error}") from error
 
 
 def is_folder(checkpoint: str) -> bool:
@@ -34,9 +38,20 @@ def content(checkpoint: str, trusts_code: bool) -> dict[str, str]:
         return {}
     folder = folder_of(checkpoint)
     patterns = (*DECIDING, CODE) if trusts_code else DECIDING
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-    found = digests([file for file in files if not file.name.startswith(".")])
-    return {file.relative_to(folder).as_posix(): made for file, made in found.items() if made}
+    names = {
+        file.relative_to(folder).as_posix() for pattern in patterns for file in folder.glob(pattern)
+    }
+    names |= {shard for index in folder.glob("*.index.json") for shard in _shards(index)}
+    files = {folder / name: name for name in sorted(names) if not name.startswith(".")}
+    return {files[file]: made for file, made in digests(files).items() if made}
+
+
+def _shards(index: Path) -> set[str]:
+    """Names of the files that hold weights, by the index of a checkpoint; none by a damaged one."""
+    try:
+        return set(map(str, json.loads(index.read_bytes())["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # loading it says why
+        return set()
 
 
 def digest_of(model: Mapping[str, Any]) -> str:

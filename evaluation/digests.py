@@ -29,8 +29,10 @@ SLOW = 1.0  # seconds after which a progress bar appears
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True),
            TimeRemainingColumn())  # fmt: skip
 
-Seal = tuple[int, int, int]
-"""Bytes of a file, and when its content and its attributes changed last, in nanoseconds."""
+Seal = tuple[int, int, int, int]
+"""Bytes of a file, when its content and its attributes changed last, in nanoseconds, and which file
+it is: a link may lead to another one.
+"""
 
 log = logging.getLogger("solvent")
 
@@ -78,7 +80,7 @@ def _of_folder(folder: Path, files: Mapping[str, Path]) -> dict[Path, str | None
     total, settled = sum(seal[0] for seal in todo.values()), time.time_ns() - FRESH * 1e9
     for name, made in zip(todo, _made([files[name] for name in todo], total), strict=True):
         known[name], seal = made, todo[name]
-        if made is not None and max(seal[1:]) < settled and _seal(files[name]) == seal:
+        if made is not None and max(seal[1:3]) < settled and _seal(files[name]) == seal:
             kept[name] = (seal, made)
     if todo:
         _keep(store, kept)
@@ -92,7 +94,7 @@ def _seal(path: Path) -> Seal | None:
         return None
     if not S_ISREG(stat.st_mode):
         return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def _made(files: Sequence[Path], total: int) -> Iterator[str | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from evaluation.types import Condition
 
 SCHEMA = 2  # raise it when the meaning of a stored number changes
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
-LOCATION_KEYS = frozenset({"root", "local", "cache"})  # where data lie does not change them
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _setting(config: DictConfig) -> dict[str, Any]:
     """Everything that decides a result, apart from the intervention and its seed."""
     container = OmegaConf.to_container(config, resolve=True)
     setting = {key: container.get(key) for key in SETTING_KEYS}
-    setting["condition"] = container["conditions"][config.condition]
+    setting["condition"] = {config.condition: container["conditions"][config.condition]}
     setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
     model = setting["model"]
     if is_folder(model["checkpoint"]):  # which counts by what is in it
@@ -111,15 +110,19 @@ def _setting(config: DictConfig) -> dict[str, Any]:
     return without_locations(setting) | {"data": data_digest(config.benchmark)}
 
 
-def without_locations(value: Any) -> Any:
-    """A tree of settings without those that say where data lie."""
-    if isinstance(value, Mapping):
-        return {
-            key: without_locations(item) for key, item in value.items() if key not in LOCATION_KEYS
-        }
-    if isinstance(value, list):
-        return [without_locations(item) for item in value]
-    return value
+def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups of settings, by name, without what says where data lie."""
+    found = dict(setting)
+    if "benchmark" in found:
+        source = _without(found["benchmark"]["source"], ("root", "local"))
+        found["benchmark"] = found["benchmark"] | {"source": source}
+    if "compat" in found:
+        found["compat"] = _without(found["compat"], ("cache",))
+    return found
+
+
+def _without(tree: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if name not in names}
 
 
 def labels(

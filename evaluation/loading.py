@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from evaluation.building import build
+from evaluation.building import TARGET, build, target
 from evaluation.checkpoints import digest_of
 from evaluation.content import digest_samples
 from evaluation.diagnosing import needed
@@ -46,7 +46,7 @@ def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
 
     The last two are kept, as long as the files that they were read from stay as they are.
     """
-    source = build(config.source, "benchmark.source")
+    source = build(config.source, "benchmark.source", "__call__")
     asked = _yaml(config), seals(getattr(source, "files", list)())
     found = _benchmark(*asked)
     if seals(found.pictures) != found.seals:
@@ -56,11 +56,15 @@ def load_benchmark(config: DictConfig) -> tuple[Benchmark, Sequence[Sample]]:
 
 
 def data_digest(config: DictConfig) -> str | None:
-    """What the samples of a configuration are made of; None where the hub's commit says it.
+    """What the samples of a configuration are made of. None where its settings say it: the hub's
+    commit, or the seed of what is drawn.
 
     Raises as reading them does.
     """
-    return None if is_pinned(config.source) else digest_samples(load_benchmark(config)[1])
+    drawn = getattr(target(config.source.get(TARGET), "benchmark.source"), "drawn", False)
+    if drawn or is_pinned(config.source):
+        return None
+    return digest_samples(load_benchmark(config)[1])
 
 
 @lru_cache(maxsize=1)

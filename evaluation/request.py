@@ -56,9 +56,7 @@ def read_request(config: DictConfig) -> Request:
     settings = {}
     kinds = typing.get_type_hints(Request)
     for each in fields(Request):
-        value = OmegaConf.select(config, each.name)
-        if OmegaConf.is_config(value):
-            value = OmegaConf.to_container(value)
+        value = _plain(config, each.name)
         check_kind(value, kinds[each.name], each.name)
         settings[each.name] = value
     request = Request(**settings)
@@ -76,6 +74,17 @@ def read_request(config: DictConfig) -> Request:
         raise ValueError("conditions is no table of conditions by name; leave it as it is")
     check_known(request.condition, list(config.conditions))
     return request
+
+
+def check_texts(config: DictConfig, *names: str) -> None:
+    """Raise `ValueError` where one of the settings is no text."""
+    for name in names:
+        check_kind(_plain(config, name), str, name)
+
+
+def _plain(config: DictConfig, name: str) -> Any:
+    value = OmegaConf.select(config, name)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def check_name(setting: str, name: Any, *, nested: bool) -> None:

@@ -47,6 +47,8 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
             f"{run} is no finished cell (it has no DONE): give the folder that "
             "`python evaluate.py` prints at its end"
         )
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} has no config.yaml, which says how its answers are read")
     stored = stored_config(run / "config.yaml")
     config = changed(with_own_extractor(stored, changes, run / "config.yaml"), changes)
     benchmark = build(config.benchmark, "benchmark")

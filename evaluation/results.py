@@ -30,7 +30,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -40,6 +40,7 @@ from evaluation.redaction import redacted_text
 from evaluation.types import Prediction
 
 LEAST_ROW = 512  # bytes that a prediction takes at the very least, twice: in a part and merged
+MIXED = "MIXED"  # a file that says that what a cell was computed from changed meanwhile
 NEEDED = ("predictions.jsonl", "metrics.json", "timing.json")  # of a finished cell
 SEALED = ("predictions.jsonl", "metrics.json", "identity.json", "diagnostics/*.json",
           "diagnostics/*/predictions.jsonl")  # fmt: skip
@@ -121,11 +122,24 @@ class CellFolder:
                 f"{place} is damaged: it should say what the results beside it are; restore it, or "
                 "move the folder away and run the command again"
             )
+        if (self.path / MIXED).exists():
+            raise ValueError(
+                f"{self.path} holds answers to data that were changed while they were given: "
+                "delete the folder to begin again"
+            )
         self.check_identity(identity)
         self.check_unchanged()
         write_atomically(place, config)
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         write_atomically(self.path / "identity.json", text)
+
+    def condemn(self, what: str) -> NoReturn:
+        """The answers belong to nothing: they are never gone on with. Raises `ValueError`."""
+        (self.path / MIXED).touch()
+        raise ValueError(
+            f"{what} changed while {self.path} was computed, so that its answers belong neither to "
+            "what was there before nor to what is there now: delete the folder to begin again"
+        )
 
     def resume(self) -> dict[str, bool]:
         """Make good what an interruption left; which samples are answered, and whether they failed.

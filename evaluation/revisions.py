@@ -3,7 +3,7 @@
 The first run of a study that names a branch or tag of a model or a data set on the hub finds out
 which commit that is, and writes it down for the study:
 
-    <output>/<study>/revisions/<owner>--<name>@<branch>.json
+    <output>/<study>/revisions/model-<owner>--<name>@<branch>.json
 
 Every later cell of the study takes that commit. Delete the file, or choose another study, to take
 what the name stands for then.
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from omegaconf import DictConfig
 
@@ -117,12 +118,20 @@ def _on_hub(kind: Kind, where: Any) -> str | None:
 
 
 def _pin(folder: Path, kind: Kind, name: str, revision: str, resolve: Resolve) -> str:
-    place = folder / f"{kind}-{name.replace('/', '--')}@{revision.replace('/', '--')}.json"
+    place = folder / f"{kind}-{name.replace('/', '--')}@{quote(revision, safe='')}.json"
     if not place.exists():
         commit = resolve(kind, name, revision)
         log.info("%s at %s is commit %s for this study", name, revision, commit)
         _write_once(place, {"name": name, "revision": revision, "commit": commit})
-    return read_json(place)["commit"]
+    row = read_json(place)
+    row = row if isinstance(row, dict) else {}
+    same = (row.get("name"), row.get("revision")) == (name, revision)
+    if not same or not COMMIT.fullmatch(str(row.get("commit"))):
+        raise ValueError(
+            f"{place} should say which commit of {name} {revision!r} is for this study, but is "
+            f"damaged: restore it, or delete it to take what {revision!r} stands for now"
+        )
+    return row["commit"]
 
 
 def _write_once(place: Path, row: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from evaluation.answering import Cell
 from evaluation.asking import Asked, Questions, identify, question, read
+from evaluation.checkpoints import content, is_folder
 from evaluation.claims import BusyError, Holding, claimed, clear
 from evaluation.commandline import sentence
 from evaluation.diagnosing import (
@@ -26,9 +27,8 @@ from evaluation.diagnosing import (
     watches,
 )
 from evaluation.disk import spoken
-from evaluation.inputs import (
-    record,
-)
+from evaluation.identity import differing
+from evaluation.inputs import record
 from evaluation.loading import load_model
 from evaluation.monitor import Monitor
 from evaluation.parallel import team
@@ -118,6 +118,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
     request, folder, together = asked.request, asked.folder, team()
     with together.signs.at(LOADING):
         model = load_model(asked.config.model)
+        check_loaded(asked)
     facts = redacted(
         provenance(model.provenance())
         | {
@@ -159,8 +160,28 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
         together.once(lambda: conclude(asked, questions, cell, tracker))
 
 
+def check_loaded(asked: Asked) -> None:
+    """Refuse a checkpoint whose files changed between the look at them and the loading."""
+    model = asked.config.model
+    if is_folder(model.checkpoint):
+        then = asked.identity.setting["model"]["checkpoint"]
+        if changed := differing(then, content(model.checkpoint, model.trust_remote_code)):
+            raise ValueError(
+                f"{', '.join(changed)} of {model.checkpoint} changed while it was loaded: run the "
+                "command again when it is written"
+            )
+
+
+def check_same(asked: Asked) -> None:
+    """Condemn the answers where data or input files changed while they were given."""
+    now, then = identify(asked.config).definition, asked.identity.definition
+    if changed := [each for each in differing(then, now) if not each.startswith("model.")]:
+        asked.folder.condemn(", ".join(changed))
+
+
 def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) -> None:
     """Everything after the last answer."""
+    check_same(asked)
     folder, figures = asked.folder, asked.folder.path / "figures"
     metrics = {**asked.labels, **summarise(cell.benchmark, folder.stored())}
     if asked.tests:

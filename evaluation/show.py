@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evaluation.answering import prompts
+from evaluation.building import check_kind
 from evaluation.foreign import marked, visible
 from evaluation.loading import load_benchmark, load_model, named_condition
 from evaluation.report.contact import contact_sheet
@@ -32,6 +33,7 @@ def show(config: DictConfig) -> Path:
     screen = console()
     benchmark, samples = load_benchmark(config.benchmark)
     condition = named_condition(config, config.condition)
+    check_kind(config.n, int, "n")
     if config.n < 1:
         raise ValueError(f"n is {config.n}; expected at least 1 sample to show")
     chosen = evenly(condition.views(samples), config.n)

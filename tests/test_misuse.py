@@ -65,6 +65,14 @@ SETTINGS = {  # overrides: what the sentence says
     "model.checkpoint=''": "Expected model.checkpoint='' to be a folder with a model",
     "model.checkpoint=nowhere/at_all/there": "neither a folder here nor owner/name on the hub",
     "model.checkpoint=owner/name": "the model 'owner/name' is not on this machine at revision 'mai",
+    "model.checkpoint={place}/loop": "leads nowhere: Symlink loop",
+    "benchmark=pope benchmark.source.local={place}/loop": "leads nowhere: Symlink loop",
+    "intervention=fixed_file intervention.pattern.file={place}/loop": "There is no file",
+    "compat._target_=builtins.dict": "which makes no compat: expected an object",
+    "model._target_=builtins.dict": "which makes no model: expected an object",
+    "conditions.real=5": "conditions.real is 5; expected settings that say _target_",
+    "conditions=null": "conditions is no table of conditions by name",
+    "+diagnostic.foo=5": "diagnostic.foo is 5; expected settings that say _target_",
     "model.checkpoint=./nowhere": "to be a folder with a model, but",
     "intervention=unifrom": "no intervention named 'unifrom', did you mean 'uniform'?",
     "intervention=uniform intervention.layer=early": "There is no setting 'intervention.layer'",
@@ -166,6 +174,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         shutil.copytree(ROOT / "models/tiny", folder / name, ignore=CHECKPOINT)
         (folder / name / file).write_bytes(content)
+    (folder / "loop").symlink_to("loop")
     torch.save({"pattern": torch.ones(1, 1, 1, 64)}, folder / "t.pt")
     np.savez(folder / "n.npz", pattern=np.ones((1, 1, 1, 64)))
     row = {"image": "p.png", "question": "Is it red?", "answer": "yes",
@@ -222,6 +231,13 @@ def test_a_baseline_that_no_cell_has_is_refused_with_the_nearest(run: Run) -> No
     code, _, errors = run("baseline=lerned", command=compare)
     assert "did you mean baseline=learned?" in last_sentence(errors)
     assert run(command=compare)[0] == 0
+
+
+@pytest.mark.parametrize("setting", ["output=5", "study=null", "study=[a]", "baseline=null"])
+def test_settings_of_a_comparison_are_texts(run: Run, setting: str) -> None:
+    code, _, errors = run(setting, command=compare)
+    assert code == 2
+    assert "expected a text" in last_sentence(errors)
 
 
 @pytest.mark.usefixtures("undrawn")

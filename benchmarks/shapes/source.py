@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from random import Random
+from typing import ClassVar
 
 from benchmarks.shapes.drawing import DrawnImage, cell_of
 from benchmarks.shapes.questions import ASKERS, Question
@@ -23,6 +24,8 @@ class Shapes:
     answers of a question type are spread evenly over its options; under the `prior` law they fall
     as the priors make them.
     """
+
+    drawn: ClassVar[bool] = True  # there are no files
 
     law: Law
     kinds: Sequence[str]  # question types, from `benchmarks.shapes.questions.KINDS`

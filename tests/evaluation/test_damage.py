@@ -14,6 +14,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
 
+from evaluation import session
 from evaluation.records import encode
 from evaluation.report.comparison import compare
 from evaluation.report.pairing import read_cell, read_cells
@@ -255,3 +256,57 @@ def test_a_condition_that_was_cut_is_answered_again(study: Path) -> None:
     (path / "DONE").unlink()
     run_tested(study)
     assert [place.read_bytes() for place in places] == before
+
+
+def test_a_folder_is_the_cell_that_its_identity_says(study: Path) -> None:
+    """Renamed or copied, finished or not: nothing is taken from it."""
+    path = learned(study)
+    (permuted,) = path.parent.glob("permuted-*")
+    shutil.rmtree(permuted)
+    shutil.copytree(path, permuted)
+    with pytest.raises(ValueError, match="is that of another cell, which was renamed or copied"):
+        cell(study, "intervention=permuted")
+    cells, (said,) = read_cells(study / "study")
+    assert said == f"{permuted} is a copy of {path}: remove one of them"
+    assert len(cells) == 1
+    for name in ("DONE", "metrics.json"):
+        (permuted / name).unlink()
+    with pytest.raises(ValueError, match="is that of another cell, which was renamed or copied"):
+        cell(study, "intervention=permuted")
+
+
+def test_a_lost_file_does_not_bless_a_changed_one(study: Path) -> None:
+    path = learned(study)
+    (path / "metrics.json").unlink()
+    few_lines(path)
+    with pytest.raises(ValueError, match=r"predictions.jsonl was changed since the cell was fin"):
+        cell(study)
+
+
+@pytest.mark.parametrize("lost", ["findings.json", "blank/predictions.jsonl"])
+def test_lost_answers_of_tests_are_made_again(study: Path, lost: str) -> None:
+    (path,) = (study / "tested/tiny/shapes").iterdir()
+    before = (path / "diagnostics" / lost).read_bytes()
+    (path / "diagnostics" / lost).unlink()
+    assert not CellFolder(path).finished
+    run_tested(study)
+    assert (path / "diagnostics" / lost).read_bytes() == before
+
+
+def test_data_that_change_while_they_are_asked_condemn_the_answers(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = session.identify
+    calls: list[int] = []
+
+    def changed(config: Any) -> Any:
+        calls.append(1)
+        found = original(config)
+        return found if len(calls) == 1 else replace(found, setting={**found.setting, "data": "x"})
+
+    monkeypatch.setattr(session, "identify", changed)
+    with pytest.raises(ValueError, match=r"^data changed while \S+ was computed, so that its answ"):
+        cell(study, "seed=1")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="holds answers to data that were changed while they were"):
+        cell(study, "seed=1")

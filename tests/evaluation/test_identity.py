@@ -197,6 +197,30 @@ def test_settings_make_another_cell(composed: Composed, place: Path, setting: st
     assert name(asked(composed, place, setting)) != name(asked(composed, place))
 
 
+def test_names_of_ones_own_are_no_locations(composed: Composed, place: Path) -> None:
+    """`local`, `root` and `cache` say where data lie in their places only."""
+    names = {
+        name(asked(composed, place, f"+benchmark.reducers.{key}={{_target_: {made}}}"))
+        for key in ("local", "root", "cache")
+        for made in ("benchmarks.reducers.Mean", "benchmarks.reducers.Detection, positive: red")
+    }
+    assert len(names) == 6
+    mine = "+conditions.mine={_target_: diagnostics.conditions.Real}"
+    assert name(asked(composed, place, mine, "condition=mine")) != name(asked(composed, place))
+
+
+def test_shards_count_wherever_their_index_says_that_they_lie(
+    composed: Composed, place: Path
+) -> None:
+    (place / "model/sub").mkdir()
+    (place / "model/sub/part.safetensors").write_bytes(b"one")
+    index = {"weight_map": {"a": "sub/part.safetensors", "b": "../outside.safetensors"}}
+    (place / "model/model.safetensors.index.json").write_text(json.dumps(index))
+    before = name(asked(composed, place))
+    (place / "model/sub/part.safetensors").write_bytes(b"two")
+    assert name(asked(composed, place)) != before
+
+
 def test_rows_that_a_limit_leaves_out_make_no_other_cell(composed: Composed, place: Path) -> None:
     few = asked(composed, place, "limit=1")
     before = name(few)

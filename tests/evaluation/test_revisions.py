@@ -59,6 +59,18 @@ def test_the_first_run_of_a_study_decides(composed: Composed, tmp_path: Path) ->
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '"x"', '{"commit": "main"}', "null"])
+def test_a_damaged_pin_is_named(composed: Composed, tmp_path: Path, content: str) -> None:
+    hub = Moving()
+    pinned(composed(*HUB, "model.revision=feat--x"), hub)
+    other = pinned(composed(*HUB, "model.revision=feat/x"), hub)  # another branch
+    assert other.model.revision == f"{3:040x}"
+    (place,) = tmp_path.rglob("model-*@feat--x.json")
+    place.write_text(content)
+    with pytest.raises(ValueError, match=r"model-Qwen--Qwen2.5-VL-3B-Instruct@feat--x.json "):
+        pinned(composed(*HUB, "model.revision=feat--x"), hub)
+
+
 def test_of_many_first_runs_one_decides(composed: Composed) -> None:
     hub = Moving()
     configs = [composed(*HUB) for _ in range(8)]
