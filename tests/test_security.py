@@ -282,7 +282,7 @@ def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, targe
     path.write_text(yaml.safe_dump({"benchmark": definition, "diagnostic": definition}))
     with pytest.raises(ValueError, match="would call"):
         check_targets(stored_config(path).benchmark, ("benchmarks",), path)
-    (tmp_path / "DONE").write_text("{}")
+    (tmp_path / "DONE").write_text('{"tracking": []}')
     with pytest.raises(ValueError, match="would call"):
         rescore.rescore(tmp_path, [], label=None, write=False)
     with pytest.raises(ValueError, match="would call"):
@@ -353,7 +353,7 @@ def test_nobody_is_called_and_nothing_written_where_a_record_says(tmp_path: Path
         "cache": str(tmp_path / "profile"),
     }
     record = {"benchmark": {"_target_": "benchmarks.benchmark.Benchmark"}, "compat": extractor}
-    (tmp_path / "DONE").write_text("{}")
+    (tmp_path / "DONE").write_text('{"tracking": []}')
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(record))
     with pytest.raises(ValueError, match=r"say compat\.model=VALUE yourself"):
         rescore.rescore(tmp_path, [], label=None, write=False)
