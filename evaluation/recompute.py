@@ -34,12 +34,12 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             f"{run} is no cell (it has no config.yaml): give the folder that "
             "`python evaluate.py` prints at its end"
         )
-    if folder.declared:
-        folder.check()
     config = stored_config(run / "config.yaml")
     if not config.get("diagnostic"):
         raise ValueError(f"{run} was run without diagnostics: add diagnostic=all to its command")
     check_targets(config.diagnostic, ("diagnostics",), run / "config.yaml")
+    if folder.declared:
+        folder.check()
     for change in changes:
         key, _, value = change.partition("=")
         if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):
