@@ -10,7 +10,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from evaluation.commandline import Command
+from solvent.commands.commandline import Command
 
 CONFIGS = str(Path(__file__).resolve().parent / "conf")
 command = Command()
@@ -19,8 +19,8 @@ command = Command()
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="compare")
 def main(config: DictConfig) -> None:
     """Read the cells, compare each with its baseline, print and draw."""
-    from evaluation.report.comparison import compare
-    from evaluation.request import check_texts
+    from solvent.cells.request import check_texts
+    from solvent.reports.comparison import compare
 
     with command.job():
         check_texts(config, "output", "study", "baseline")

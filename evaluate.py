@@ -13,7 +13,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from evaluation.commandline import Command
+from solvent.commands.commandline import Command
 
 CONFIGS = str(Path(__file__).resolve().parent / "conf")
 command = Command()
@@ -22,7 +22,7 @@ command = Command()
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
 def main(config: DictConfig) -> None:
     """Compose the configuration, build the objects, run the cell."""
-    from evaluation.session import run_cell  # torch and transformers: not needed for --help
+    from solvent.cells.session import run_cell  # torch and transformers: not needed for --help
 
     with command.job():
         run_cell(config)

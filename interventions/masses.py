@@ -171,7 +171,7 @@ class Constant(Mass):
 class Fitted(Mass):
     """A constant share per layer and head, from a file: l'_b = l_rest + logit.
 
-    The file holds `mass_logit` of shape (layer, head), as `python -m evaluation.calibrate` writes.
+    The file holds `mass_logit` of shape (layer, head), as `python -m solvent calibrate` writes.
     """
 
     needs_rest: ClassVar[bool] = True

@@ -1,6 +1,6 @@
 """How the tensors that interventions read from files are made: one small class for each kind.
 
-A recipe sees a model through its interface (`evaluation.types.VLM`) and the samples of a
+A recipe sees a model through its interface (`solvent.core.types.VLM`) and the samples of a
 calibration split in groups that are read together, and returns named tensors: those of
 `patterns.Stored`, `patterns.StoredScale` and `masses.Fitted`.
 

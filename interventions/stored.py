@@ -33,7 +33,7 @@ def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
     if not path.is_file():
         raise InterventionError(
             f"There is no file {file}, which this intervention reads; make it with "
-            "`python -m evaluation.calibrate` and the same settings."
+            "`python -m solvent calibrate` and the same settings."
         )
     return _read(str(path.resolve()), seal(path), name, device)
 

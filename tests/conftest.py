@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 import evaluate
-from evaluation.commandline import Command
+from solvent.commands.commandline import Command
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., tuple[int, str, str]]

@@ -126,10 +126,10 @@ def _work(
     import torch
     from hydra import compose, initialize_config_dir
 
-    from evaluation import provenance
-    from evaluation.commandline import Command
-    from evaluation.parallel import team
-    from evaluation.session import run_cell
+    from solvent.cells import provenance
+    from solvent.cells.processes.parallel import team
+    from solvent.cells.session import run_cell
+    from solvent.commands.commandline import Command
 
     torch.set_num_threads(1)
     team.cache_clear()  # the server was alone

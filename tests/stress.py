@@ -27,8 +27,8 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import track
 
-from evaluation.results import CellFolder
-from evaluation.runs import runs
+from solvent.storage.folder import CellFolder
+from solvent.storage.runs import runs
 from tests.processes import ROOT, complete, contents, finish, kill, moment, start
 
 SCORED = ("limit=27", "batch_size=4", "intervention=gaussian")
@@ -120,7 +120,8 @@ def make_worlds(place: Path) -> list[str]:
         (folder / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     for weights in ("tiny", "tiny_blind"):
         ignored = shutil.ignore_patterns("*.py", "__pycache__")
-        shutil.copytree(ROOT / "models" / weights, place / "weights" / weights, ignore=ignored)
+        source = ROOT / "solvent/models/checkpoints" / weights
+        shutil.copytree(source, place / "weights" / weights, ignore=ignored)
     for name in ("data", "weights"):
         (place / "here" / name).mkdir(parents=True)
     return [

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import compare
-import evaluation.calibrate
-import models.vlm
-from evaluation import loading
+import solvent.commands.calibrate
+from solvent.cells import loading
+from solvent.models import vlm
 from tests.conftest import Run, last_sentence
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def cells(folder: Path) -> list[dict]:
 
 
 def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:
-    code, _, errors = run("intervention=uniform", command=evaluation.calibrate)
+    code, _, errors = run("intervention=uniform", command=solvent.commands.calibrate)
     assert code == 2
     assert "those that do are caac_vtc, donor, fixed_mean, learned_prior" in last_sentence(errors)
 
@@ -87,8 +87,8 @@ def test_a_sweep_loads_the_model_once(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loading._model.cache_clear()
-    loads, load = [], models.vlm.load
-    monkeypatch.setattr(models.vlm, "load", lambda **settings: loads.append(1) or load(**settings))
+    loads, load = [], vlm.load
+    monkeypatch.setattr(vlm, "load", lambda **settings: loads.append(1) or load(**settings))
     code, _, _ = run("-m", "intervention=learned,uniform,gaussian", "seed=0,1", "limit=9")
     assert code == 0
     assert len(loads) == 1

@@ -1,96 +1,124 @@
-"""Who may import whom: the arrows of the architecture, walked."""
+"""Who may import whom: the floors of the architecture, walked, dotted strings included."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("interventions", "models", "benchmarks", "diagnostics", "evaluation")
-SHARED = {  # the nouns, pure functions of numbers, files by what is in them
-    "evaluation.types",
-    "evaluation.statistics",
-    "evaluation.digests",
-    "evaluation.checkpoints",
-}
-MAY_IMPORT = {
-    "interventions": set(),
-    "models": {*SHARED, "interventions"},
-    "benchmarks": {*SHARED, "evaluation.disk"},  # what a model said of an answer is kept
-    "diagnostics": SHARED,
-    "evaluation": {"evaluation"},  # plug-ins are reached through their protocols
-}
-COMMANDS = {  # they only start what `evaluation` does
-    "benchmarks/rescore.py",
-    "benchmarks/show.py",
-    "diagnostics/recompute.py",
-}
-RECIPE = "models/tiny/"  # the recipe trains on the world that benchmarks.shapes draws
+FLOORS = (  # from the ground; who stands on one imports from those below it, never from beside
+    ("core",),
+    ("storage",),
+    ("models", "benchmarks", "diagnostics", "tracking", "reports"),
+    ("cells",),
+    ("studies",),
+    ("commands",),
+)
+LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
+OUTSIDE = ("conformance", "recipes", "tools")  # import what they like, and nobody imports them
+NAMES = re.compile(r"(?:solvent|interventions|conformance|recipes|tools)(?:\.\w+)+")
+USES_INTERVENTIONS = ("models", "cells")
 
 
-def imported(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def sources(*folders: str) -> list[Path]:
+    return [path for name in folders for path in sorted((ROOT / name).rglob("*.py"))]
+
+
+def named(path: Path) -> Iterator[str]:
+    """Modules and what is in them that a file imports, or names in a string."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return names
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documents
+            and NAMES.match(node.value)
+        ):
+            yield node.value
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_packages_import_only_what_they_may(package: str) -> None:
-    for path in (ROOT / package).rglob("*.py"):
-        place = path.relative_to(ROOT).as_posix()
-        ours = {name for name in imported(path) if name.split(".")[0] in PACKAGES}
-        allowed = MAY_IMPORT[package] | {package}
-        if place in COMMANDS:
-            allowed = allowed | {"evaluation"}
-        if place.startswith(RECIPE):
-            allowed = allowed | {"benchmarks.shapes", "evaluation"}
-        wrong = {
-            name for name in ours if not any(f"{name}.".startswith(f"{ok}.") for ok in allowed)
-        }
-        assert not wrong, f"{place} imports {sorted(wrong)}"
+def floor_of(name: str) -> str:
+    """`cells` of `solvent.cells.loading`"""
+    return [*name.split("."), ""][1]
+
+
+@pytest.mark.parametrize("place", LEVEL)
+def test_imports_go_down(place: str) -> None:
+    for path in sources(f"solvent/{place}"):
+        for name in named(path):
+            where = f"{path.relative_to(ROOT)} names {name}"
+            root = name.partition(".")[0]
+            assert root not in OUTSIDE, where
+            if root == "interventions":
+                assert place in USES_INTERVENTIONS, where
+            if root == "solvent" and floor_of(name) != place:
+                assert LEVEL[floor_of(name)] < LEVEL[place], where
+
+
+def test_interventions_stand_alone() -> None:
+    for path in sources("interventions"):
+        wrong = [name for name in named(path) if name.startswith(("solvent.", *OUTSIDE))]
+        assert not wrong, f"{path.relative_to(ROOT)} names {wrong}"
+
+
+def test_no_folder_is_a_heap() -> None:
+    """Nobody finds a file among fifty."""
+    counts: dict[Path, int] = defaultdict(int)
+    for path in sources("solvent", *OUTSIDE):
+        counts[path.parent] += 1
+    assert {place: count for place, count in counts.items() if count > 20} == {}
+
+
+def test_what_a_configuration_names_is_there() -> None:
+    """Targets are reached in one place, and by names that exist."""
+    from solvent.cells.building import target
+
+    found = set()
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r"_target_: ([\w.]+)", text))
+    assert len(found) > 50
+    for name in sorted(found):
+        assert target(name, "conf")
 
 
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("wandb", {"evaluation/tracking/weights_and_biases.py"}),
+        ("wandb", ("solvent/tracking/weights_and_biases.py",)),
         (
             "hydra",
-            {
-                "evaluate.py",
-                "benchmarks/show.py",
-                "compare.py",
-                "evaluation/benchmark.py",
-                "evaluation/building.py",
-                "evaluation/calibrate.py",
-                "evaluation/composing.py",
-                "evaluation/diagnosing.py",
-                "evaluation/overrides.py",
-                "evaluation/identity.py",
-                "evaluation/watching.py",
-                "evaluation/rescore.py",
-                "evaluation/session.py",
-                "evaluation/asking.py",
-                "evaluation/stored.py",
-                "evaluation/commandline.py",
-            },
+            ("evaluate.py", "compare.py", "solvent/commands/", "solvent/studies/",
+             "solvent/cells/", "solvent/cells/configuration.py"),
         ),
+        ("accelerate", ("solvent/cells/", "solvent/models/")),
     ],
-)
-def test_a_library_has_one_home(library: str, homes: set[str]) -> None:
-    files = [
-        *ROOT.glob("*.py"),
-        *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")),
-    ]
-    users = {
-        path.relative_to(ROOT).as_posix()
-        for path in files
-        if any(name.split(".")[0] == library for name in imported(path))
-    }
-    assert users <= homes
+)  # fmt: skip
+def test_a_library_has_one_home(library: str, homes: tuple[str, ...]) -> None:
+    for path in [*ROOT.glob("*.py"), *sources("solvent", "interventions")]:
+        place = path.relative_to(ROOT).as_posix()
+        if any(name.partition(".")[0] == library for name in named(path)):
+            assert place.startswith(homes), f"{place} imports {library}"
+
+
+def test_yaml_is_the_only_place_of_targets() -> None:
+    """Conditions, too, name classes by where they lie."""
+    conditions = yaml.safe_load((ROOT / "conf/conditions.yaml").read_text())
+    assert all(each["_target_"].startswith("solvent.") for each in conditions.values())

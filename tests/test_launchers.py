@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.commandline import Command
+from solvent.commands.commandline import Command
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = "hydra_plugins.hydra_submitit_launcher"

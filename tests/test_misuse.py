@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import compare
-import evaluation.calibrate
+import solvent.commands.calibrate
 from tests.conftest import ROOT, Run, last_sentence
 
 SETTINGS = {  # overrides: what the sentence says
@@ -92,7 +92,7 @@ SETTINGS = {  # overrides: what the sentence says
     "intervention=fixed_file intervention.pattern.file={place}/t.pt": "whole safetensors file",
     "intervention=fixed_file intervention.pattern.file={place}/n.npz": "whole safetensors file",
     "intervention=fixed_file intervention.pattern.file={place}/none": "There is no file",
-    "intervention=donor limit=9": "make it with `python -m evaluation.calibrate model=tiny bench",
+    "intervention=donor limit=9": "make it with `python -m solvent calibrate model=tiny bench",
     "intervention=uniform condition=text limit=9": "edited",
     "diagnostic=[overide]": "no diagnostic named 'overide', did you mean 'override'?",
     "experiment=nope": "There is no experiment named 'nope', did you mean 'noise'?",
@@ -108,7 +108,7 @@ SETTINGS = {  # overrides: what the sentence says
     "benchmark.source.kinds=[nope]": "unknown kinds ['nope']; known are existence",
     "benchmark=nlvr benchmark.source.root=nowhere": "SOLVENT_DATA",
     "--config-dir={place}/conf benchmark=broken": "A configuration file is no YAML: while parsing",
-    "--config-dir={place}/conf benchmark=typo": "did you mean benchmarks.reducers.Mean?",
+    "--config-dir={place}/conf benchmark=typo": "did you mean solvent.benchmarks.reducers.Mean?",
     "--config-dir={place}/conf benchmark=lost": "named 'shaeps', did you mean 'shapes'?",
     "--config-dir={place}/nope": "not found",
     **{
@@ -163,16 +163,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("no_template", "chat_template.jinja"),
         ("no_weights", "model.safetensors"),
     ):
-        shutil.copytree(ROOT / "models/tiny", folder / name, ignore=CHECKPOINT)
+        shutil.copytree(ROOT / "solvent/models/checkpoints/tiny", folder / name, ignore=CHECKPOINT)
         (folder / name / gone).unlink()
-    weights = (ROOT / "models/tiny/model.safetensors").read_bytes()
+    weights = (ROOT / "solvent/models/checkpoints/tiny/model.safetensors").read_bytes()
     for name, file, content in (
         ("bad_config", "config.json", b"{"),
         ("bad_template", "chat_template.jinja", b"{{ messages "),
         ("torn_weights", "model.safetensors", weights[:1000]),
         ("adapter", "adapter_config.json", b'{"base_model_name_or_path": "x"}'),
     ):
-        shutil.copytree(ROOT / "models/tiny", folder / name, ignore=CHECKPOINT)
+        shutil.copytree(ROOT / "solvent/models/checkpoints/tiny", folder / name, ignore=CHECKPOINT)
         (folder / name / file).write_bytes(content)
     (folder / "loop").symlink_to("loop")
     torch.save({"pattern": torch.ones(1, 1, 1, 64)}, folder / "t.pt")
@@ -189,7 +189,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (
         ("broken", "a: [1,\nb: {"),
         ("typo", "defaults: [shapes, _self_]\n"
-                 "reducers: {score: {_target_: benchmarks.reducers.Maen}}\n"),
+                 "reducers: {score: {_target_: solvent.benchmarks.reducers.Maen}}\n"),
         ("lost", "defaults: [shaeps, _self_]\n"),
     ):  # fmt: skip
         (folder / f"conf/benchmark/{name}.yaml").write_text(text)
@@ -210,7 +210,7 @@ def test_one_sentence_and_nothing_is_computed(
 
 
 def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:
-    code, _, errors = run("intervention=uniform", command=evaluation.calibrate)
+    code, _, errors = run("intervention=uniform", command=solvent.commands.calibrate)
     assert code == 2
     assert "those that do are caac_vtc, donor, fixed_mean, learned_prior" in last_sentence(errors)
 

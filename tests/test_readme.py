@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_notebook_lines_run_on_a_plain_transformers_model() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    folder = ROOT / "models" / "tiny"
+    folder = ROOT / "solvent/models/checkpoints/tiny"
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(folder)
     content = [{"type": "image"}, {"type": "text", "text": "What colour is the star?"}]

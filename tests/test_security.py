@@ -24,22 +24,23 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 from rich.console import Console
 
-from benchmarks.hub import HubTable
-from benchmarks.images import FileImage, StoredImage
-from benchmarks.transforms import literal_list
-from evaluation import rescore, show
-from evaluation.commandline import Command
-from evaluation.foreign import marked, spreadsheet, visible
-from evaluation.loading import load_benchmark
-from evaluation.recompute import recompute
-from evaluation.report import contact, figures, findings, table, usages
-from evaluation.stored import COMPUTING, check_targets, stored_config
-from models.errors import ModelError
-from models.vlm import load
+from solvent.benchmarks.hub import HubTable
+from solvent.benchmarks.images import FileImage, StoredImage
+from solvent.benchmarks.transforms import literal_list
+from solvent.cells import rescoring as rescore
+from solvent.cells import shown as show
+from solvent.cells.configuration import COMPUTING, check_targets, stored_config
+from solvent.cells.loading import load_benchmark
+from solvent.cells.recomputing import recompute
+from solvent.commands.commandline import Command
+from solvent.core.text import marked, spreadsheet, visible
+from solvent.models.errors import ModelError
+from solvent.models.vlm import load
+from solvent.reports import contact, figures, findings, table, usages
 from tests.conftest import ROOT
 from tests.models.conftest import SETTINGS
 
-PACKAGES = ("interventions", "models", "benchmarks", "diagnostics", "evaluation")
+PACKAGES = ("interventions", "solvent")
 FORBIDDEN_CALLS = {
     "eval", "exec", "compile", "__import__", "torch.load", "torch.save", "yaml.load", "os.system",
     "os.popen", "pd.read_pickle", "joblib.load",
@@ -273,15 +274,15 @@ def test_a_stored_configuration_is_taken_literally(
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "models.vlm.load", "benchmarks.source.Path", "benchmarks.paths.resolve",
-     "benchmarks.source.json.loads"],
+    ["os.system", "solvent.models.vlm.load", "solvent.benchmarks.source.Path",
+     "solvent.core.paths.resolve", "solvent.benchmarks.source.json.loads"],
 )  # fmt: skip
 def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, target: str) -> None:
     path = tmp_path / "config.yaml"
-    definition = {"a": [{"_target_": "benchmarks.prompts.Layout"}, {"_target_": target}]}
+    definition = {"a": [{"_target_": "solvent.benchmarks.prompts.Layout"}, {"_target_": target}]}
     path.write_text(yaml.safe_dump({"benchmark": definition, "diagnostic": definition}))
     with pytest.raises(ValueError, match="would call"):
-        check_targets(stored_config(path).benchmark, ("benchmarks",), path)
+        check_targets(stored_config(path).benchmark, ("solvent.benchmarks",), path)
     (tmp_path / "DONE").write_text('{"tracking": []}')
     with pytest.raises(ValueError, match="would call"):
         rescore.rescore(tmp_path, [], label=None, write=False)
@@ -346,13 +347,14 @@ def test_a_class_that_a_record_may_name_only_computes(
 
 def test_nobody_is_called_and_nothing_written_where_a_record_says(tmp_path: Path) -> None:
     extractor = {
-        "_target_": "benchmarks.compat.llm.Extractor",
+        "_target_": "solvent.benchmarks.compat.llm.Extractor",
         "name": "llm",
         "model": "m",
         "base_url": "http://127.0.0.1:9/v1",
         "cache": str(tmp_path / "profile"),
     }
-    record = {"benchmark": {"_target_": "benchmarks.benchmark.Benchmark"}, "compat": extractor}
+    benchmark = {"_target_": "solvent.benchmarks.benchmark.Benchmark"}
+    record = {"benchmark": benchmark, "compat": extractor}
     (tmp_path / "DONE").write_text('{"tracking": []}')
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(record))
     with pytest.raises(ValueError, match=r"say compat\.model=VALUE yourself"):

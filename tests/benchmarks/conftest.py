@@ -10,9 +10,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks import paths
-from benchmarks.benchmark import Benchmark
-from evaluation.types import CandidateScore, Gold, Prediction, Sample, Status
+from solvent.benchmarks.benchmark import Benchmark
+from solvent.core import paths
+from solvent.core.types import CandidateScore, Gold, Prediction, Sample, Status
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from evaluation.types import Accepted
+from solvent.core.types import Accepted
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 PICTURES, INTS = pa.list_(PICTURE), pa.list_(pa.int64())

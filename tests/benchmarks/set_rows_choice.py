@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from evaluation.types import Accepted
+from solvent.core.types import Accepted
 from tests.benchmarks.set_rows import (
     INT8,
     INT64,

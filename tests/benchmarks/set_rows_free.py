@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from evaluation.types import Accepted
+from solvent.core.types import Accepted
 from tests.benchmarks.set_rows import INT32, INT64, PICTURE, TEXT, TEXTS, Case, Want, picture
 
 TEN = ["blue", *["navy blue"] * 3, *["dark blue"] * 6]

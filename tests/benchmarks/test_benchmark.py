@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.benchmark import Answer, Benchmark, Expect
-from benchmarks.clusters import subsample
-from benchmarks.hub import HubTable
-from benchmarks.images import StoredImage
-from benchmarks.parsers import Words
-from benchmarks.prompts import Layout, Profile
-from benchmarks.reducers import AllOf, Mean
-from benchmarks.sample import Columns
-from benchmarks.source import LocalFiles
-from evaluation.statistics import connected
-from evaluation.types import CandidateScore, Prediction, Sample
+from solvent.benchmarks.benchmark import Answer, Benchmark, Expect
+from solvent.benchmarks.clusters import subsample
+from solvent.benchmarks.hub import HubTable
+from solvent.benchmarks.images import StoredImage
+from solvent.benchmarks.parsers import Words
+from solvent.benchmarks.prompts import Layout, Profile
+from solvent.benchmarks.reducers import AllOf, Mean
+from solvent.benchmarks.sample import Columns
+from solvent.benchmarks.source import LocalFiles
+from solvent.core.statistics import connected
+from solvent.core.types import CandidateScore, Prediction, Sample
 
 PROFILE = Profile(
     name="p",

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from benchmarks.benchmark import Expect
-from benchmarks.reducers import AllOf, Macro, Mean, MeanOf, Points
-from benchmarks.reducers.cells import chance
-from evaluation.loading import load_benchmark
-from evaluation.types import Prediction
+from solvent.benchmarks.benchmark import Expect
+from solvent.benchmarks.reducers import AllOf, Macro, Mean, MeanOf, Points
+from solvent.benchmarks.reducers.cells import chance
+from solvent.cells.loading import load_benchmark
+from solvent.core.types import Prediction
 
 Predict = Callable[..., Prediction]
 TWO, FOUR = ("yes", "no"), ("a", "b", "c", "d")

@@ -10,8 +10,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from benchmarks.benchmark import Answer, Benchmark
-from benchmarks.compat.lmms_eval import (
+from solvent.benchmarks.benchmark import Answer, Benchmark
+from solvent.benchmarks.compat.lmms_eval import (
     BareLetter,
     ContainsYes,
     ExactYesNo,
@@ -22,16 +22,16 @@ from benchmarks.compat.lmms_eval import (
     RelaxedAsWritten,
     SharedLetter,
 )
-from benchmarks.compat.official import HashedPick, MmmuLetter, MmmuOpen, PopeYesNo
-from benchmarks.compat.profile import Compat, Rules
-from benchmarks.compat.vlmevalkit import GoldAsOption, InferredLetter, OneOfYesNo
-from benchmarks.freeform import Open, Whole
-from benchmarks.matchers import Contains
-from benchmarks.parsers import Letter, Reading, Words
-from benchmarks.reducers import Mean
-from benchmarks.replay import published_answers, readers, replay
-from evaluation.types import Accepted
+from solvent.benchmarks.compat.official import HashedPick, MmmuLetter, MmmuOpen, PopeYesNo
+from solvent.benchmarks.compat.profile import Compat, Rules
+from solvent.benchmarks.compat.vlmevalkit import GoldAsOption, InferredLetter, OneOfYesNo
+from solvent.benchmarks.freeform import Open, Whole
+from solvent.benchmarks.matchers import Contains
+from solvent.benchmarks.parsers import Letter, Reading, Words
+from solvent.benchmarks.reducers import Mean
+from solvent.core.types import Accepted
 from tests.benchmarks.test_benchmark import PROFILE
+from tools.replay import published_answers, readers, replay
 
 OPTIONS = ("cat", "green", "red", "blue")
 YES_NO = ("yes", "no")

@@ -7,8 +7,8 @@ from math import log
 
 import pytest
 
-from benchmarks.reducers import AllOf, Debiased
-from evaluation.types import Accepted, Prediction
+from solvent.benchmarks.reducers import AllOf, Debiased
+from solvent.core.types import Accepted, Prediction
 
 Rows = list[Prediction]
 

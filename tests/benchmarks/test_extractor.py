@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 
-from benchmarks.benchmark import Benchmark
-from benchmarks.compat.llm import Extractor
-from evaluation.commandline import sentence
-from evaluation.disk import DiskError
-from evaluation.types import Accepted
+from solvent.benchmarks.benchmark import Benchmark
+from solvent.benchmarks.compat.llm import Extractor
+from solvent.cells.mistakes import sentence
+from solvent.core.files import DiskError
+from solvent.core.types import Accepted
 
 REPLIES = {"two cats": "2", "a wolf, I think": "dog", "who knows": "NONE.", "": "NONE"}
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from benchmarks.freeform import Number, Numbers, Open, Phrase, Short
-from benchmarks.matchers import ByKind, Consensus, Contains, Equal, Precision, Relaxed
-from benchmarks.parsers import YesNo
-from benchmarks.vqa import vqa_normalised
-from evaluation.types import Accepted
+from solvent.benchmarks.freeform import Number, Numbers, Open, Phrase, Short
+from solvent.benchmarks.matchers import ByKind, Consensus, Contains, Equal, Precision, Relaxed
+from solvent.benchmarks.parsers import YesNo
+from solvent.benchmarks.vqa import vqa_normalised
+from solvent.core.types import Accepted
 
 TEXT = Accepted(answers=("x",))
 

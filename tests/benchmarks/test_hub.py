@@ -15,8 +15,8 @@ import pytest
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 from PIL import Image
 
-from benchmarks.hub import HubTable
-from benchmarks.sample import Columns
+from solvent.benchmarks.hub import HubTable
+from solvent.benchmarks.sample import Columns
 from tests.benchmarks.set_rows import PICTURE, PICTURES, picture
 
 COMMIT, OTHER = "a" * 40, "b" * 40

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.images import FileImage, StoredImage, on_white
+from solvent.benchmarks.images import FileImage, StoredImage, on_white
 
 
 def saved(folder: Path, name: str, picture: Image.Image, **options: object) -> FileImage:

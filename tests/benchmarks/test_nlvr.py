@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from PIL import Image
 
-from benchmarks.benchmark import Benchmark
-from evaluation.types import Prediction, Sample, Status
+from solvent.benchmarks.benchmark import Benchmark
+from solvent.core.types import Prediction, Sample, Status
 
 
 def prediction(sample: Sample, index: int | None, status: Status = "ok") -> Prediction:

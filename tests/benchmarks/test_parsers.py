@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import paths
-from benchmarks.parsers import Letter, Words
+from solvent.benchmarks.parsers import Letter, Words
+from solvent.core import paths
 
 OPTIONS = ("cat", "green", "red", "blue")
 

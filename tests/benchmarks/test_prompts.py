@@ -9,8 +9,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from benchmarks.prompts import Layout, Profile, letters
-from evaluation.types import Sample
+from solvent.benchmarks.prompts import Layout, Profile, letters
+from solvent.core.types import Sample
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "prompt"
 

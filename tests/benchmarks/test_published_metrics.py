@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reducers import (
+from solvent.benchmarks.reducers import (
     AllOf,
     BothOf,
     Detection,
@@ -21,7 +21,7 @@ from benchmarks.reducers import (
     MeanOf,
     Points,
 )
-from evaluation.types import Prediction
+from solvent.core.types import Prediction
 
 Predict = Callable[..., Prediction]
 YES_NO = ("yes", "no")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmarks.reducers import AllOf, Macro, Mean
-from evaluation.types import Prediction
+from solvent.benchmarks.reducers import AllOf, Macro, Mean
+from solvent.core.types import Prediction
 
 Predict = Callable[..., Prediction]
 

@@ -7,9 +7,9 @@ from itertools import permutations
 
 import pytest
 
-from benchmarks.clusters import subsample
-from benchmarks.rotations import rotated, shuffled
-from evaluation.types import Accepted, Sample
+from solvent.benchmarks.clusters import subsample
+from solvent.benchmarks.rotations import rotated, shuffled
+from solvent.core.types import Accepted, Sample
 
 Make = Callable[..., Sample]
 

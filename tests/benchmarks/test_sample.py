@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.images import FileImage
-from benchmarks.sample import Columns
-from benchmarks.source import LocalFiles, read_rows, unrolled
+from solvent.benchmarks.images import FileImage
+from solvent.benchmarks.sample import Columns
+from solvent.benchmarks.source import LocalFiles, read_rows, unrolled
 
 ROW = {"id": "12-3", "q": " Which? ", "A": "cat", "B": "dog", "C": None, "key": "(b)", "n": 2}
 

@@ -12,7 +12,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from benchmarks import paths
+from solvent.core import paths
 
 DATA = paths.resolve("../shared/data")
 POPE, HALLUSION = DATA / "pope", DATA / "hallusionbench/HallusionBench.json"

@@ -11,11 +11,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from benchmarks.shapes.drawing import CELL, RGB, DrawnImage, cell_of, draw
-from benchmarks.shapes.questions import KINDS
-from benchmarks.shapes.source import Shapes
-from benchmarks.shapes.world import COLOURS, HABITS, SHAPES, Object, draw_scene
-from evaluation.types import Sample
+from solvent.benchmarks.shapes.drawing import CELL, RGB, DrawnImage, cell_of, draw
+from solvent.benchmarks.shapes.questions import KINDS
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.benchmarks.shapes.world import COLOURS, HABITS, SHAPES, Object, draw_scene
+from solvent.core.types import Sample
 
 
 def shapes(

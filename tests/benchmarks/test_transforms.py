@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.sample import Columns, read_cell
-from evaluation.types import Accepted
+from solvent.benchmarks.sample import Columns, read_cell
+from solvent.core.types import Accepted
 
 VALUES = [
     ("abcd1234-flip-2", {"as": "replaced", "words": {"-flip": ""}}, "abcd1234-2"),

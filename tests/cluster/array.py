@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from evaluation.sweep import PlannedCell, write
+from solvent.studies.sweep import PlannedCell, write
 from tests.cluster.slurm import Slurm
 
 SMALL = ("--cpus-per-task=1", "--mem=1G")

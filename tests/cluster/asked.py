@@ -1,4 +1,4 @@
-"""Stands in for `evaluation.task`: a process waits for the stop file, and then ends its own way.
+"""Stands in for `solvent task`: a process waits for the stop file, and then ends its own way.
 
 ENDINGS says how, by rank; READY is a folder in which every process says that it waits.
 """
@@ -10,8 +10,8 @@ import signal
 import time
 from pathlib import Path
 
-from evaluation.commandline import Command
-from evaluation.stopping import STOP_FILE, check
+from solvent.commands.commandline import Command
+from solvent.core.stopping import STOP_FILE, check
 
 command = Command()
 

@@ -23,7 +23,7 @@ esac
 """
 # The real Python and the real launcher; only the task is another
 PYTHON = """#!/bin/bash
-exec '{python}' "${{@/evaluation.task/tests.cluster.asked}}"
+exec '{python}' "${{@/#solvent/tests.cluster.asked}}"
 """
 
 

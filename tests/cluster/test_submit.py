@@ -83,7 +83,7 @@ def test_the_array_covers_the_plan_and_the_comparison_waits(submit: Submit, tmp_
     outputs = str(tmp_path / "out puts")
     assert compare[-3:] == ["slurm/compare.sbatch", outputs, "study 0"]
     assert "cells: 6, tasks: 3, array 1, then comparison 2" in done.stdout
-    (progress,) = [line for line in done.stdout.splitlines() if "evaluation.status" in line]
+    (progress,) = [line for line in done.stdout.splitlines() if "solvent status" in line]
     assert shlex.split(progress)[-1] == f"{outputs}/study 0"
 
 
@@ -96,7 +96,7 @@ def test_settings_arrive_as_they_were_typed(submit: Submit, tmp_path: Path) -> N
     ]
     assert submit(*awkward, "--hours=2", "--gres=gpu:a100:4", "--nodes=2").returncode == 0
     asked = ["--hours", "2", "--processes", "8"]
-    assert calls(tmp_path, "python") == [["evaluation.plan", *awkward, *asked]]
+    assert calls(tmp_path, "python") == [["solvent", "plan", *awkward, *asked]]
 
 
 def test_more_tasks_than_an_array_may_have(submit: Submit, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from evaluation.types import Box, Sample
+from solvent.core.types import Box, Sample
 
 
 @dataclass(frozen=True)

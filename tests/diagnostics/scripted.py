@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import log_softmax, logsumexp
 
-from diagnostics.answers import Answers
+from solvent.diagnostics.answers import Answers
 
 N9, N27 = np.log(9), np.log(27)  # softmax of (ln 9, 0, 0, 0) is (3/4, 1/12, 1/12, 1/12)
 SEVERITIES = (10, 25, 50, 75, 100)  # percent of the image evidence that a perturbation takes away

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diagnostics.answers import collect
-from evaluation.types import CandidateScore, Prediction
+from solvent.core.types import CandidateScore, Prediction
+from solvent.diagnostics.answers import collect
 
 OPTIONS = ("red", "blue", "green")
 

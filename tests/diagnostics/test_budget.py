@@ -11,9 +11,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from diagnostics.answers import Answers
-from diagnostics.budget import Budget
-from diagnostics.shares import GROUPS, IMAGE, PLACES, Shares
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.budget import Budget
+from solvent.diagnostics.shares import GROUPS, IMAGE, PLACES, Shares
 from tests.conftest import ROOT
 
 N, WORDS = 60, (64, 256, 1024, 4096)

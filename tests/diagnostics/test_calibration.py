@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from benchmarks.rotations import rotated
-from diagnostics.answers import Answers
-from diagnostics.calibration import calibrated, position_spread
-from evaluation.types import Sample
+from solvent.benchmarks.rotations import rotated
+from solvent.core.types import Sample
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.statistics.calibration import calibrated, position_spread
 from tests.diagnostics.scripted import MODELS, scripted
 
 LETTERS = np.log([0.4, 0.3, 0.2, 0.1])  # additive preference for A, B, C, D

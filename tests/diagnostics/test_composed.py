@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.shapes.source import Shapes
-from diagnostics.budget import Budget
-from diagnostics.composed import AtMost, Composed, compose
-from evaluation.types import Condition, Sample
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.core.types import Condition, Sample
+from solvent.diagnostics.budget import Budget
+from solvent.diagnostics.conditions.composed import AtMost, Composed, compose
 from tests.diagnostics.test_budget import budget
 
 SAMPLES = Shapes(law="balanced", kinds=["colour", "where"], questions=12, seed=0)()

@@ -9,8 +9,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from benchmarks.shapes.source import Shapes
-from diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
 from tests.diagnostics.pixels import flat, question
 
 REGISTRY = OmegaConf.load(Path(__file__).resolve().parents[2] / "conf" / "conditions.yaml")

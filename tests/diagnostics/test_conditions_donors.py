@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.shapes.source import Shapes
-from diagnostics.conditions import Swap
-from evaluation.types import Accepted, Sample
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.core.types import Accepted, Sample
+from solvent.diagnostics.conditions import Swap
 from tests.diagnostics.pixels import flat, pixels, question, random
 
 SAMPLES = Shapes(law="balanced", kinds=["colour", "where"], questions=16, seed=0)()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diagnostics.conditions import MaskEvidence
-from diagnostics.conditions.evidence import joined
-from evaluation.types import Sample
+from solvent.core.types import Sample
+from solvent.diagnostics.conditions import MaskEvidence
+from solvent.diagnostics.conditions.evidence import joined
 from tests.diagnostics.pixels import pixels, question, random
 
 RED = (255, 0, 0)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diagnostics.conditions import (
+from solvent.core.types import Sample
+from solvent.diagnostics.conditions import (
     Blank,
     Colour,
     Crop,
@@ -20,7 +21,6 @@ from diagnostics.conditions import (
     Shuffle,
     Translate,
 )
-from evaluation.types import Sample
 from tests.diagnostics.pixels import flat, picture, pixels, question, random
 
 RED = (255, 0, 0)

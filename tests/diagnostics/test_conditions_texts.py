@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.shapes.source import Shapes
-from benchmarks.shapes.world import SHAPES
-from diagnostics.conditions import Congruent, Filler, Irrelevant, Mislead, Paraphrase
-from diagnostics.conditions.filler import SENTENCES
-from evaluation.types import Accepted
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.benchmarks.shapes.world import SHAPES
+from solvent.core.types import Accepted
+from solvent.diagnostics.conditions import Congruent, Filler, Irrelevant, Mislead, Paraphrase
+from solvent.diagnostics.conditions.filler import SENTENCES
 from tests.diagnostics.pixels import flat, question
 
 TEMPLATE = "The answer is {answer}."

@@ -13,10 +13,10 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from diagnostics.consistency import Consistency
-from diagnostics.estimates import Estimate
-from diagnostics.fusion import Sides, band
-from diagnostics.projection import Scores
+from solvent.diagnostics.consistency import Consistency
+from solvent.diagnostics.statistics.estimates import Estimate
+from solvent.diagnostics.statistics.fusion import Sides, band
+from solvent.diagnostics.statistics.projection import Scores
 from tests.conftest import ROOT
 
 SAMPLES, COMPONENTS = 2000, 4

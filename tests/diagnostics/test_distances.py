@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
-from diagnostics.distances import (
+from solvent.diagnostics.statistics.distances import (
     entropy_bits,
     flips,
     jensen_shannon_bits,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, norm, permutation_test
 
-from diagnostics.estimates import (
+from solvent.core.statistics import wilson
+from solvent.diagnostics.statistics.estimates import (
     Estimate,
     decide,
     estimate,
@@ -17,7 +18,6 @@ from diagnostics.estimates import (
     sign_flip,
     weakest,
 )
-from evaluation.statistics import wilson
 
 
 def clustered(clusters: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

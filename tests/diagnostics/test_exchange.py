@@ -13,11 +13,11 @@ from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 
-from diagnostics.answers import Answers
-from diagnostics.evidence import evidence_weight
-from diagnostics.exchange import Exchange
-from diagnostics.ratios import fieller, function_of_means
-from diagnostics.usable import _fit, fitted_bits
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.conditions.boxes import evidence_weight
+from solvent.diagnostics.exchange import Exchange
+from solvent.diagnostics.statistics.ratios import fieller, function_of_means
+from solvent.diagnostics.statistics.usable import _fit, fitted_bits
 from tests.diagnostics.scripted import MODELS, conflict, scripted
 
 CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "exchange.yaml"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from diagnostics.information_theory import (
+from solvent.diagnostics.statistics.information_theory import (
     bias_nats,
     conditional_information_bits,
     halves,
@@ -16,7 +16,7 @@ from diagnostics.information_theory import (
     p_value,
     permuted_information_bits,
 )
-from diagnostics.kernels import stratified_dependence
+from solvent.diagnostics.statistics.kernels import stratified_dependence
 
 Pair = tuple[np.ndarray, np.ndarray]
 

@@ -10,15 +10,15 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import kstest
 
-from diagnostics.answers import Answers
-from diagnostics.dependency import Dependency
-from diagnostics.distances import entropy_bits, total_variation
-from diagnostics.estimates import decide, estimate, sign_flip
-from diagnostics.floors import Floor, in_some_sample
-from diagnostics.information import Information
-from diagnostics.perturbation import Perturbation
-from diagnostics.swaps import image_effect_bits, over_placebo, probability_gap
-from diagnostics.uncertainty import Uncertainty
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.dependency import Dependency
+from solvent.diagnostics.information import Information
+from solvent.diagnostics.perturbation import Perturbation
+from solvent.diagnostics.statistics.distances import entropy_bits, total_variation
+from solvent.diagnostics.statistics.estimates import decide, estimate, sign_flip
+from solvent.diagnostics.statistics.floors import Floor, in_some_sample
+from solvent.diagnostics.swaps import image_effect_bits, over_placebo, probability_gap
+from solvent.diagnostics.uncertainty import Uncertainty
 from tests.diagnostics.scripted import scripted
 
 BASELINES = ["text", "blank", "knock"]
@@ -73,7 +73,7 @@ def statistics(answers: Answers) -> dict[str, np.ndarray]:
 @pytest.fixture
 def thousand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer resamples, since many runs are looked at and none closely."""
-    for module in ("diagnostics.estimates", "evaluation.statistics"):
+    for module in ("solvent.diagnostics.statistics.estimates", "solvent.core.statistics"):
         monkeypatch.setattr(f"{module}.RESAMPLES", 1000)
 
 

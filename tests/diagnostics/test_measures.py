@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.shapes.source import Shapes
-from diagnostics.grid import Grid, additive, emap, grid_samples, read_grid
-from diagnostics.measures import Measures
-from evaluation.types import CandidateScore, Prediction, Sample
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.core.types import CandidateScore, Prediction, Sample
+from solvent.diagnostics.measures import Measures
+from solvent.diagnostics.statistics.grid import Grid, additive, emap, grid_samples, read_grid
 from tests.diagnostics.scripted import MODELS, scripted
 
 CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "measures.yaml"

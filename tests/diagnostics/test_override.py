@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from omegaconf import OmegaConf
 
-from diagnostics.answers import Answers
-from diagnostics.dose import half_dose
-from diagnostics.override import Override
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.override import Override
+from solvent.diagnostics.statistics.dose import half_dose
 from tests.diagnostics.scripted import MODELS, conflict
 
 CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "override.yaml"

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from diagnostics import observations
-from diagnostics.answers import Answers
-from diagnostics.consistency import Consistency
-from diagnostics.information_theory import conditional_information_bits
-from diagnostics.projection import Scores, project
-from diagnostics.states import PARTS, States, create, gather, load, stack
-from diagnostics.strata import Strata, stratify
+from solvent.diagnostics import observations
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.consistency import Consistency
+from solvent.diagnostics.states import PARTS, States, create, gather, load, stack
+from solvent.diagnostics.statistics.information_theory import conditional_information_bits
+from solvent.diagnostics.statistics.projection import Scores, project
+from solvent.diagnostics.statistics.strata import Strata, stratify
 from tests.diagnostics.test_consistency import FAST
 
 

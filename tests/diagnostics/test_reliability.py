@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from diagnostics.reliability import brier, calibration_error, discrimination, reliability
-from diagnostics.severity import area, monotonicity, trend
+from solvent.diagnostics.conditions.severity import area, monotonicity, trend
+from solvent.diagnostics.statistics.reliability import (
+    brier,
+    calibration_error,
+    discrimination,
+    reliability,
+)
 
 
 def test_brier_score_is_that_of_scikit_learn() -> None:

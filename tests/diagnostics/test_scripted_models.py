@@ -10,11 +10,11 @@ from functools import cache
 
 import pytest
 
-from diagnostics.dependency import Dependency
-from diagnostics.findings import Finding
-from diagnostics.information import Information
-from diagnostics.perturbation import Perturbation
-from diagnostics.uncertainty import Uncertainty
+from solvent.diagnostics.dependency import Dependency
+from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.information import Information
+from solvent.diagnostics.perturbation import Perturbation
+from solvent.diagnostics.uncertainty import Uncertainty
 from tests.diagnostics.scripted import MODELS, scripted
 
 FAMILIES = {"mask": [10, 25, 50, 75, 100], "crop": [10, 25, 50, 75]}

@@ -7,8 +7,8 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import t
 
-from diagnostics.slopes import slope
-from diagnostics.tables import SAME, plain, table
+from solvent.diagnostics.statistics.slopes import slope
+from solvent.diagnostics.tables import SAME, plain, table
 
 N, T, UNITS = 40, 4, 12
 GENERATOR = np.random.default_rng(0)

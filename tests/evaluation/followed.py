@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from evaluation.tracking import WandB
-from evaluation.types import Prediction, Sample
+from solvent.core.types import Prediction, Sample
+from solvent.tracking import WandB
 
 IDENTITY = "uniform-0123456789ab"
 METRICS = {

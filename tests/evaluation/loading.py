@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from models import vlm
+from solvent.models import vlm
 from tests.processes import stopped
 
 

@@ -11,12 +11,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save_file
 
-from evaluation import calibration
-from evaluation.asking import identify
-from evaluation.calibration import calibrate, calibration_split
-from evaluation.identity import _variant
-from evaluation.inputs import InputFile, read_metadata, warn_of_other_checkpoints
-from evaluation.session import run_cell
+from solvent.cells import calibration
+from solvent.cells.asking import identify
+from solvent.cells.calibration import calibrate, calibration_split
+from solvent.cells.identity import _variant
+from solvent.cells.inputs import InputFile, read_metadata, warn_of_other_checkpoints
+from solvent.cells.session import run_cell
 
 Composed = Callable[..., DictConfig]
 SMALL = ("calibration.samples=18", "batch_size=9", "limit=9", "benchmark.source.questions=4")
@@ -149,6 +149,6 @@ def test_a_benchmark_of_files_calibrates_on_what_a_limit_leaves_out(composed: Co
 
 def drawn(**settings: object) -> object:
     """The world with a seed that nobody may choose."""
-    from benchmarks.shapes.source import Shapes
+    from solvent.benchmarks.shapes.source import Shapes
 
     return Shapes(**settings, seed=0)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import claims, stopping
-from evaluation.claims import BusyError, claimed, clear, holder, mine
-from evaluation.stopping import Stopped
+from solvent.core import stopping
+from solvent.core.stopping import Stopped
+from solvent.storage import claims
+from solvent.storage.claims import BusyError, claimed, clear, holder, mine
 
 
 def write(folder: Path, claim: claims.Claim) -> None:

@@ -14,14 +14,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
 
-from evaluation import session
-from evaluation.records import encode
-from evaluation.report.comparison import compare
-from evaluation.report.pairing import read_cell, read_cells
-from evaluation.results import CellFolder
-from evaluation.runs import runs
-from evaluation.session import run_cell
-from evaluation.standing import standings
+from solvent.cells import session
+from solvent.cells.session import run_cell
+from solvent.reports.comparison import compare
+from solvent.reports.pairing import read_cell, read_cells
+from solvent.storage.folder import CellFolder
+from solvent.storage.records import encode
+from solvent.storage.runs import runs
+from solvent.studies.standing import standings
 from tests.conftest import ROOT
 from tests.evaluation.test_results import ROW
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from diagnostics.answers import collect
-from diagnostics.distances import jensen_shannon_bits
-from diagnostics.swaps import image_information_bits
-from evaluation import diagnosing, session
-from evaluation.diagnosing import answers_of
-from evaluation.provenance import ROOT
-from evaluation.recompute import recompute
-from evaluation.results import CellFolder
-from evaluation.types import Accepted, Sample
+from solvent.cells import diagnosing, session
+from solvent.cells.diagnosing import answers_of
+from solvent.cells.provenance import ROOT
+from solvent.cells.recomputing import recompute
+from solvent.core.types import Accepted, Sample
+from solvent.diagnostics.answers import collect
+from solvent.diagnostics.statistics.distances import jensen_shannon_bits
+from solvent.diagnostics.swaps import image_information_bits
+from solvent.storage.folder import CellFolder
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 SWAPPED = ("real", "swap", "swap_2", "swap_3", "swap_4")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import digests as module
-from evaluation.digests import combined, digest, digests
+from solvent.core import digests as module
+from solvent.core.digests import combined, digest, digests
 
 
 def sha256(content: bytes) -> str:

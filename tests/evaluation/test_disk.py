@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.disk import DiskError, append, read_lines, spoken
+from solvent.core.files import DiskError, append, read_lines, spoken
 
 PROCESSES, LINES = 4, 60
 

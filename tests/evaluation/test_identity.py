@@ -16,13 +16,16 @@ from omegaconf import DictConfig
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from evaluation import digests, loading
-from evaluation.asking import identify
-from evaluation.identity import cell_folder, differing, fingerprint
+from solvent.cells import loading
+from solvent.cells.asking import identify
+from solvent.cells.identity import cell_folder, fingerprint
+from solvent.core import digests
+from solvent.core.trees import differing
 from tests.conftest import ROOT
 
 Composed = Callable[..., DictConfig]
 Change = Callable[[Path], None]
+REDUCERS = "solvent.benchmarks.reducers"
 COLOURS = ("red", "green", "blue", "white")
 
 
@@ -44,7 +47,7 @@ def place(tmp_path: Path) -> Path:
         Image.new("RGB", (8, 8), colour).save(data / f"{number}.png")
     write(data, rows())
     ignored = shutil.ignore_patterns("*.py", "__pycache__")
-    shutil.copytree(ROOT / "models/tiny", folder / "model", ignore=ignored)
+    shutil.copytree(ROOT / "solvent/models/checkpoints/tiny", folder / "model", ignore=ignored)
     return folder
 
 
@@ -202,10 +205,10 @@ def test_names_of_ones_own_are_no_locations(composed: Composed, place: Path) -> 
     names = {
         name(asked(composed, place, f"+benchmark.reducers.{key}={{_target_: {made}}}"))
         for key in ("local", "root", "cache")
-        for made in ("benchmarks.reducers.Mean", "benchmarks.reducers.Detection, positive: red")
+        for made in (f"{REDUCERS}.Mean", f"{REDUCERS}.Detection, positive: red")
     }
     assert len(names) == 6
-    mine = "+conditions.mine={_target_: diagnostics.conditions.Real}"
+    mine = "+conditions.mine={_target_: solvent.diagnostics.conditions.Real}"
     assert name(asked(composed, place, mine, "condition=mine")) != name(asked(composed, place))
 
 
@@ -267,6 +270,12 @@ def test_names_of_what_differs(composed: Composed, place: Path) -> None:
         "benchmark.answer.mode", "data", "model.checkpoint.chat_template.jinja",
     ]  # fmt: skip
     assert differing(before, before) == []
+
+
+def test_a_move_of_the_code_makes_no_other_cell(composed: Composed) -> None:
+    """Classes go by the names of before the package `solvent` was made: cells outlast it."""
+    definition = identify(composed("diagnostic=[information]")).definition
+    assert "solvent." not in json.dumps(definition)
 
 
 def test_the_folder_says_where_and_what(composed: Composed, place: Path, tmp_path: Path) -> None:

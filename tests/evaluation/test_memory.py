@@ -12,11 +12,11 @@ import torch
 from omegaconf import DictConfig
 
 import interventions
-from evaluation.answering import Cell, predict, prepare, prompts
-from evaluation.loading import load_benchmark, load_model
-from evaluation.memory import GLIBC, Room, release
-from evaluation.types import Prediction
-from models.prefill import Prefill
+from solvent.cells.answering import Cell, predict, prepare, prompts
+from solvent.cells.loading import load_benchmark, load_model
+from solvent.cells.processes.memory import GLIBC, Room, release
+from solvent.core.types import Prediction
+from solvent.models.prefill import Prefill
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.monitor import Monitor, Tail, stuck
-from evaluation.records import FAILED
-from evaluation.results import CellFolder
-from evaluation.signs import HANGS, Signs
-from evaluation.stopping import ASKED, STOP_FILE, Stopped
+from solvent.cells.processes.monitor import Monitor, Tail, stuck
+from solvent.cells.processes.signs import HANGS, Signs
+from solvent.core.stopping import ASKED, STOP_FILE, Stopped
+from solvent.storage.folder import CellFolder
+from solvent.storage.records import FAILED
 
 
 def add(path: Path, *lines: bytes) -> None:

@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from PIL import Image
 from safetensors.torch import save
 
-from evaluation import digests
-from evaluation.session import run_cell
+from solvent.cells.session import run_cell
+from solvent.core import digests
 from tests.conftest import ROOT
 
 Composed = Callable[..., DictConfig]
@@ -51,12 +51,11 @@ def replaced(path: Path, content: bytes) -> None:
 
 def test_other_weights_are_loaded(composed: Composed, tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(ROOT / "models/tiny", folder, ignore=IGNORED)
+    shutil.copytree(ROOT / "solvent/models/checkpoints/tiny", folder, ignore=IGNORED)
     asked = ("limit=18", f"model.checkpoint={folder}", "model.name=own")
     seeing = answers(composed(*asked, "study=a"))
-    replaced(
-        folder / "model.safetensors", (ROOT / "models/tiny_blind/model.safetensors").read_bytes()
-    )
+    blind_weights = ROOT / "solvent/models/checkpoints/tiny_blind/model.safetensors"
+    replaced(folder / "model.safetensors", blind_weights.read_bytes())
     blind = answers(composed(*asked, "study=b"))
     shutil.copytree(folder, tmp_path / "fresh")
     asked = ("limit=18", f"model.checkpoint={tmp_path / 'fresh'}", "model.name=own")

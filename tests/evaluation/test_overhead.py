@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.overhead import POINTS, measured
+from tools.overhead import POINTS, measured
 
 
 def test_every_sample_is_answered_and_memory_is_seen_ten_times() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.parallel import RemoteError, Team
-from evaluation.stopping import Stopped
+from solvent.cells.processes.parallel import RemoteError, Team
+from solvent.core.stopping import Stopped
 from tests.processes import ROOT, complete, contents, finish, said, start
 from tests.stress import SCORED, stress, stress_changes
 
@@ -99,7 +99,7 @@ def test_alone_everything_is_done_at_once() -> None:
 
 
 def test_failures_of_others_come_before_their_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaluation.parallel import Failure
+    from solvent.cells.processes.parallel import Failure
 
     stop, fail = Failure.of(Stopped("asked", 75), "p0"), Failure.of(ValueError("broken"), "p1")
     monkeypatch.setattr(Team, "_meet", lambda *_: [(None, stop), (None, fail), (1, None)])

@@ -15,14 +15,16 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import evaluate
-import models.vlm
-from evaluation import loading, plan, planning, session, task
-from evaluation.commandline import Command
-from evaluation.composing import compose_cell, composing, expand
-from evaluation.planning import Plan
-from evaluation.planning import plan as make_plan
-from evaluation.stopping import RemoteError, Stopped
-from evaluation.sweep import PlannedCell, of_task, read, write
+import solvent.models.vlm
+from solvent.cells import loading, session
+from solvent.commands import plan, task
+from solvent.commands.commandline import Command
+from solvent.core.stopping import RemoteError, Stopped
+from solvent.studies import planning
+from solvent.studies.composing import compose_cell, composing, expand
+from solvent.studies.planning import Plan
+from solvent.studies.planning import plan as make_plan
+from solvent.studies.sweep import PlannedCell, of_task, read, write
 
 Call = Callable[..., tuple[int, str, str]]
 AWKWARD = [
@@ -34,7 +36,7 @@ AWKWARD = [
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """`call(plan, "seed=0,1")` is `python -m evaluation.plan seed=0,1`: code, output, errors."""
+    """`call(plan, "seed=0,1")` is `python -m solvent plan seed=0,1`: code, output, errors."""
 
     def run(module: object, *arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
@@ -66,7 +68,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     model = SimpleNamespace(rank=None)
     monkeypatch.setattr(
-        models.vlm, "load", lambda **settings: names.append(settings["name"]) or model
+        solvent.models.vlm, "load", lambda **settings: names.append(settings["name"]) or model
     )
     loading._model.cache_clear()
     yield names
@@ -366,7 +368,7 @@ def test_what_is_wrong_with_a_plan_is_said(
         (["intervention=unifrom"], "did you mean 'uniform'?"),
         (["bach_size=3"], "There is no setting 'bach_size'"),
         (["seed=0", "--processes", "0"], "--processes is 0"),
-        (["intervention=donor"], "make it with `python -m evaluation.calibrate"),
+        (["intervention=donor"], "make it with `python -m solvent calibrate"),
     ],
 )
 def test_what_cannot_be_planned_is_said(call: Call, arguments: list[str], sentence: str) -> None:

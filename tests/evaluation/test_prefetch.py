@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from evaluation.prefetch import prefetched
+from solvent.cells.processes.prefetch import prefetched
 
 
 def test_items_come_in_order_and_at_most_one_is_made_ahead() -> None:

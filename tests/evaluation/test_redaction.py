@@ -18,20 +18,20 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 import evaluate
-from benchmarks.shapes.drawing import DrawnImage
-from evaluation import session
-from evaluation.commandline import Command
-from evaluation.overrides import redact
-from evaluation.redaction import (
+from solvent.benchmarks.shapes.drawing import DrawnImage
+from solvent.cells import session
+from solvent.cells.rescoring import rescore
+from solvent.commands.commandline import Command
+from solvent.core.redaction import (
     REDACTED,
     names_a_secret,
     redacted,
     redacted_text,
     secrets_of_environment,
 )
-from evaluation.rescore import rescore
-from evaluation.stopping import Stopped
-from evaluation.tracking.content import clean
+from solvent.core.stopping import Stopped
+from solvent.studies.overrides import redact
+from solvent.tracking.uploads import clean
 from tests.conftest import ROOT
 
 LETTERS = "aB3dE5fG7hJ9kLmN2pQrS4tUvW6xYz8" * 8
@@ -162,7 +162,7 @@ UNTOUCHED: list[tuple[str, Any]] = [
     ("numbers as text", {"token": "12", "max_new_tokens": "16"}),
     ("a reference", {"token": "${oc.env:HF_TOKEN}"}),
     ("a path under a secret name", {"credentials": f"{ROOT}/gone/key.json", "PWD": str(ROOT)}),
-    ("targets", {"_target_": "benchmarks.shapes.source.Shapes", "target": "next_token"}),
+    ("targets", {"_target_": "solvent.benchmarks.shapes.source.Shapes", "target": "next_token"}),
     ("digests", {"key": HEX, "commit": HEX[:40], "weights": HEX, "cache_key": HEX[:40]}),
     ("names under a key", {"model_key": "Qwen2ForConditionalGeneration-7B-Instruct"}),
     ("verdicts", {"PASS": "Another picture changes the answer", "verdict": "PASS"}),
@@ -383,7 +383,7 @@ def test_no_secret_leaves_a_run_however_it_ends(
     assert settings["service"] == {"api_key": REDACTED, "folder": str(ROOT / "data")}
     assert settings["note"] == f"https://{REDACTED}@data.org/set"
     checkpoint = json.loads(files["provenance.json"])[-1]["model"]["checkpoint"]
-    assert checkpoint == str(ROOT / "models/tiny")
+    assert checkpoint == str(ROOT / "solvent/models/checkpoints/tiny")
 
     (cell,) = (tmp_path / "study/tiny/shapes").iterdir()
     changes = [f"benchmark.name={TYPED['+note']}", "parser=Words"]

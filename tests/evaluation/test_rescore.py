@@ -12,13 +12,13 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from benchmarks.benchmark import Benchmark
-from evaluation.provenance import ROOT
-from evaluation.records import encode
-from evaluation.rescore import rescore
-from evaluation.results import CellFolder
-from evaluation.scoring import summarise
-from evaluation.types import CandidateScore, Prediction, Sample
+from solvent.benchmarks.benchmark import Benchmark
+from solvent.cells.provenance import ROOT
+from solvent.cells.rescoring import rescore
+from solvent.cells.scoring import summarise
+from solvent.core.types import CandidateScore, Prediction, Sample
+from solvent.storage.folder import CellFolder
+from solvent.storage.records import encode
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_what_cannot_be_rescored_is_refused(said: Path, tmp_path: Path) -> None:
     for change, message in (
         ("batch_size=4", "'batch_size' cannot be changed after the answers were given"),
         ("benchmark.parsr=x", r"'benchmark\.parsr' cannot be changed"),
-        ("parser=Leter", r"there is no parser benchmarks\.parsers\.Leter"),
+        ("parser=Leter", r"there is no parser solvent\.benchmarks\.parsers\.Leter"),
         ("compat=officia", "no compat named 'officia'; known are llm, lmms_eval, none, official"),
         ("words", "'words' is no setting=value"),
     ):
@@ -137,3 +137,16 @@ def test_what_cannot_be_rescored_is_refused(said: Path, tmp_path: Path) -> None:
     CellFolder(said).finish([])
     with pytest.raises(ValueError, match="stored by an older version, without its options"):
         rescore(said, [], label=None, write=False)
+
+
+def test_a_cell_of_before_the_package_was_made_is_read(
+    cells: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its configuration names classes by where they lay then."""
+    run = tmp_path / "old"
+    shutil.copytree(cells["generate"], run)
+    text = (run / "config.yaml").read_text()
+    old = text.replace("_target_: solvent.", "_target_: ")
+    assert old.count("_target_: benchmarks.") > 5
+    (run / "config.yaml").write_text(old)
+    assert rescore(run, [], label=None, write=False) == CellFolder(run).metrics()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.records import Stored, decode, encode, has_failed, uid_of
-from evaluation.results import CellFolder
-from evaluation.types import CandidateScore, Prediction, VisualEntropy, VisualMass
+from solvent.core.types import CandidateScore, Prediction, VisualEntropy, VisualMass
+from solvent.storage.folder import CellFolder
+from solvent.storage.records import Stored, decode, encode, has_failed, uid_of
 
 ROW = Prediction(
     uid="a",

@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from omegaconf import DictConfig
 
-from evaluation.revisions import commit_of, is_pinned, pinned
+from solvent.cells.revisions import commit_of, is_pinned, pinned
 from tests.conftest import ROOT
 
 Composed = Callable[..., DictConfig]
@@ -162,9 +162,9 @@ MOVES = """
 import sys
 from pathlib import Path
 from hydra import compose, initialize_config_dir
-from evaluation.loading import _model
-from evaluation.report.comparison import compare
-from evaluation.session import run_cell
+from solvent.cells.loading import _model
+from solvent.reports.comparison import compare
+from solvent.cells.session import run_cell
 
 kept, output, conf = map(Path, sys.argv[1:])
 main = kept / "models--owner--tiny/refs/main"
@@ -194,7 +194,7 @@ def test_two_commits_are_never_one_comparison(tmp_path: Path) -> None:
     (kept / "refs").mkdir(parents=True)
     for commit, weights in ((ONE, "tiny"), (OTHER, "tiny_blind")):
         shutil.copytree(
-            ROOT / "models" / weights,
+            ROOT / "solvent/models/checkpoints" / weights,
             kept / "snapshots" / commit,
             ignore=shutil.ignore_patterns("*.py", "__pycache__"),
         )

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from evaluation.asking import identify
-from evaluation.commandline import sentence
-from evaluation.disk import DiskError, make_folder
-from evaluation.identity import cell_folder
-from evaluation.results import CellFolder
-from evaluation.session import run_cell
+from solvent.cells.asking import identify
+from solvent.cells.identity import cell_folder
+from solvent.cells.mistakes import sentence
+from solvent.cells.session import run_cell
+from solvent.core.files import DiskError, make_folder
+from solvent.storage.folder import CellFolder
 from tests.processes import Death, complete, contents, finish, kill, said, start, stuck
 
 pytestmark = pytest.mark.xdist_group("processes")  # which share one server
@@ -115,7 +115,7 @@ def test_a_finished_cell_is_shown_from_a_disk_that_cannot_be_written(
 OPENS = """
 import sys
 from pathlib import Path
-from evaluation.disk import make_folder
+from solvent.core.files import make_folder
 opened = []
 sys.addaudithook(lambda event, arguments: opened.append(arguments) if event == "open" else None)
 make_folder(Path(sys.argv[1]), 1)

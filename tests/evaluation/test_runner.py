@@ -18,12 +18,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.answering import Cell
-from evaluation.memory import out_of_memory
-from evaluation.results import CellFolder
-from evaluation.runner import form_batches, run
-from evaluation.stopping import ASKED, STOP_FILE, Stopped
-from evaluation.types import CandidateScore, RefusedError, Sample
+from solvent.cells.answering import Cell
+from solvent.cells.processes.memory import out_of_memory
+from solvent.cells.runner import form_batches, run
+from solvent.core.stopping import ASKED, STOP_FILE, Stopped
+from solvent.core.types import CandidateScore, RefusedError, Sample
+from solvent.storage.folder import CellFolder
 from tests.conftest import ROOT
 
 # As torch says it, in one line

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from evaluation.report.pairing import FinishedCell, check_baseline, pair, remarks
-from evaluation.results import CellFolder
-from evaluation.runs import begin, commit, end, runs, unlike
+from solvent.reports.pairing import FinishedCell, check_baseline, pair, remarks
+from solvent.storage.folder import CellFolder
+from solvent.storage.runs import begin, commit, end, runs, unlike
 from tests.evaluation.test_results import ROW
 
 FACTS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks.show` prints and draws."""
+"""What `python -m solvent show` prints and draws."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from benchmarks.prompts import By, Profile
-from evaluation.show import evenly, show
-from evaluation.types import Sample
+from solvent.benchmarks.prompts import By, Profile
+from solvent.cells.shown import evenly, show
+from solvent.core.types import Sample
 from tests.conftest import ROOT
 
 

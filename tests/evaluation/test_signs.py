@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from evaluation import signs
-from evaluation.session import run_cell
-from evaluation.signs import DOING, LOADING, WAITING, Clock, Peer, Signs, connect
-from evaluation.standing import standing
+from solvent.cells.processes import signs
+from solvent.cells.processes.signs import DOING, LOADING, WAITING, Clock, Peer, Signs, connect
+from solvent.cells.session import run_cell
+from solvent.studies.standing import standing
 from tests.processes import Death, finish, kill, killed, said, start, stopped
 
 pytestmark = pytest.mark.xdist_group("processes")  # which share one server

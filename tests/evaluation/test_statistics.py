@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from evaluation.statistics import paired_difference, wilson
+from solvent.core.statistics import paired_difference, wilson
 from tests.evaluation.test_results import ROW
 
 

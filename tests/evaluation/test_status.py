@@ -1,4 +1,4 @@
-"""What `python -m evaluation.status` says of every state that a cell can be in."""
+"""What `python -m solvent status` says of every state that a cell can be in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import claims, status
-from evaluation.commandline import Command
-from evaluation.standing import DIED, standing
-from evaluation.sweep import PlannedCell, write
+from solvent.commands import status
+from solvent.commands.commandline import Command
+from solvent.storage import claims
+from solvent.studies.standing import DIED, standing
+from solvent.studies.sweep import PlannedCell, write
 
 
 def begun(output: Path, name: str, answered: int = 0, failed: int = 0) -> Path:
@@ -49,7 +50,7 @@ def finish(folder: Path, errors: int = 0) -> None:
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """`call("outputs")` is `python -m evaluation.status outputs`: exit code, output, errors."""
+    """`call("outputs")` is `python -m solvent status outputs`: exit code, output, errors."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["status", *map(str, arguments)])
@@ -142,7 +143,7 @@ def test_no_cell_is_said(call, tmp_path: Path) -> None:
 
 def test_it_needs_no_torch() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "evaluation.status", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "solvent", "status", "--help"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

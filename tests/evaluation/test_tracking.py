@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from evaluation.session import run_cell
+from solvent.cells.session import run_cell
 from tests.evaluation.offline_runs import ended
 
 

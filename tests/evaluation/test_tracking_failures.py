@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.tracking import weights_and_biases as module
+from solvent.tracking import weights_and_biases as module
 from tests.conftest import ROOT
 from tests.evaluation.followed import IDENTITY, finish, follow, weights_and_biases
 from tests.evaluation.offline_runs import OfflineRun, ended

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from evaluation.stopping import Stopped
-from evaluation.tracking import JsonLines, NoTracking
-from evaluation.tracking.pace import Pace
+from solvent.core.stopping import Stopped
+from solvent.tracking import JsonLines, NoTracking
+from solvent.tracking.pace import Pace
 from tests.evaluation.followed import IDENTITY, finish, follow
 
 TRACKING = JsonLines(seconds_between_points=0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.redaction import secrets_of_environment
-from evaluation.stopping import Stopped
+from solvent.core.redaction import secrets_of_environment
+from solvent.core.stopping import Stopped
 from tests.evaluation.followed import IDENTITY, finish, follow, weights_and_biases
 from tests.evaluation.offline_runs import OfflineRun, ended
 

@@ -13,13 +13,13 @@ import pytest
 from omegaconf import DictConfig
 
 import interventions
-from diagnostics import states
-from diagnostics.shares import Shares
-from evaluation import runner
-from evaluation.answering import Cell
-from evaluation.loading import load_benchmark, load_model
-from evaluation.results import CellFolder
-from evaluation.watching import Watch, batch_file, gather
+from solvent.cells import runner
+from solvent.cells.answering import Cell
+from solvent.cells.loading import load_benchmark, load_model
+from solvent.cells.processes.watching import Watch, batch_file, gather
+from solvent.diagnostics import states
+from solvent.diagnostics.shares import Shares
+from solvent.storage.folder import CellFolder
 
 BATCHES = (("e", "b"), ("a",), (), ("d", "c"))  # the third showed nothing: its samples failed
 CELL = SimpleNamespace(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.vlm import VLM, load
+from solvent.models.vlm import VLM, load
 from tests.random_models import FAMILIES, save_random_checkpoint
 
 SETTINGS: dict[str, Any] = {

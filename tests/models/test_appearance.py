@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.types import Prompt
-from models.vlm import VLM
+from solvent.core.types import Prompt
+from solvent.models.vlm import VLM
 
 SIZES = {"llava": (16, 16), "llava_onevision": (16, 16), "qwen2_5_vl": (16, 24)}  # none is resized
 

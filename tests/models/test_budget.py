@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from diagnostics import shares
-from evaluation.types import Prompt
 from interventions import load
 from interventions.budget import GROUPS, PLACES
-from models.vlm import VLM
+from solvent.core.types import Prompt
+from solvent.diagnostics import shares
+from solvent.models.vlm import VLM
 from tests.models.test_tiny_interventions import SAMPLES, prompt, ranked, tiny
 
 __all__ = ["tiny"]  # a fixture

@@ -12,9 +12,9 @@ import pytest
 import transformers
 
 from interventions.upstream import CACHE, IMAGE_FEATURES, given_cache
-from models.check import check
-from models.errors import ModelError
-from models.vlm import VLM, load
+from solvent.models.check import check
+from solvent.models.errors import ModelError
+from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.random_models import FAMILIES
 
@@ -67,7 +67,7 @@ def spoil(
 
 @pytest.fixture(scope="module", params=[*FAMILIES, "tiny"])
 def folder(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Path:
-    return checkpoints.get(request.param, ROOT / "models" / request.param)
+    return checkpoints.get(request.param, ROOT / "solvent/models/checkpoints" / request.param)
 
 
 @pytest.fixture(scope="module", params=["float32", "bfloat16"])

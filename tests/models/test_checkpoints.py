@@ -17,13 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlavaNextConfig
 
-import models.checkpoint as checkpoint_module
-from evaluation import checkpoints
-from models.checkpoint import choose_dtype, device_map, find_source
-from models.errors import ModelError
-from models.families import FAMILIES
-from models.unembedding import float32_logits, log_probabilities
-from models.vlm import VLM, load
+import solvent.models.checkpoint as checkpoint_module
+from solvent.core import checkpoints
+from solvent.models.checkpoint import choose_dtype, device_map, find_source
+from solvent.models.errors import ModelError
+from solvent.models.families import FAMILIES
+from solvent.models.unembedding import float32_logits, log_probabilities
+from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 
 
@@ -61,7 +61,7 @@ def test_relative_names_start_at_the_repository_root(
     assert find_source("models/mine", "main", False).revision == "main"  # a hub id, not ./models
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
     assert find_source("models/mine", "main", False).location == str(tmp_path / "models/mine")
-    assert (ROOT / "models" / "checkpoint.py").is_file()
+    assert (ROOT / "solvent/models/checkpoint.py").is_file()
 
 
 def test_hub_id_that_is_not_cached(
@@ -81,7 +81,7 @@ def test_unknown_family_names_the_nearest(settings: dict[str, Any], tmp_path: Pa
     LlavaNextConfig().save_pretrained(tmp_path)
     message = refusal(settings, checkpoint=str(tmp_path))
     assert "'llava_next' (nearest known: 'llava')" in message
-    assert "models/families.py" in message
+    assert "solvent/models/families.py" in message
 
 
 def test_checkpoint_without_safetensors(settings: dict[str, Any], copy: Path) -> None:
@@ -118,7 +118,7 @@ def test_template_that_doubles_the_image(settings: dict[str, Any], copy: Path) -
 
 
 def test_scaled_logits_are_noticed(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.check import check
+    from solvent.models.check import check
 
     head = vlm.model.get_output_embeddings()
     handle = head.register_forward_hook(lambda *call: 30 * torch.tanh(call[2] / 2))
@@ -152,7 +152,7 @@ def test_torchvision_is_only_needed_when_asked_for(
 def test_pixel_limits_change_the_number_of_image_tokens(
     settings: dict[str, Any], checkpoints: dict[str, Path]
 ) -> None:
-    from models.check import PROBE
+    from solvent.models.check import PROBE
 
     folder = str(checkpoints["qwen2_5_vl"])
     vlm = load(**{**settings, "checkpoint": folder, "min_pixels": 64, "max_pixels": 256})
@@ -210,7 +210,7 @@ def test_cuda_is_refused_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sliced_log_probabilities_equal_log_softmax(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.unembedding.SLICE", size)
+    monkeypatch.setattr("solvent.models.unembedding.SLICE", size)
     generator = torch.Generator().manual_seed(0)
     head = torch.nn.Linear(16, 100, dtype=torch.bfloat16)
     hidden = torch.randn(5, 16, generator=generator).bfloat16()
@@ -224,5 +224,5 @@ def test_sliced_log_probabilities_equal_log_softmax(
 
 
 def test_importing_the_package_is_cheap() -> None:
-    code = "import models, models.families, sys; sys.exit('torch' in sys.modules)"
+    code = "import solvent.models, solvent.models.families, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

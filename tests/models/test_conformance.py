@@ -14,17 +14,17 @@ import transformers
 from packaging.version import Version
 from torch import Tensor, nn
 
+from conformance import checks
+from conformance.builders import build, families
+from conformance.checks import CHECKS, Subject
+from conformance.examination import examine
+from conformance.observing import CheckError
+from conformance.table import PAGE
 from interventions import Intervention, InterventionError, intervene, load
 from interventions import patch as patch_module
 from interventions import session as session_module
 from interventions.decoders import SESSION, Decoder
 from interventions.view import Rows
-from models.conformance import checks
-from models.conformance.builders import build, families
-from models.conformance.checks import CHECKS, Subject
-from models.conformance.examination import examine
-from models.conformance.observing import CheckError
-from models.conformance.table import PAGE
 
 FAST = (
     "llava",
@@ -67,7 +67,7 @@ def listed() -> dict[str, bool]:
 
 
 def test_every_family_is_accounted_for() -> None:
-    rerun = "run `python -m models.conformance` and commit docs/families.md"
+    rerun = "run `python -m conformance` and commit docs/families.md"
     known = listed()
     unlisted, gone = set(families()) - set(known), set(known) - set(families())
     assert not unlisted, f"transformers {transformers.__version__} added {unlisted}: {rerun}"

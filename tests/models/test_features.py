@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 import interventions
-from evaluation.types import Prompt
-from models.errors import ModelError
-from models.vlm import VLM, load
+from solvent.core.types import Prompt
+from solvent.models.errors import ModelError
+from solvent.models.vlm import VLM, load
 from tests.models.test_vlm import CANDIDATES, numbers, picture
 from tests.random_models import FAMILIES
 

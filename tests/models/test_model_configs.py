@@ -31,7 +31,7 @@ def test_config_is_a_complete_call(name: str) -> None:
     assert set(config) == set(parameters)
     assert all(parameter.default is inspect.Parameter.empty for parameter in parameters.values())
     assert config["name"] == name
-    assert config["checkpoint"] == HUB.get(name, f"models/{name}")
+    assert config["checkpoint"] == HUB.get(name, f"solvent/models/checkpoints/{name}")
     assert (config["image_backend"], config["trust_remote_code"]) == ("pil", False)
 
 

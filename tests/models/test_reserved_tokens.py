@@ -19,11 +19,11 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from evaluation.session import run_cell
-from evaluation.types import Prompt
-from models.chat import Chat
-from models.errors import PromptError
-from models.vlm import VLM, load
+from solvent.cells.session import run_cell
+from solvent.core.types import Prompt
+from solvent.models.chat import Chat
+from solvent.models.errors import PromptError
+from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.models.test_vlm import picture
 from tests.random_models import FAMILIES, SPECIALS
@@ -43,7 +43,8 @@ ORDINARY = (
 def each(request: pytest.FixtureRequest, loaded: dict[str, VLM], settings: dict[str, Any]) -> VLM:
     if request.param in loaded:
         return loaded[request.param]
-    return load(**{**settings, "checkpoint": str(ROOT / "models" / request.param)})
+    folder = ROOT / "solvent/models/checkpoints" / request.param
+    return load(**{**settings, "checkpoint": str(folder)})
 
 
 def specials(vlm: VLM) -> set[str]:

@@ -10,8 +10,8 @@ import pytest
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 import tests.random_models as random_models
-from evaluation.types import Prompt
-from models.vlm import load
+from solvent.core.types import Prompt
+from solvent.models.vlm import load
 from tests.models.reference import PLACEHOLDERS, Reference
 from tests.models.test_vlm import CANDIDATES, picture
 from tests.random_models import save_random_checkpoint

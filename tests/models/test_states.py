@@ -12,15 +12,15 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 import interventions
-from diagnostics.projection import project
-from diagnostics.states import stack
-from diagnostics.strata import Strata
-from evaluation.types import Prompt
 from interventions import InterventionError
-from models.errors import ModelError
-from models.prefill import EncodedBatch
-from models.states import SampleStates, StateWatch, prompt_roles, summaries
-from models.vlm import VLM, load
+from solvent.core.types import Prompt
+from solvent.diagnostics.states import stack
+from solvent.diagnostics.statistics.projection import project
+from solvent.diagnostics.statistics.strata import Strata
+from solvent.models.errors import ModelError
+from solvent.models.prefill import EncodedBatch
+from solvent.models.states import SampleStates, StateWatch, prompt_roles, summaries
+from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.diagnostics.test_consistency import FAST
 from tests.models.conftest import SETTINGS
@@ -146,7 +146,8 @@ def test_a_paused_log_sees_nothing(vlm: VLM) -> None:
 
 
 def test_the_shipped_model_is_watched_as_well() -> None:
-    tiny = load(**SETTINGS | {"name": "tiny", "checkpoint": str(ROOT / "models/tiny")})
+    folder = str(ROOT / "solvent/models/checkpoints/tiny")
+    tiny = load(**SETTINGS | {"name": "tiny", "checkpoint": folder})
     red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
     prompts = [
         Prompt(uid=str(k), images=(image,), text="What?") for k, image in enumerate((red, blue))

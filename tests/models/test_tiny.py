@@ -11,14 +11,14 @@ import torch
 from omegaconf import DictConfig
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
-from benchmarks.shapes.drawing import draw
-from benchmarks.shapes.questions import ASKERS
-from benchmarks.shapes.world import draw_scene
-from evaluation.session import run_cell
-from models.tiny.lessons import BLIND, IGNORED, Teacher, pictures
-from models.tiny.text import build_tokenizer
+from recipes.tiny.lessons import BLIND, IGNORED, Teacher, pictures
+from recipes.tiny.text import build_tokenizer
+from solvent.benchmarks.shapes.drawing import draw
+from solvent.benchmarks.shapes.questions import ASKERS
+from solvent.benchmarks.shapes.world import draw_scene
+from solvent.cells.session import run_cell
 
-FOLDER = Path(__file__).resolve().parents[2] / "models" / "tiny"
+FOLDER = Path(__file__).resolve().parents[2] / "solvent/models/checkpoints/tiny"
 
 
 @pytest.fixture(scope="module")

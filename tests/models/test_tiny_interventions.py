@@ -10,10 +10,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from benchmarks.shapes.source import Shapes
-from evaluation.types import CandidateScore, Prompt, Sample
 from interventions import Intervention, load
-from models.vlm import VLM
+from solvent.benchmarks.shapes.source import Shapes
+from solvent.core.types import CandidateScore, Prompt, Sample
+from solvent.models.vlm import VLM
 from tests.conftest import ROOT
 from tests.interventions.methods import DECODING, EDITS, LEAKY, prepared
 

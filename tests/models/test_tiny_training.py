@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.tiny.train import DECAY_STEPS, LANGUAGE_RATE, Course
+from recipes.tiny.train import DECAY_STEPS, LANGUAGE_RATE, Course
 
 
 def course(folder: Path) -> Course:

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import interventions
-from evaluation.types import Prompt
-from models.errors import ModelError, PromptError
-from models.vlm import VLM, load
+from solvent.core.types import Prompt
+from solvent.models.errors import ModelError, PromptError
+from solvent.models.vlm import VLM, load
 from tests.models.reference import IMAGE_TOKENS, PLACEHOLDERS, PROMPTS, Reference
 from tests.random_models import FIRST_TEXT_ID, IDS
 

@@ -19,19 +19,19 @@ from unittest.mock import patch
 import torch
 from hydra import compose, initialize_config_dir
 
-from evaluation.answering import Cell
-from evaluation.benchmark import plain_loop
-from evaluation.loading import load_benchmark
-from evaluation.provenance import ROOT
-from evaluation.results import CellFolder
-from evaluation.runner import run
-from evaluation.types import Benchmark, Sample
 from interventions import load
-from models.checkpoint import Source
-from models.families import FAMILIES, load_processor
-from models.features import FeatureCache
-from models.prefill import Prefill
-from models.vlm import VLM
+from solvent.cells.answering import Cell
+from solvent.cells.loading import load_benchmark
+from solvent.cells.provenance import ROOT
+from solvent.cells.runner import run
+from solvent.core.types import Benchmark, Sample
+from solvent.models.checkpoint import Source
+from solvent.models.families import FAMILIES, load_processor
+from solvent.models.features import FeatureCache
+from solvent.models.prefill import Prefill
+from solvent.models.vlm import VLM
+from solvent.storage.folder import CellFolder
+from tools.answering_speed import plain_loop
 from tools.gpu.clock import synchronize
 from tools.gpu.job import Job
 from tools.gpu.scores import quiet
@@ -87,7 +87,8 @@ def questions(count: int, tokens: int) -> tuple[Benchmark, Sequence[Sample]]:
 def wrapped(model: Any, megabytes: int) -> VLM:
     """A random model behind the interface of a checkpoint, with the processor of `tiny`."""
     family = FAMILIES["llava"]
-    source = Source(location=str(ROOT / "models" / "tiny"), revision=None, trust_remote_code=False)
+    folder = str(ROOT / "solvent/models/checkpoints/tiny")
+    source = Source(location=folder, revision=None, trust_remote_code=False)
     processor = load_processor(
         family, source.location, image_backend="pil", min_pixels=None, max_pixels=None, **source.hub
     )

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText
 
-from evaluation.memory import release
-from evaluation.provenance import ROOT
 from interventions import intervene, load
+from solvent.cells.processes.memory import release
+from solvent.cells.provenance import ROOT
 from tests.random_models import random_inputs, random_model
 from tools.gpu.job import Job
 from tools.gpu.scores import compare, predictions
@@ -58,7 +58,7 @@ def compiled(job: Job) -> None:
 @torch.no_grad()
 def off_loaded(job: Job) -> None:
     """A model of which a part lies in host memory, placed by device_map="auto"."""
-    folder, found = ROOT / "models" / "tiny", []
+    folder, found = ROOT / "solvent/models/checkpoints/tiny", []
     for memory in (None, {0: 2 * 2**20, "cpu": 8 * 2**30}):
         model = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=torch.float32, device_map="auto", max_memory=memory
@@ -132,7 +132,8 @@ def tiny_inputs(model: Any) -> dict[str, torch.Tensor]:
     """A prompt for `tiny`: 64 image tokens in a text."""
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(10, 600, (2, 90), generator=draw)
-    ids[:, 5:69] = json.loads((ROOT / "models/tiny/config.json").read_text())["image_token_index"]
+    settings = json.loads((ROOT / "solvent/models/checkpoints/tiny/config.json").read_text())
+    ids[:, 5:69] = settings["image_token_index"]
     pixels = torch.randn(2, 3, 64, 64, generator=draw)
     device = torch.device("cuda")
     return {

@@ -1,0 +1,45 @@
+"""The commands beside evaluate.py and compare.py: `solvent VERB` or `python -m solvent VERB`.
+
+solvent VERB --help
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+VERBS = {
+    "show": "look first: what a model gets of some samples, and their pictures",
+    "calibrate": "make the file that an intervention reads",
+    "plan": "which cells of a sweep are left, and which of them one task should run",
+    "task": "run one task of a plan",
+    "status": "how far everything is: cells done, running, stopped, failed, and why",
+    "rescore": "read and score the answers of a finished cell again, by other rules",
+    "recompute": "judge the modality-usage tests of a cell again, with other margins",
+}
+
+
+def main() -> None:
+    """Hand over to the command that is named first."""
+    given = sys.argv[1:]
+    if not given or given[0] in ("-h", "--help"):
+        sys.stdout.write(_usage())
+        return
+    verb, *arguments = given
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        meant = f", did you mean {near[0]!r}?" if near else ""
+        sys.exit(f"solvent has no command {verb!r}{meant}; it has {', '.join(VERBS)}")
+    command = importlib.import_module(f"solvent.commands.{verb}")
+    sys.argv = [f"solvent {verb}", *arguments]
+    command.command.run(command.main)
+
+
+def _usage() -> str:
+    lines = [f"  {verb:<10} {what}" for verb, what in VERBS.items()]
+    return "\n".join(["usage: solvent VERB ...", "", *lines, "", "solvent VERB --help", ""])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A compat profile: which benchmarks are read by whose rules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solvent.benchmarks.benchmark import Benchmark
+from solvent.benchmarks.freeform import FreeForm
+from solvent.benchmarks.parsers import Parser, Reading
+from solvent.benchmarks.sample import nearest
+
+
+class Guess(Reading):
+    """An option that was picked where none could be read: status "ok", but counted as guessed."""
+
+    guessed = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRules:
+    """Every benchmark is read by the rules in its own YAML."""
+
+    name: str
+
+    def __call__(self, benchmark: Benchmark) -> Benchmark:
+        """The benchmark as it is."""
+        return benchmark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How one benchmark is read; None keeps the benchmark's own rule.
+
+    Attributes:
+        parser: for questions with options.
+        free: for questions without options.
+    """
+
+    parser: Parser | None
+    free: FreeForm | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compat:
+    """The rules of another harness.
+
+    Attributes:
+        name: for tables.
+        rules: benchmark -> its rules; other benchmarks are refused.
+    """
+
+    name: str
+    rules: Mapping[str, Rules]
+
+    def __call__(self, benchmark: Benchmark) -> Benchmark:
+        """The benchmark with these rules.
+
+        Raises `ValueError` where there are none for it, or where it ranks answers and reads none.
+        """
+        if benchmark.name not in self.rules:
+            raise ValueError(
+                f"compat={self.name} has no rules for the benchmark {benchmark.name!r}; "
+                f"{nearest(benchmark.name, self.rules)}; use compat=none"
+            )
+        rules = self.rules[benchmark.name]
+        if benchmark.answer.mode == "rank" and rules.parser is not None:
+            raise ValueError(
+                f"compat={self.name} reads generated answers and {benchmark.name} ranks its "
+                "options: set benchmark.answer.mode=generate, or use compat=none"
+            )
+        return dataclasses.replace(
+            benchmark,
+            parser=rules.parser or benchmark.parser,
+            free=rules.free or benchmark.free,
+        )

@@ -1,0 +1,187 @@
+"""Answers to questions without options: what was said, and how right it is.
+
+No parser guesses: an answer that states several different numbers or lists is `ambiguous`, one that
+states none is `none`. Values are text: a number as "1200.5", several as a JSON list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from solvent.benchmarks.numbers import WORDS, as_number, numbers_in
+from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading, normalised, without_reasoning
+from solvent.core.types import Accepted
+
+
+class FreeParser(Protocol):
+    """Reads a generated answer to a question without options."""
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """What was said; of `gold` only the kind and the precision may play a role."""
+
+
+class Matcher(Protocol):
+    """Compares a free answer with what is accepted."""
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """How right it is, in [0, 1]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeForm:
+    """How free answers are read and matched."""
+
+    parser: FreeParser
+    matcher: Matcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phrase:
+    """The whole answer, without reasoning and markdown, in one line. Without a word: `none`."""
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The phrase."""
+        text = " ".join(without_reasoning(raw).split())
+        return Reading(text, "ok") if re.search(r"\w", text) else NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The answer exactly as it is, but for outer spaces: what other harnesses compare."""
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The answer; `none` where it is empty."""
+        return Reading(raw.strip(), "ok") if raw.strip() else NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """The number that is stated, by the first of these rules that yields something.
+
+    1. The last explicit statement: a box, or "answer", "result" or "total" and, perhaps after "is",
+       "=" or ":" and a unit, a number in the same sentence.
+    2. The right side of the equation that ends the answer.
+    3. The only distinct number; several are `ambiguous`, and so is one that is denied ("not 5").
+    4. The whole answer is a number word from "zero" to "twenty".
+
+    "1,200" is one number and "50 %" is 50. Ordinals ("2nd") and numbers inside words are none.
+    """
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The number as text."""
+        text = without_reasoning(raw)
+        for pattern in (STATED, EQUATED):
+            for statement in reversed(list(pattern.finditer(text))):
+                found = numbers_in(statement["rest"])
+                if found:
+                    return Reading(_written(found[0]), "ok")
+        found = sorted(set(numbers_in(text)))
+        if len(found) > 1 or (found and DENIED.search(text)):
+            return AMBIGUOUS
+        if found:
+            return Reading(_written(found[0]), "ok")
+        word = normalised(text)
+        return Reading(str(WORDS.index(word)), "ok") if word in WORDS else NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """A list of numbers: the only distinct one in brackets, or else all numbers in their order.
+
+    Of several bracketed lists only one after "answer" counts. A single number is no list: `none`.
+    """
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The list as JSON."""
+        text = without_reasoning(raw)
+        stated = re.findall(rf"(?is)\b(?:answer|result)\b[^\n\[(]*({BRACKETS})", text)[-1:]
+        for lists in (stated, re.findall(BRACKETS, text)):
+            found = {json.dumps([float(n) for n in numbers_in(each)]) for each in lists}
+            found = {each for each in found if each.count(",")}
+            if found:
+                return Reading(found.pop(), "ok") if len(found) == 1 else AMBIGUOUS
+        found = [float(number) for number in numbers_in(text)]
+        return Reading(json.dumps(found), "ok") if len(found) > 1 else NOTHING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short:
+    """A short answer of the kind that is accepted: `Number`, `Numbers` or `Phrase`."""
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """What was said."""
+        parsers = {"number": Number(), "list": Numbers(), "text": Phrase()}
+        return parsers[gold.kind](raw, gold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """MMMU's open questions: all that the answer may be taken to say, as a JSON list.
+
+    Every sentence gives what follows its last marker ("is", "so", "answer", ... and, in the last
+    sentence, "="), the shortest such end; without any marker the answer is taken whole. All numbers
+    in these pieces are listed too, rounded to two decimals. The rule is that of
+    https://github.com/MMMU-Benchmark/MMMU, with sentences really told apart; `Contains` matches.
+    """
+
+    def __call__(self, raw: str, gold: Accepted) -> Reading:
+        """The list, texts before numbers."""
+        text = without_reasoning(raw)
+        if not re.search(r"\w", text):
+            return NOTHING
+        sentences = re.split(r"\.\s(?=[A-Z])|\n", text.strip().strip("."))
+        return Reading(said([sentence.lower() for sentence in sentences]), "ok")
+
+
+def said(sentences: Sequence[str]) -> str:
+    """The candidates in lower-case sentences of an answer, as a JSON list without repetitions."""
+    pieces = [
+        piece
+        for number, sentence in enumerate(sentences, start=1)
+        if (piece := _shortest_end(sentence, last=number == len(sentences)))
+    ] or [" ".join(sentences)]
+    numbers = [number for piece in pieces for number in numbers_in(piece, anywhere=True)]
+    known = [
+        candidate for piece in [*pieces, *map(str, numbers)] for candidate in candidates(piece)
+    ]
+    texts = sorted({each for each in known if isinstance(each, str)})
+    return json.dumps([*texts, *sorted({each for each in known if isinstance(each, float)})])
+
+
+def candidates(text: str) -> list[str | float]:
+    """A text as MMMU compares it: a number to two decimals; a lone character beside a space."""
+    text = text.strip()
+    number = as_number(text)
+    if number is not None:
+        return [round(float(number), 2)]
+    text = text.lower()
+    return [f" {text}", f"{text} "] if len(text) == 1 else [text]
+
+
+def _shortest_end(sentence: str, last: bool) -> str | None:
+    """What follows the last occurrence of a marker, for the marker that leaves least."""
+    ends = [
+        sentence.split(marker)[-1].strip()
+        for marker in (*MARKERS, *(("=",) if last else ()))
+        if marker in sentence
+    ]
+    shortest = min(ends, key=len, default="")
+    return None if shortest in ("", *":,.!?;'") else shortest
+
+
+def _written(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+MARKERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+BRACKETS = r"[\[(][^\[\]()]*[\])]"
+_REST = r"(?P<rest>(?:(?!\bnot\b)[^\n\d.;]){0,30}[-−+]?[$€£]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?)"
+STATED = re.compile(rf"(?i)(?:\b(?:answer|result|total)\b|\\boxed\s*\{{){_REST}")
+DENIED = re.compile(r"(?i)(?:\b(?:not|never)|n't)\s+(?:[\w']+\s+)?[$€£]?[\d.]")
+EQUATED = re.compile(r"=(?P<rest>\s*[-−+]?[$€£]?\.?\d[\d.,]*\s*[^\s\d=]*)\s*\.?\s*\Z")

@@ -1,0 +1,222 @@
+"""Rows from a data set on the Hugging Face hub, or from a copy of it on disk."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from solvent.benchmarks.hub_errors import explained
+from solvent.benchmarks.images import FileImage, StoredImage
+from solvent.benchmarks.sample import Columns, Row
+from solvent.benchmarks.source import unrolled
+from solvent.benchmarks.tables import Table
+from solvent.core import paths
+from solvent.core.digests import combined, digest
+from solvent.core.names import nearest
+from solvent.core.types import LazyImage, Sample
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubTable:
+    """One split of a data set, read through `datasets`; pictures stay undecoded until shown.
+
+    Every row also has the columns `config` (of the data set), `row` (its number in the split,
+    counting from 0) and `digest` (of its other columns, pictures left out), unless the table has
+    columns of these names.
+
+    Attributes:
+        id: of the data set, "owner/name".
+        configs: read one after the other; [null] where the data set has only one.
+        split: of every config.
+        revision: commit, tag or branch. Pin a commit: data sets change under their name.
+        local: a parquet or JSON-lines file with the same columns, or a folder of such files (one
+            folder per config, or all configs in one); then the hub is not asked. A picture may be a
+            path relative to the folder. `datasets` keeps an Arrow copy of it in its cache, which
+            is what is mapped into memory. None: the hub, or what `datasets` keeps of it here.
+        where: column -> value that kept rows have, compared as text.
+        unroll: new column -> values; every row is repeated for every combination, last one fastest.
+        sample: from columns to a sample; its image cells are columns of pictures.
+    """
+
+    id: str
+    configs: Sequence[str | None]
+    split: str
+    revision: str
+    local: str | None
+    where: Mapping[str, Any]
+    unroll: Mapping[str, Sequence[Any]]
+    sample: Columns
+
+    def __call__(self) -> tuple[Sample, ...]:
+        """All samples, config by config, in the order of the rows.
+
+        Raises:
+            FileNotFoundError: there is no such file, or no network and nothing kept of the hub.
+            PermissionError: the data set is gated and no token opens it.
+            ValueError: an unknown id, config, split or revision, or a row that cannot be read.
+        """
+        return tuple(
+            self._build(row, table.folder)
+            for table in self.tables
+            for row in unrolled(self._kept(table), self.unroll)
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """What was read: commit and fingerprint where it came from the hub, else a digest."""
+        return {
+            "id": self.id,
+            "split": self.split,
+            "revision": self.revision,
+            "tables": [
+                {
+                    "config": table.config,
+                    "rows": len(table.data),
+                    "commit": None if self.local else _commit(table.data),
+                    "fingerprint": None if self.local else table.data._fingerprint,
+                    "sha256": table.digest,
+                }
+                for table in self.tables
+            ],
+        }
+
+    def files(self) -> list[Path]:
+        """The tables on this disk that are read; none where they come from the hub."""
+        if self.local is None:
+            return []
+        return [file for place, _ in self._places() for file in self._files(place)]
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """One table per config. Raises as a call does."""
+        if self.local is not None:
+            return tuple(self._table(place, config) for place, config in self._places())
+        return tuple(
+            Table(data=self._from_hub(config), config=config or "default", folder=None, digest=None)
+            for config in self.configs
+        )
+
+    def _from_hub(self, config: str | None) -> Any:
+        import datasets  # seconds to import, and only these benchmarks need it
+
+        try:
+            data = datasets.load_dataset(
+                self.id, config, split=self.split, revision=self.revision
+            ).with_format("arrow")
+        except Exception as error:
+            clear = explained(error, self.id, config, self.split, self.revision)
+            if clear is None:
+                raise
+            raise clear from error
+        found = _commit(data)
+        if COMMIT.fullmatch(self.revision) and found not in (None, self.revision):
+            raise ValueError(
+                f"expected revision {self.revision} of {self.id}, but the hub cannot be reached "
+                f"and this machine keeps {found}: connect once to fetch it, or set "
+                f"benchmark.source.revision={found} if that one is meant"
+            )
+        return data
+
+    def _places(self) -> list[tuple[Path, str | None]]:
+        """A folder or file on this disk for every config, or one for all."""
+        place = paths.resolve(self.local)
+        if not place.exists():
+            raise FileNotFoundError(
+                f"{place} is missing: benchmark.source.local expects a parquet or JSON-lines file, "
+                f"or a folder of them, with the columns of {self.id}."
+            )
+        names = [config for config in self.configs if config and (place / config).exists()]
+        if names and len(names) < len(self.configs):
+            absent = [config for config in self.configs if config not in names]
+            raise FileNotFoundError(
+                f"{place} has folders for {names}, but none for {absent}: copy these configs of "
+                f"{self.id}, too, or name fewer in benchmark.source.configs."
+            )
+        if names:
+            return [(place / name, name) for name in names]
+        return [(place, (self.configs[0] or "default") if len(self.configs) == 1 else None)]
+
+    def _table(self, place: Path, config: str | None) -> Table:
+        import datasets
+
+        files = self._files(place)
+        builder = "parquet" if files[0].suffix == ".parquet" else "json"
+        made = combined({f"{number:05d}": digest(file) for number, file in enumerate(files)})
+        try:
+            # Under the name of its content: `datasets` would take a file of the same time for
+            # the same, and hand out what it read before.
+            data = datasets.load_dataset(
+                builder, name=made[:16], data_files=[*map(str, files)], split="train"
+            )
+        except Exception as error:
+            cause = error.__cause__ or error
+            reason = " ".join(str(cause).split()) or f"it is empty, or {type(cause).__name__}"
+            raise ValueError(
+                f"{place} cannot be read as {builder}: {reason}; copy it again"
+            ) from error
+        folder = place if place.is_dir() else place.parent
+        return Table(data=data.with_format("arrow"), config=config, folder=folder, digest=made)
+
+    def _files(self, place: Path) -> list[Path]:
+        """The files of the split, all of one kind."""
+        if place.is_file():
+            return [place]
+        for suffix in (".parquet", ".jsonl"):
+            files = sorted(place.rglob(f"*{suffix}"))
+            named = [file for file in files if SHARD.sub("", file.stem) == self.split]
+            if files and not named and all(SHARD.search(file.stem) for file in files):
+                splits = sorted({SHARD.sub("", file.stem) for file in files})
+                raise FileNotFoundError(
+                    f"{place} holds the splits {splits}, but not {self.split!r}: copy that split "
+                    f"of {self.id}, or set benchmark.source.split."
+                )
+            if files:
+                return named or files
+        raise FileNotFoundError(
+            f"{place} holds no .parquet and no .jsonl file: copy those of {self.id} there."
+        )
+
+    def _kept(self, table: Table) -> list[Row]:
+        for column in self.where:
+            if column not in table.columns:
+                raise ValueError(
+                    f"{self.id} has no column {column!r}; {nearest(column, table.columns)}"
+                )
+        kept = [
+            row
+            for row in table.rows()
+            if all(str(row[column]) == str(value) for column, value in self.where.items())
+        ]
+        if not kept:
+            raise ValueError(
+                f"{self.id}: none of {len(table.data)} rows has {dict(self.where)}; correct "
+                "benchmark.source.where or the data"
+            )
+        return kept
+
+    def _build(self, row: Row, folder: Path | None) -> Sample:
+        def picture(value: Any) -> LazyImage:
+            if isinstance(value, StoredImage):
+                return value
+            if isinstance(value, str) and folder is not None:
+                return FileImage(root=folder, path=value)
+            raise ValueError(
+                f"an image cell holds {type(value).__name__}; expected a column of pictures"
+            )
+
+        try:
+            return self.sample.build(row, picture)
+        except ValueError as error:
+            raise ValueError(f"{self.id}, row {row['row']}: {error}") from error
+
+
+def _commit(data: Any) -> str | None:
+    """The commit in the path where `datasets` keeps a table of the hub."""
+    folders = [Path(file["filename"]).parent.name for file in data.cache_files[:1]]
+    return folders[0] if folders and COMMIT.fullmatch(folders[0]) else None

@@ -1,0 +1,207 @@
+"""Pictures on disk or in a table, decoded only when somebody looks at them.
+
+PNG, JPEG, WEBP, GIF, BMP and TIFF are; everything else is an error of its sample.
+
+Pictures of up to 178 megapixels are decoded, which is Pillow's own limit against decompression
+bombs; a larger one is an error of its sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from solvent.core import paths
+
+# Decoded whatever the file's name says; nothing else is, since some decoders run other programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FULL = (1.0, 255.0, 65535.0)  # white of a grey picture that is stored in 32 bits, as far as it goes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileImage:
+    """A picture file under a data folder.
+
+    Attributes:
+        root: the data folder, absolute.
+        path: the file, relative to `root`, with forward slashes.
+
+    Raises:
+        ValueError: the path leads out of `root`.
+    """
+
+    root: Path
+    path: str
+
+    def __post_init__(self) -> None:
+        paths.check_inside(self.path)
+
+    @property
+    def file(self) -> Path:
+        """The absolute path of the picture."""
+        return self.root / self.path
+
+    @property
+    def identity(self) -> str:
+        """The path below the data folder: the same on every machine that has the same data."""
+        return self.path
+
+    @property
+    def content(self) -> Path:
+        """The file, whose bytes decide the pixels."""
+        return self.file
+
+    def load(self) -> Image.Image:
+        """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
+
+        Raises:
+            OSError: the file is missing, truncated or not a picture.
+        """
+        return decoded(self.file, self.path)
+
+
+class Cells(Protocol):
+    """A table that is read one cell at a time."""
+
+    def __call__(self, column: str, row: int) -> Any:
+        """The value of one cell."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredImage:
+    """A picture in a cell of a table: `{bytes, path}`, as `datasets` stores it.
+
+    Attributes:
+        cells: the table.
+        column: of the cell.
+        row: of the cell, counting from 0.
+        place: which picture of a cell that holds a list, or None where it holds one.
+        folder: where a path without bytes starts; None: such a cell is an error.
+        table: digest of the table's files, where the picture's bytes stand in them; else None.
+    """
+
+    cells: Cells = field(repr=False)
+    column: str
+    row: int
+    place: int | None
+    folder: Path | None
+    table: str | None
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the stored content: the same wherever the picture is stored."""
+        try:
+            return hashlib.blake2b(self._content(), digest_size=16).hexdigest()
+        except OSError:  # nobody can read it; it is no other picture
+            return self._name
+
+    @property
+    def file(self) -> Path | None:
+        """The picture's own file beside the table; None where the table holds its bytes."""
+        if self.table is not None or self.folder is None:
+            return None
+        try:
+            return self._path(self._value())
+        except OSError:  # nobody can read it
+            return None
+
+    @property
+    def content(self) -> str | Path:
+        """The place in a table of known content, the file beside the table, or else a hash."""
+        if self.table is not None:
+            return f"{self.table}/{self.column}/{self.row}/{self.place}"
+        return self.file or self.identity
+
+    def load(self) -> Image.Image:
+        """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
+
+        Raises:
+            OSError: the cell holds no bytes and no file, or they are truncated or not a picture.
+        """
+        return decoded(io.BytesIO(self._content()), self._name)
+
+    @property
+    def _name(self) -> str:
+        place = "" if self.place is None else f", picture {self.place}"
+        return f"{self.column!r} of row {self.row}{place}"
+
+    def _content(self) -> bytes:
+        value = self._value()
+        if value.get("bytes") is not None:
+            return value["bytes"]
+        try:
+            return self._path(value).read_bytes()
+        except OSError as error:
+            raise OSError(f"the image {self._name} cannot be read: {reason(error)}.") from error
+
+    def _value(self) -> Mapping[str, Any]:
+        value = self.cells(self.column, self.row)
+        value = value if self.place is None else value[self.place]
+        if not isinstance(value, Mapping):
+            raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")
+        return value
+
+    def _path(self, value: Mapping[str, Any]) -> Path:
+        if self.folder is None or not value.get("path"):
+            raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
+        try:
+            return self.folder / paths.check_inside(value["path"])
+        except ValueError as error:
+            raise OSError(f"the image {self._name} cannot be read: {error}.") from error
+
+
+def decoded(file: Path | BinaryIO, name: str) -> Image.Image:
+    """An encoded picture in RGB, upright, on white. Raises `OSError` naming it when unreadable."""
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            return on_white(ImageOps.exif_transpose(picture))
+    except MemoryError:
+        raise  # the batch is halved, and it is tried again
+    except UnidentifiedImageError as error:
+        raise OSError(
+            f"the image {name} cannot be read: it is damaged, or none of {', '.join(FORMATS)}."
+        ) from error
+    except Exception as error:  # decoders raise whatever they meet: it is an error of this picture
+        raise OSError(f"the image {name} cannot be read: {reason(error)}.") from error
+
+
+def reason(error: Exception) -> str:
+    """What it says, a file by its name alone: the folder is another one on every machine."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {Path(error.filename).name}"
+    return str(error)
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits as 8 bits. White is 65535 in integers, and in floating-point numbers
+    the least of 1, 255 and 65535 that no pixel exceeds; beyond these the brightest pixel.
+
+    Raises `ValueError` where a pixel is no number.
+    """
+    levels = np.asarray(picture, dtype=np.float64)
+    if not np.isfinite(levels).all():
+        raise ValueError("a pixel is infinite or no number")
+    highest = levels.max(initial=0.0)
+    scales = FULL if picture.mode == "F" else FULL[-1:]
+    white = next((scale for scale in scales if highest <= scale), highest)
+    scaled = np.floor(np.clip(levels, 0.0, white) * (255.0 / white) + 0.5)
+    return Image.fromarray(scaled.astype(np.uint8), "L")
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB copy of a picture of any mode: `alpha * colour + (1 - alpha) * white`."""
+    if picture.mode.startswith(("I", "F")):  # convert() would clip deep grey instead of scaling it
+        picture = eight_bits(picture)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    colours = picture.convert("RGBA")
+    white = Image.new("RGBA", colours.size, "white")
+    return Image.alpha_composite(white, colours).convert("RGB")

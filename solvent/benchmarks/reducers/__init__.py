@@ -1,0 +1,51 @@
+"""From stored predictions to scores: pure functions, every mean with its interval and its n.
+
+A reducer returns a dictionary, ready for JSON:
+
+    value            the score, in [0, 1]; of `Points` in points
+    low, high        its 95 % interval
+    interval         how it was found
+    n                number of credits averaged: rows, or groups for `AllOf`
+    rows             number of predictions
+    clusters         number of independent units among them (`statistics.connected`)
+    ambiguous, none  number of predictions that name several options, or none; credit 0
+    errors           number of samples that failed; credit 0
+    by_tag           tag -> value of the tag -> all of the above except `by_tag`
+
+and, of `Points`, `highest`, the points of a model that is always right; of `Detection`, `measures`.
+
+The interval is "wilson" where every cluster has one binary credit, else "bootstrap" over clusters,
+with a fixed seed. Where all credits are 0, or all are 1, resampling would show no spread, and it is
+"wilson_clusters", with the clusters as trials. A cluster alone says nothing: "unknown", the whole
+range.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from solvent.benchmarks.reducers.debiased import Debiased
+from solvent.benchmarks.reducers.detection import Detection, MeanF1
+from solvent.benchmarks.reducers.matched import BothOf, Matched
+from solvent.benchmarks.reducers.means import AllOf, Macro, Mean, MeanOf, Points
+from solvent.core.types import Prediction
+
+__all__ = [
+    "AllOf",
+    "BothOf",
+    "Debiased",
+    "Detection",
+    "Macro",
+    "Matched",
+    "Mean",
+    "MeanF1",
+    "MeanOf",
+    "Points",
+    "Reducer",
+]
+
+
+class Reducer(Protocol):
+    """Turns the predictions of one condition into a score."""
+
+    def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """The score; the order of the predictions does not matter."""

@@ -1,0 +1,161 @@
+"""Scores of yes/no questions as a detection task."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from solvent.benchmarks.reducers.cells import counts, slices, strata_of
+from solvent.benchmarks.reducers.means import value_of
+from solvent.benchmarks.reducers.units import Unit, rows_of
+from solvent.core.statistics import percentiles, resampled, wilson
+from solvent.core.types import Prediction
+
+# Every measure is a ratio of sums of these counts.
+COUNTS = ("hits", "false alarms", "positives", "right", "rows")
+RATIOS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
+    {
+        "f1": ((2, 0, 0, 0, 0), (1, 1, 1, 0, 0)),
+        "precision": ((1, 0, 0, 0, 0), (1, 1, 0, 0, 0)),
+        "recall": ((1, 0, 0, 0, 0), (0, 0, 1, 0, 0)),
+        "accuracy": ((0, 0, 0, 1, 0), (0, 0, 0, 0, 1)),
+        "predicted_positive": ((1, 1, 0, 0, 0), (0, 0, 0, 0, 1)),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """F1, with precision, recall, accuracy and the share of positive answers as `measures`.
+
+    The share of positive answers counts what the model said, not the gold. An answer that could not
+    be read is neither: it is wrong, it lowers recall where the gold is positive, and it does not
+    touch precision. Without a positive answer precision has no value (None); F1 is then 0.
+
+    Attributes:
+        positive: the option that counts as a detection, in any case.
+    """
+
+    positive: str
+
+    def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """The score. Raises `ValueError` where a row has no such option."""
+        units = rows_of(predictions)
+        tables = {
+            tag: {value: self._estimate(part[()]) for value, part in parts.items()}
+            for tag, parts in slices({(): units}).items()
+        }
+        return {**self._estimate(units), "by_tag": tables}
+
+    def _estimate(self, units: Sequence[Unit]) -> dict[str, Any]:
+        table, clusters = _clustered(units, self.positive)
+        drawn = resampled(table, np.zeros(clusters, dtype=int))
+        measures = {name: _measure(name, table, drawn, len(units)) for name in RATIOS}
+        f1 = measures.pop("f1")
+        rows = [unit.rows[0] for unit in units]
+        return {**f1, **counts(rows), "clusters": clusters, "measures": measures}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanF1:
+    """The mean of F1 over the values of a tag, as POPE's papers average its three categories.
+
+    Attributes:
+        positive: the option that counts as a detection, in any case.
+        tag: every row must have it.
+    """
+
+    positive: str
+    tag: str
+
+    def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """The score. Raises `ValueError` where a row has no such option or lacks the tag."""
+        units = rows_of(predictions)
+        parts: dict[str, list[Unit]] = defaultdict(list)
+        for unit in units:
+            parts[value_of(self.tag, unit)].append(unit)
+        each = Detection(positive=self.positive)
+        tables = {self.tag: {value: each._estimate(parts[value]) for value in sorted(parts)}}
+        value = math.fsum(found["value"] for found in tables[self.tag].values()) / len(parts)
+        low, high, interval = self._interval(units, parts)
+        return {
+            "value": value,
+            "low": low,
+            "high": high,
+            "interval": interval,
+            "n": len(units),
+            **counts([unit.rows[0] for unit in units]),
+            "clusters": len({unit.cluster for unit in units}),
+            "by_tag": tables,
+        }
+
+    def _interval(
+        self, units: Sequence[Unit], parts: Mapping[str, Sequence[Unit]]
+    ) -> tuple[float, float, str]:
+        clusters = sorted({unit.cluster for unit in units})
+        blocks = [_clustered(part, self.positive, clusters)[0] for part in parts.values()]
+        strata = strata_of(np.stack([block[:, COUNTS.index("rows")] for block in blocks], axis=1))
+        if (np.bincount(strata) == 1).any():
+            return 0.0, 1.0, "unknown"
+        drawn = np.split(resampled(np.hstack(blocks), strata), len(blocks), axis=1)
+        low, high = percentiles(np.mean([_ratio("f1", totals) for totals in drawn], axis=0))
+        if low == high:
+            return *wilson(round(low) * len(clusters), len(clusters)), "wilson_clusters"
+        return low, high, "bootstrap"
+
+
+def _clustered(
+    units: Sequence[Unit], positive: str, clusters: Sequence[int] | None = None
+) -> tuple[np.ndarray, int]:
+    """Per cluster the counts, and how many clusters there are."""
+    numbers = clusters if clusters is not None else sorted({unit.cluster for unit in units})
+    place = {number: row for row, number in enumerate(numbers)}
+    table = np.zeros((len(numbers), len(COUNTS)))
+    for unit in units:
+        row = unit.rows[0]
+        wanted = _index(row, positive)
+        said = row.status == "ok" and row.parsed == wanted
+        truly = row.gold == wanted
+        table[place[unit.cluster]] += (said and truly, said and not truly, truly, unit.credit, 1)
+    return table, len(numbers)
+
+
+def _index(row: Prediction, positive: str) -> int:
+    names = [option.casefold() for option in row.options or ()]
+    if names.count(positive.casefold()) != 1:
+        raise ValueError(
+            f"{row.uid} has the options {list(row.options or ())}; expected {positive!r} once "
+            "(predictions of older runs store no options: run the cell again)"
+        )
+    return names.index(positive.casefold())
+
+
+def _ratio(name: str, totals: np.ndarray) -> np.ndarray:
+    """The measure of every line of totals; F1 without positives is 0, other measures are nan."""
+    top, bottom = (totals @ np.array(part) for part in RATIOS[name])
+    nothing = 0.0 if name == "f1" else np.nan
+    return np.divide(top, bottom, out=np.full(len(totals), nothing), where=bottom > 0)
+
+
+def _measure(name: str, table: np.ndarray, drawn: np.ndarray, n: int) -> dict[str, Any]:
+    """One measure with its interval."""
+    value = float(_ratio(name, table.sum(axis=0, keepdims=True))[0])
+    if math.isnan(value):
+        return {"value": None, "low": 0.0, "high": 1.0, "interval": "unknown", "n": n}
+    clusters = len(table)
+    if clusters == 1:
+        low, high, interval = 0.0, 1.0, "unknown"
+    elif value in (0.0, 1.0):  # resampling would show no spread
+        low, high = wilson(int(value) * clusters, clusters)
+        interval = "wilson_clusters"
+    else:
+        values = _ratio(name, drawn)
+        low, high = percentiles(values[~np.isnan(values)])
+        interval = "bootstrap"
+    return {"value": value, "low": low, "high": high, "interval": interval, "n": n}

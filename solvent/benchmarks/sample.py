@@ -1,0 +1,206 @@
+"""Columns -> Sample: a row of any table becomes a `Sample` by a mapping that stands in YAML.
+
+A *cell* is how one value is made from the row's columns:
+
+- a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
+- `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
+- `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
+- `missing: [nan]` beside `from` names texts that stand for an absent value;
+- `{from: ..., as: name, ...}` sends it through a named transform (of `transforms`) with its
+  arguments; `from` may itself be such a cell, so transforms can be chained.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from solvent.benchmarks.transforms import GOLD, TRANSFORMS
+from solvent.core.names import nearest
+from solvent.core.types import Accepted, Gold, LazyImage, Sample
+
+Row = Mapping[str, Any]
+Cell = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The mapping from the columns of a table to a `Sample`.
+
+    Attributes:
+        uid: cell; stable and unique over the benchmark, e.g. "nlvr/dev/{identifier}".
+        images: cells, in prompt order; what each becomes is the source's business (a file, bytes).
+            A cell that gives a list stands for as many images.
+        text: cell; the question alone.
+        context: cell or None; a caption, hint or passage. An empty one counts as none.
+        options: the same option texts for every row, or one cell that gives a list of them. An
+            absent or empty list makes the row a question with a free answer.
+        gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
+            without options need `free`, the kind of answer: text, number or list, or a cell that
+            gives it; then the value, or each of a list of values, is accepted. `precision` is a
+            column with the number of decimals that count.
+        groups: group kind -> cell.
+        tags: tag -> cell.
+        meta: name -> cell; kept as it is, for conditions and prompts that ask for it.
+    """
+
+    uid: Cell
+    images: Sequence[Cell]
+    text: Cell
+    context: Cell | None
+    options: Sequence[str] | Mapping[str, Any]
+    gold: Mapping[str, Any]
+    groups: Mapping[str, Cell]
+    tags: Mapping[str, Cell]
+    meta: Mapping[str, Cell]
+
+    def build(self, row: Row, picture: Callable[[Any], LazyImage]) -> Sample:
+        """The sample of one row.
+
+        Args:
+            row: column -> value.
+            picture: makes a lazy image of an image cell's value.
+
+        Raises:
+            ValueError: a column is missing or empty, or the gold answer is not an option.
+        """
+        uid = _text(self.uid, row)
+        try:
+            options = self._options(row)
+            return Sample(
+                uid=uid,
+                images=tuple(picture(value) for value in self._images(row)),
+                text=_text(self.text, row),
+                options=options,
+                gold=self._gold(row, options),
+                context=self._context(row),
+                groups={kind: _text(cell, row) for kind, cell in self.groups.items()},
+                tags={tag: _text(cell, row) for tag, cell in self.tags.items()},
+                meta={name: read_cell(cell, row) for name, cell in self.meta.items()},
+            )
+        except ValueError as error:
+            raise ValueError(f"{uid}: {error}") from error
+
+    def _images(self, row: Row) -> Iterator[Any]:
+        for cell in self.images:
+            value = read_cell(cell, row)
+            values = list(value) if isinstance(value, list | tuple) else [value]
+            if not values or any(map(_empty, values)):
+                raise ValueError(f"the image {cell!r} is absent")
+            yield from values
+
+    def _options(self, row: Row) -> tuple[str, ...]:
+        options = self.options
+        if isinstance(options, Mapping):
+            values = read_cell(options, row)
+            if values is not None and not isinstance(values, list | tuple):
+                raise ValueError(f"the options are {values!r}; expected a list: use `as`")
+            options = [str(value) for value in values or ()]
+        wrong = [option for option in options if not isinstance(option, str)]
+        if wrong:
+            raise ValueError(f"the options {wrong} are no text: put them in quotes in the YAML")
+        return tuple(option.strip() for option in options)
+
+    def _gold(self, row: Row, options: tuple[str, ...]) -> Gold:
+        spec = dict(self.gold)
+        value = read_cell({"from": spec.pop("from")}, row)
+        free, precision = spec.pop("free", None), spec.pop("precision", None)
+        if options:
+            return _named(GOLD, spec.pop("as", None))(value, options, **spec)
+        kind = read_cell(free, row) if isinstance(free, Mapping) else free
+        if kind not in ("text", "number", "list"):
+            raise ValueError(
+                f"the row has no options and gold.free is {kind!r}; say what kind of answer is "
+                "meant: text, number or list"
+            )
+        embedded = isinstance(self.options, Mapping) and "embedded_options" in self.options.values()
+        if embedded and re.fullmatch(r"[A-Z]", str(value).strip()):
+            raise ValueError(
+                f"the gold answer is the letter {value!r}, but no labelled options were found in "
+                "the question; check `style` of its embedded options"
+            )
+        answers = value if isinstance(value, list | tuple) else [value]
+        if not answers or any(map(_empty, answers)):
+            raise ValueError(f"the gold answer is {value!r}; expected one answer or a list of them")
+        decimals = None if precision is None else _column(row, precision)
+        return Accepted(
+            answers=tuple(str(answer).strip() for answer in answers),
+            kind=kind,
+            precision=None if _empty(decimals) else int(float(decimals)),
+        )
+
+    def _context(self, row: Row) -> str | None:
+        if self.context is None:
+            return None
+        value = read_cell(self.context, row)
+        return None if _empty(value) else str(value).strip()
+
+
+def read_cell(cell: Cell, row: Row) -> Any:
+    """The value that a cell describes. Raises `ValueError` when a column is missing."""
+    if isinstance(cell, str):
+        return _fill(cell, row)
+    spec = dict(cell)
+    source, missing = spec.pop("from", None), spec.pop("missing", ())
+    if source is None:
+        raise ValueError(f"the cell {dict(cell)} names no column: write {{from: column}}")
+    if isinstance(source, Mapping):
+        value = read_cell(source, row)
+    elif isinstance(source, str):
+        value = _present(_column(row, source), missing)
+    else:
+        value = _columns(row, source, missing)
+    name = spec.pop("as", None)
+    return value if name is None else _named(TRANSFORMS, name)(value, **spec)
+
+
+def _fill(template: str, row: Row) -> str:
+    fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    values = {name: _column(row, name) for name in fields}
+    for name, value in values.items():
+        if _empty(value):
+            raise ValueError(f"column {name!r} is empty, and {template!r} needs it")
+    return template.format_map(values)
+
+
+def _text(cell: Cell, row: Row) -> str:
+    value = read_cell(cell, row)
+    if _empty(value):
+        raise ValueError(f"the cell {cell!r} is empty")
+    return str(value).strip()
+
+
+def _column(row: Row, name: str) -> Any:
+    if name not in row and "{" in name:
+        name = _fill(name, row)
+    if name not in row:
+        raise ValueError(f"the row has no column {name!r}; {nearest(name, row)}")
+    return row[name]
+
+
+def _columns(row: Row, names: Sequence[str], missing: Sequence[str]) -> list[Any]:
+    values = [_present(_column(row, name), missing) for name in names]
+    while values and _empty(values[-1]):
+        values.pop()
+    if any(_empty(value) for value in values):
+        raise ValueError(f"of the columns {list(names)} an inner one is empty: letters would shift")
+    return values
+
+
+def _present(value: Any, missing: Sequence[str]) -> Any:
+    return None if isinstance(value, str) and value.strip() in missing else value
+
+
+def _empty(value: Any) -> bool:
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return missing or (isinstance(value, str) and not value.strip())
+
+
+def _named(table: Mapping[str, Callable[..., Any]], name: str | None) -> Callable[..., Any]:
+    if name not in table:
+        raise ValueError(f"unknown transform {name!r}; {nearest(str(name), table)}")
+    return table[name]

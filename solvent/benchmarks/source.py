@@ -1,0 +1,114 @@
+"""Where the rows of a benchmark come from.
+
+A source is a callable without arguments that returns samples in a fixed order. `LocalFiles` reads a
+table from disk; a procedural source draws its samples; a source on a hub has the same shape as
+`LocalFiles`: it yields rows, hands each to `Columns.build`, and says what an image cell becomes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from solvent.benchmarks.images import FileImage
+from solvent.benchmarks.sample import Columns, Row
+from solvent.core import paths
+from solvent.core.types import Sample
+
+
+class Source(Protocol):
+    """What a benchmark needs from a source.
+
+    One that reads tables from a disk also has `files()`, their paths: samples that were read are
+    used again as long as these stay as they are. One whose settings decide every sample, because
+    it draws them, has `drawn = True`.
+    """
+
+    def __call__(self) -> Sequence[Sample]:
+        """All samples, in an order that depends on nothing but the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalFiles:
+    """A JSON table and a folder of pictures.
+
+    Attributes:
+        root: the benchmark's data folder; a relative path starts at the repository root.
+        file: the table, relative to `root`.
+        format: "lines" (one JSON object per line) or "array" (one JSON array of objects).
+        obtain: how to get the data, as the end of the sentence "... is missing: ..., or <obtain>".
+        unroll: new column -> values; every row is repeated for every combination, last one fastest.
+        sample: from columns to a sample; its image cells are file paths relative to `root`.
+    """
+
+    root: str
+    file: str
+    format: Literal["lines", "array"]
+    obtain: str
+    unroll: Mapping[str, Sequence[Any]]
+    sample: Columns
+
+    def files(self) -> list[Path]:
+        """The table."""
+        return [paths.resolve(self.root) / self.file]
+
+    def __call__(self) -> tuple[Sample, ...]:
+        """All samples, in the order of the file.
+
+        Raises:
+            FileNotFoundError: the table or a folder of pictures is missing.
+            ValueError: a row cannot be read.
+        """
+        root = paths.resolve(self.root)
+        paths.require(root, self.obtain)
+        (table,) = (paths.require(file, self.obtain) for file in self.files())
+        samples = tuple(
+            self.sample.build(row, lambda value: FileImage(root=root, path=str(value)))
+            for row in unrolled(read_rows(table, self.format), self.unroll)
+        )
+        folders = {image.file.parent for sample in samples for image in sample.images}
+        for folder in sorted(folders):  # at once and by folder: not as an error of every sample
+            paths.require(folder, self.obtain)
+        return samples
+
+
+def read_rows(table: Path, layout: Literal["lines", "array"]) -> list[Row]:
+    """The objects of a JSON file. Raises `ValueError` naming the file and the line."""
+    text = table.read_text(encoding="utf-8")
+    if layout == "array":
+        rows = _parse(text, str(table))
+        if not isinstance(rows, list):
+            raise ValueError(f"{table}: expected a JSON array of rows, found {type(rows).__name__}")
+    elif layout == "lines":
+        lines = enumerate(text.split("\n"), start=1)
+        rows = [_parse(line, f"{table}, line {n}") for n, line in lines if line.strip()]
+    else:
+        raise ValueError(f"format {layout!r} of {table} is unknown; known: lines, array")
+    wrong = [number for number, row in enumerate(rows, start=1) if not isinstance(row, dict)]
+    if wrong:
+        raise ValueError(f"{table}: row {wrong[0]} is no JSON object")
+    return rows
+
+
+def unrolled(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> list[Row]:
+    """Every row once for every combination of the new columns' values."""
+    combinations = list(itertools.product(*columns.values()))
+    for name in columns:
+        if any(name in row for row in rows):
+            raise ValueError(f"unroll would overwrite the column {name!r}: choose another name")
+    return [
+        {**row, **dict(zip(columns, values, strict=True))}
+        for row in rows
+        for values in combinations
+    ]
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where}: not valid JSON ({error})") from error

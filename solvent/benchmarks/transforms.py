@@ -1,0 +1,220 @@
+"""Named transforms of cells: what turns a column as it is stored into what a sample needs.
+
+Each takes the value first and its arguments, which stand in the YAML, by name. The `gold_*` ones
+take the options, too, and give the index of the right one.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
+
+from solvent.core.names import nearest
+
+
+def part(value: Any, separator: str, index: int) -> str:
+    """One piece of a composed key: "1572-0" with separator "-" and index 0 is "1572"."""
+    pieces = str(value).split(separator)
+    if not -len(pieces) <= index < len(pieces):
+        raise ValueError(f"{value!r} has no part {index} when split at {separator!r}")
+    return pieces[index]
+
+
+def matched(value: Any, pattern: str) -> str:
+    """What a regular expression finds: its groups joined by "/", or all of it without groups."""
+    found = re.search(pattern, str(value))
+    if found is None:
+        raise ValueError(f"{value!r} does not match {pattern!r}")
+    return "/".join(group or "" for group in found.groups()) or found[0]
+
+
+def replaced(value: Any, words: Mapping[str, str]) -> str:
+    """Every occurrence of each key replaced by its value, in their order."""
+    text = str(value)
+    for old, new in words.items():
+        text = text.replace(old, new)
+    return text
+
+
+def block(value: Any, size: int, first: int) -> str:
+    """Which run of `size` consecutive numbers a number is in; the first run starts at `first`."""
+    return str((int(value) - first) // size)
+
+
+def modulo(value: Any, divisor: int) -> str:
+    """The remainder of a number."""
+    return str(int(value) % divisor)
+
+
+def looked_up(value: Any, table: Mapping[str, Any]) -> Any:
+    """What a table says for a value; the key "*" stands for every value that is not named."""
+    if str(value) in table:
+        return table[str(value)]
+    if "*" in table:
+        return table["*"]
+    raise ValueError(f"{value!r} is in no line of the table; {nearest(str(value), table)}")
+
+
+def member(value: Any, of: Mapping[str, Sequence[str]]) -> str:
+    """The name of the list that holds a value."""
+    for name, values in of.items():
+        if str(value) in values:
+            return name
+    known = [each for values in of.values() for each in values]
+    raise ValueError(f"{value!r} is in none of the lists; {nearest(str(value), known)}")
+
+
+def field(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], name: str) -> Any:
+    """One field of a structure, or of every structure of a list."""
+    if isinstance(value, Mapping):
+        if name not in value:
+            raise ValueError(f"the structure has no field {name!r}; {nearest(name, value)}")
+        return value[name]
+    return [field(each, name) for each in value]
+
+
+def distinct(value: Sequence[Any] | None) -> list[Any]:
+    """A list without repetitions, in its order; an absent one is empty."""
+    return list(dict.fromkeys(value or ()))
+
+
+def without_end(value: Any, endings: Sequence[str]) -> str:
+    """A text without the first of these endings that it has, white space before it included."""
+    text = str(value).rstrip()
+    for ending in endings:
+        if text.endswith(ending):
+            return text.removesuffix(ending).rstrip()
+    return text
+
+
+def literal_list(value: Any) -> list[Any]:
+    """A list that is stored as text: "['cat', 'dog']"."""
+    try:
+        if not str(value).strip().startswith(("[", "(")):  # neither a dictionary nor a word
+            raise ValueError("no bracket")
+        return list(ast.literal_eval(str(value)))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"{value!r} is not a list written as text") from error
+
+
+def text_or_list(value: Any) -> Any:
+    """A list where the text is one ("['a', 'b']"), else the text as it is ("[0, 1)" is a text)."""
+    try:
+        return literal_list(value) if str(value).strip().startswith("[") else value
+    except ValueError:
+        return value
+
+
+def image_markers(value: str | Sequence[str]) -> str | list[str]:
+    """`<image 1>` becomes `<image:1>`, where the first image stands in the prompt."""
+    if isinstance(value, str):
+        return re.sub(r"<image (\d+)>", r"<image:\1>", value)
+    return [re.sub(r"<image (\d+)>", r"<image:\1>", str(each)) for each in value]
+
+
+Style = Literal["lines", "inline", "brackets"]
+"""How options stand inside a text: "lines", each on a line of its own after "A.", "A:", "A)" or
+"(A)"; "inline", after "Options:", as "A: cat, B: dog"; "brackets", as "(a) cat (b) dog".
+"""
+
+MARKERS = MappingProxyType(
+    {
+        "lines": r"(?:\A|\n)[ \t]*\(?{letter}[.:)][ \t]+",
+        "inline": r"(?:,\s*|\s+|\A){letter}:\s*",
+        "brackets": r"(?:\A|(?<=\s))\({letter}\)\s*",
+    }
+)
+
+
+def embedded_options(value: Any, style: Style) -> list[str]:
+    """The options that stand inside a text, without their labels; empty where there are none.
+
+    At least two are needed, labelled from A on without a gap.
+    """
+    text, spans = _labels(str(value), style)
+    if not spans:
+        return []
+    ends = [*(start for start, _ in spans[1:]), len(text)]
+    pieces = [text[start:end] for (_, start), end in zip(spans, ends, strict=True)]
+    if style == "lines":  # an instruction may follow on the next line
+        pieces[-1] = pieces[-1].split("\n")[0]
+    return [piece.strip() for piece in pieces]
+
+
+def before_options(value: Any, style: Style) -> str:
+    """The text before its embedded options, without the heading "Options:"; all where none are."""
+    text, spans = _labels(str(value), style)
+    question = text[: spans[0][0]] if spans else text
+    return re.sub(r"(?:Options|Choices):\s*\Z", "", question.rstrip()).rstrip()
+
+
+def _labels(text: str, style: Style) -> tuple[str, list[tuple[int, int]]]:
+    """The text and where each label A, B, C, ... starts and ends in it; none if fewer than two."""
+    if style not in MARKERS:
+        raise ValueError(f"unknown style of options {style!r}; {nearest(str(style), MARKERS)}")
+    text = text.replace("\r\n", "\n")
+    heading = text.rfind("Options:")
+    place = heading + len("Options:") if style == "inline" and heading >= 0 else 0
+    spans: list[tuple[int, int]] = []
+    for letter in string.ascii_uppercase:
+        cases = f"[{letter}{letter.lower()}]" if style == "brackets" else letter
+        pattern = re.compile(MARKERS[style].format(letter=cases))
+        found = pattern.search(text, place)
+        if found is None:
+            break
+        spans.append(found.span())
+        place = found.end()
+    return text, spans if len(spans) > 1 else []
+
+
+def gold_option(value: Any, options: Sequence[str]) -> int:
+    """The answer is stored as the option's text; letter case and outer spaces do not count."""
+    wanted = str(value).strip().casefold()
+    found = [index for index, option in enumerate(options) if option.casefold() == wanted]
+    if len(found) != 1:
+        raise ValueError(f"the gold answer {value!r} is {len(found)} of the options {options}")
+    return found[0]
+
+
+def gold_letter(value: Any, options: Sequence[str]) -> int:
+    """The answer is stored as a letter, bare or in brackets: "B", "(b)"."""
+    letter = str(value).strip().strip("()[].").upper()
+    if len(letter) != 1 or letter not in string.ascii_uppercase[: len(options)]:
+        raise ValueError(f"the gold letter {value!r} names none of {len(options)} options")
+    return string.ascii_uppercase.index(letter)
+
+
+def gold_index(value: Any, options: Sequence[str], first: int) -> int:
+    """The answer is stored as a number; `first` is the number of the first option (0 or 1)."""
+    index = int(value) - first
+    if not 0 <= index < len(options):
+        raise ValueError(f"the gold number {value!r} names none of {len(options)} options")
+    return index
+
+
+TRANSFORMS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "part": part,
+        "matched": matched,
+        "replaced": replaced,
+        "block": block,
+        "modulo": modulo,
+        "looked_up": looked_up,
+        "member": member,
+        "field": field,
+        "distinct": distinct,
+        "without_end": without_end,
+        "literal_list": literal_list,
+        "text_or_list": text_or_list,
+        "image_markers": image_markers,
+        "embedded_options": embedded_options,
+        "before_options": before_options,
+    }
+)
+GOLD: Mapping[str, Callable[..., int]] = MappingProxyType(
+    {"option": gold_option, "letter": gold_letter, "index": gold_index}
+)

@@ -1,0 +1,100 @@
+"""The configuration of a stored cell. It is data, perhaps somebody else's.
+
+It may name classes that compute, those of `COMPUTING`, and nothing that it says is looked up in the
+environment. What calls a server or writes a file is never taken from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+TARGET = "_target_"
+COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
+    "solvent.benchmarks.benchmark",
+    "solvent.benchmarks.compat.lmms_eval",
+    "solvent.benchmarks.compat.official",
+    "solvent.benchmarks.compat.profile",
+    "solvent.benchmarks.compat.vlmevalkit",
+    "solvent.benchmarks.freeform",
+    "solvent.benchmarks.hub",
+    "solvent.benchmarks.matchers",
+    "solvent.benchmarks.nlvr",
+    "solvent.benchmarks.parsers",
+    "solvent.benchmarks.prompts",
+    "solvent.benchmarks.reducers",
+    "solvent.benchmarks.sample",
+    "solvent.benchmarks.shapes.source",
+    "solvent.benchmarks.source",
+    "solvent.diagnostics",
+)
+
+
+MOVED = ("benchmarks.", "diagnostics.", "models.")  # packages of before, which `solvent` has now
+
+
+def stored_config(path: Path) -> DictConfig:
+    """What a cell's `config.yaml` says, literally: it was resolved when it was written."""
+    return OmegaConf.create(_literal(OmegaConf.to_container(OmegaConf.load(path))))
+
+
+def present(name: str) -> str:
+    """Where a class lies now that a stored definition names."""
+    return f"solvent.{name}" if name.startswith(MOVED) else name
+
+
+def check_targets(config: Any, packages: Collection[str], path: Path) -> None:
+    """Refuse a stored definition that would call anything but classes that compute.
+
+    Args:
+        config: the definition.
+        packages: of ours, that it may name.
+        path: of the file, for the message.
+
+    Raises:
+        ValueError: it would; names what.
+    """
+    admitted = [name for name in COMPUTING if name.startswith(tuple(packages))]
+    for target in _targets(OmegaConf.to_container(config)):
+        if not (_within(target, admitted) and _is_class(target, admitted)):
+            raise ValueError(
+                f"{path} would call {target!r}; expected a class of {' or '.join(packages)} that "
+                "only computes: evaluate the model again rather than read what others stored"
+            )
+
+
+def _is_class(target: str, admitted: Collection[str]) -> bool:
+    """Whether a dotted name stands for a class that is defined where it may be."""
+    found = get_object(target)
+    return isinstance(found, type) and _within(found.__module__, admitted)
+
+
+def _within(name: str, admitted: Collection[str]) -> bool:
+    return any(f"{name}.".startswith(f"{place}.") for place in admitted)
+
+
+def _targets(tree: Any) -> Iterator[str]:
+    if isinstance(tree, Mapping):
+        if TARGET in tree:
+            yield str(tree[TARGET])
+        for value in tree.values():
+            yield from _targets(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _targets(value)
+
+
+def _literal(tree: Any) -> Any:
+    """The tree with every `${` escaped."""
+    if isinstance(tree, Mapping):
+        return {
+            key: present(value) if key == TARGET and isinstance(value, str) else _literal(value)
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list):
+        return [_literal(value) for value in tree]
+    return tree.replace("${", r"\${") if isinstance(tree, str) else tree

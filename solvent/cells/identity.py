@@ -1,0 +1,172 @@
+"""What defines a cell: where its results lie, and what tells it from others in a table.
+
+docs/identity.md says what is in it, what is not, and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+
+from solvent.cells.inputs import by_content, input_files
+from solvent.cells.loading import data_digest
+from solvent.core.checkpoints import content, is_folder
+from solvent.core.types import Condition
+from solvent.storage.folder import CellFolder
+
+SCHEMA = 2  # raise it when the meaning of a stored number changes
+SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that can change a bit of a result, and nothing that cannot.
+
+    Attributes:
+        intervention: its name.
+        setting: equal for cells that may be paired.
+        treatment: the intervention, and the seed of its noise.
+    """
+
+    intervention: str
+    setting: Mapping[str, Any]
+    treatment: Mapping[str, Any]
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """Both, as they are written beside the results."""
+        return {"schema": SCHEMA, **self.setting, **self.treatment}
+
+    @property
+    def folder(self) -> str:
+        """Name of the cell's folder."""
+        return f"{self.intervention}-{fingerprint(self.definition)[:12]}"
+
+    @property
+    def pairing(self) -> str:
+        """Short for the setting."""
+        return fingerprint(self.setting)[:8]
+
+
+def identity(config: DictConfig, intervention: Any) -> Identity:
+    """Of the cell that a configuration asks for.
+
+    Where nothing is edited, layers make no difference. Data, checkpoints in folders and files that
+    the intervention reads count by what is in them; what lies on the hub by its revision, which
+    `solvent.cells.revisions` has made a commit.
+    """
+    what = {"name": intervention.name}
+    if not intervention.is_identity:
+        what = by_content(OmegaConf.to_container(config.intervention, resolve=True))
+    return Identity(
+        intervention=intervention.name,
+        setting=_setting(config),
+        treatment={"intervention": what, "seed": config.seed},
+    )
+
+
+def cell_folder(config: DictConfig, known: Identity) -> CellFolder:
+    """Where the results of a cell lie: equal definitions have equal folders."""
+    place = Path(config.output) / config.study / config.model.name / config.benchmark.name
+    return CellFolder(place / known.folder)
+
+
+def fingerprint(definition: Mapping[str, Any]) -> str:
+    """SHA-256 of a definition, in hexadecimal; the order of keys plays no role."""
+    canonical = json.dumps(definition, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _setting(config: DictConfig) -> dict[str, Any]:
+    """Everything that decides a result, apart from the intervention and its seed."""
+    container = OmegaConf.to_container(config, resolve=True)
+    setting = {key: container.get(key) for key in SETTING_KEYS}
+    setting["condition"] = {config.condition: container["conditions"][config.condition]}
+    setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
+    model = setting["model"]
+    if is_folder(model["checkpoint"]):  # which counts by what is in it
+        files = content(model["checkpoint"], model["trust_remote_code"])
+        setting["model"] = model | {"checkpoint": files, "revision": None}
+    return _lasting(without_locations(setting)) | {"data": data_digest(config.benchmark)}
+
+
+def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Groups of settings, by name, without what says where data lie."""
+    found = dict(setting)
+    if "benchmark" in found:
+        source = _without(found["benchmark"]["source"], ("root", "local"))
+        found["benchmark"] = found["benchmark"] | {"source": source}
+    if "compat" in found:
+        found["compat"] = _without(found["compat"], ("cache",))
+    return found
+
+
+def _lasting(tree: Any) -> Any:
+    """Definitions by names that outlast a move: those of before the package `solvent` was made."""
+    if isinstance(tree, Mapping):
+        return {
+            key: value.removeprefix("solvent.")
+            if key == "_target_" and isinstance(value, str)
+            else _lasting(value)
+            for key, value in tree.items()
+        }
+    return [_lasting(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _without(tree: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if name not in names}
+
+
+def labels(
+    config: DictConfig, intervention: Any, condition: Condition, known: Identity
+) -> dict[str, Any]:
+    """What a table of many cells needs to tell them apart."""
+    return {
+        "model": config.model.name,
+        "benchmark": config.benchmark.name,
+        "prompt": config.prompt.name,
+        "compat": config.compat.name,
+        "intervention": intervention.name,
+        "variant": "" if intervention.is_identity else _variant(config.intervention),
+        "layers": None if intervention.is_identity else str(config.intervention.layers),
+        "condition": condition.name,
+        "seed": config.seed,
+        "setting": known.pairing,
+    }
+
+
+def _variant(intervention: DictConfig) -> str:
+    """Fields that differ from the intervention's own definition, beside layers and seed; files by
+    the first digits of their digest.
+    """
+    files = {file.field: f"file={file.digest[:8]}" for file in input_files(intervention)}
+    stock = _flat(_definition(intervention.name))
+    fields = _flat(OmegaConf.to_container(intervention))
+    changed = [
+        f"{name}={value}"
+        for name, value in fields.items()
+        if name not in ("layers", "seed", *files) and stock.get(name) != value
+    ]
+    return ", ".join([*dict.fromkeys(files.values()), *changed])
+
+
+def _definition(name: str) -> dict[str, Any]:
+    """The stock definition of an intervention; empty where the name is the user's own."""
+    known = name in get_method("interventions.available")()
+    return get_method("interventions.intervention.definition")(name) if known else {}
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        flat |= inner if inner is not None else {f"{prefix}{name}": value}
+    return flat

@@ -1,0 +1,1 @@
+"""The processes of one run: who does what, who lives, how much memory there is."""

@@ -1,0 +1,112 @@
+"""What some tests see inside the model while it answers, kept beside the predictions.
+
+    <folder>/states/<n>.npz     decoder states of batch n's samples
+    <folder>/shares/<n>.npz     how their attention was shared out
+
+Batches are numbered in the list of the whole cell, and whoever answers a batch writes its file
+before its predictions: no two processes write the same file, an interrupted run has both or will
+answer the batch again, and neither the number of processes nor a restart changes a byte.
+
+Once all batches are there, `gather` makes of them what tests read:
+
+    <folder>/states/            states of all samples, mapped files
+    <folder>/shares.npz
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_method
+
+from solvent.cells.answering import Cell
+from solvent.storage.folder import CellFolder
+
+STATES, SHARES = "states", "shares"
+GATHERED = {STATES: "states/uids.json", SHARES: "shares.npz"}  # there once it was begun to gather
+
+
+@dataclass(eq=False)
+class Watch:
+    """What is open while a cell is answered."""
+
+    log: Any  # of the intervention
+    place: Path
+    states: Any | None = None
+    shares: Any | None = None
+
+    def keep(self, number: int) -> None:
+        """Write down what was seen of a batch, in place of what was seen of it before.
+
+        Args:
+            number: of the batch that was answered last, in the list of all batches of the cell.
+        """
+        for name, seen in ((STATES, self.states), (SHARES, self.shares)):
+            if seen is not None:
+                path = batch_file(self.place / name, number)
+                path.parent.mkdir(exist_ok=True)
+                get_method(f"solvent.diagnostics.{name}.stack")(seen.take()).save(path)
+
+
+@contextmanager
+def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
+    """Intervene, and look at what the cell's tests want to see.
+
+    Only where attention is measured must something be edited: tests also want to know what is said
+    without an image.
+    """
+    with ExitStack() as stack:
+        shares = states = None
+        if SHARES in cell.watches:
+            shares = stack.enter_context(
+                cell.model.budget(cell.intervention, must_edit=cell.measured)
+            )
+            log = shares.log
+        else:
+            log = stack.enter_context(
+                cell.model.intervene(cell.intervention, must_edit=cell.measured)
+            )
+        if STATES in cell.watches:
+            states = stack.enter_context(cell.model.watch_states())
+        yield Watch(log=log, place=folder.path, states=states, shares=shares)
+
+
+def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
+    """Turn the files of all batches into what tests read, then remove them; one process does it.
+
+    After a kill at any moment it is simply done again. Raises `ValueError` when a file is missing
+    that was not gathered before.
+    """
+    uids = [sample.uid for sample in cell.samples]
+    for name in (STATES, SHARES):
+        if name not in cell.watches:
+            continue
+        place = folder.path / name
+        files = [batch_file(place, number) for number in range(batches)]
+        missing = [path for path in files if not path.exists()]
+        if not missing:
+            get_method(f"solvent.diagnostics.{name}.gather")(files, uids, place)
+        elif not (folder.merged or (folder.path / GATHERED[name]).exists()):
+            raise ValueError(
+                f"{place} lacks {len(missing)} of {batches} batches, first {missing[0].name}, "
+                f"though their predictions are there; delete {folder.path} to begin again"
+            )
+        _drop_batches(place)
+
+
+def batch_file(place: Path, number: int) -> Path:
+    """Where the process that answers a batch writes what was seen of it."""
+    return place / f"{number:06d}.npz"
+
+
+def _drop_batches(place: Path) -> None:
+    """Remove the files of batches, half-written ones too, and the folder if nothing else is in."""
+    if place.exists():
+        for path in place.glob("*.npz*"):
+            path.unlink()
+        if not any(place.iterdir()):
+            place.rmdir()

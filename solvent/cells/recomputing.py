@@ -1,0 +1,57 @@
+"""The modality-usage tests of a cell, read again from what it stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from solvent.cells.asking import build_tests
+from solvent.cells.configuration import check_targets, stored_config
+from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of, read
+from solvent.reports.findings import show_findings
+from solvent.reports.table import console
+from solvent.storage.folder import CellFolder
+
+
+def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
+    """Print the findings of a cell; returns them.
+
+    Args:
+        run: folder of a cell.
+        changes: `diagnostic.TEST.SETTING=VALUE` each.
+
+    Raises:
+        FileNotFoundError: there is no such cell, or a condition was not answered to its end.
+        ValueError: the cell was run without diagnostics, or a setting is not known.
+    """
+    folder = CellFolder(run)
+    if not (run / "config.yaml").exists():
+        raise FileNotFoundError(
+            f"{run} is no cell (it has no config.yaml): give the folder that "
+            "`python evaluate.py` prints at its end"
+        )
+    config = stored_config(run / "config.yaml")
+    if not config.get("diagnostic"):
+        raise ValueError(f"{run} was run without diagnostics: add diagnostic=all to its command")
+    check_targets(config.diagnostic, ("solvent.diagnostics",), run / "config.yaml")
+    if folder.declared:
+        folder.check()
+    for change in changes:
+        key, _, value = change.partition("=")
+        if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):
+            raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
+        OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
+    tests = build_tests(config)
+    names = [name for test in tests.values() for name in test.conditions]
+    findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
+    screen = console()
+    show_findings(screen, findings)
+    stored = run / "diagnostics" / FINDINGS
+    if stored.exists() and not changes:
+        same = findings == json.loads(stored.read_text())
+        screen.print(f"{'equal to' if same else '[red]differs[/red] from'} what the cell stored")
+    return findings

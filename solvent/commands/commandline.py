@@ -1,0 +1,116 @@
+"""How a command ends, and the exit code that says so.
+
+    0    everything that was asked is done
+    1    a defect of ours, with its traceback
+    2    bad input, or a cell that failed for a reason that one sentence tells
+    75   stopped by a stop file, or another run works on the cell: try again later
+    130  Ctrl-C
+    143  SIGTERM
+    70   a process of the run hung, or is gone
+
+With HYDRA_FULL_ERROR=1 in the environment, bad input keeps its traceback too. Where several
+processes work together, the one that failed says why, and all end with a code that is not 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import yaml
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import OmegaConfBaseException
+
+from solvent.cells.mistakes import sentence
+from solvent.core.redaction import redacted_text
+from solvent.core.stopping import (
+    ASKED,
+    FAILED,
+    HEARD,
+    RemoteError,
+    Stopped,
+    leave_word,
+    listening,
+)
+from solvent.core.text import visible
+from solvent.storage.claims import BusyError
+
+DEFECT = 1
+BAD_INPUT = 2
+BUSY = ASKED
+INTERRUPTED = 130
+RESUMES = "What was computed is kept; the same command goes on."
+
+
+EXPECTED = (
+    ValueError,
+    OSError,  # what the disk, the network or a name says; whose defect it is, it tells
+    HydraException,
+    OmegaConfBaseException,
+    yaml.YAMLError,
+)
+
+
+class Command:
+    """One call of a command: its jobs (several in a sweep) and the exit code that they lead to."""
+
+    def __init__(self, after_interruption: str = RESUMES) -> None:
+        self.code = 0
+        self.failed = False  # this process, not another one of the run
+        self.after_interruption = after_interruption
+        self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        self.process = os.getpid()
+
+    @contextmanager
+    def job(self) -> Iterator[None]:
+        """A bad job says why in one sentence and lets the other jobs of the sweep go on."""
+        try:
+            yield
+        except InstantiationException as error:
+            if not isinstance(error.__cause__, EXPECTED):
+                raise
+            self._report(error.__cause__)
+        except EXPECTED as error:
+            self._report(error)
+        except BusyError as error:
+            self._report(error, BUSY)
+        except RemoteError:
+            self.code = BAD_INPUT  # the process that failed has said why
+
+    def run(self, main: Callable[[], None]) -> None:
+        """Run the whole command and exit."""
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
+        try:
+            with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
+                main()
+        except Stopped as stopped:
+            why = redacted_text(stopped.why)
+            sys.stderr.write(f"Stopped: {why}. {self.after_interruption}\n")
+            self.code = stopped.code
+            leave_word(HEARD)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
+            self.code = INTERRUPTED
+            leave_word(HEARD)
+        except Exception:  # what Python would print, but for secrets
+            sys.stderr.write(redacted_text(traceback.format_exc()))
+            self.code = DEFECT
+            leave_word(FAILED)
+        else:
+            if self.failed:
+                leave_word(FAILED)
+        finally:
+            if not self.raises:
+                del os.environ["HYDRA_FULL_ERROR"]
+        sys.exit(self.code)
+
+    def _report(self, error: BaseException, code: int = BAD_INPUT) -> None:
+        if self.raises or os.getpid() != self.process:  # a launcher's job: its command must hear
+            raise error
+        sys.stderr.write(f"{visible(redacted_text(sentence(error)))}\n")
+        if self.code != BAD_INPUT:  # which weighs more than that others are at work
+            self.code = code
+        self.failed = self.failed or code == BAD_INPUT

@@ -1,0 +1,251 @@
+"""What the image gets of the attention, and what more text takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from solvent.core.types import Condition
+from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.conditions.composed import AtMost, compose
+from solvent.diagnostics.conditions.fillers import Curve, FillerCase, curve
+from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.shares import Shares
+from solvent.diagnostics.statistics.estimates import Verdict, decide, estimate
+from solvent.diagnostics.statistics.heads import Metrics, attention
+from solvent.diagnostics.statistics.slopes import slope
+
+MEASURES = {"dependency": "J", "gain": "LG"}  # field of a curve -> its sign in reasons
+EQUAL = 1e-6  # bits; a smaller fall is rounding
+SHOWN = ("visible", "mass", "lift", "dependency", "effect", "gain", "right", "text_right")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """What filler text in one place did. Axes: N samples that need the image, T lengths."""
+
+    told: Float[np.ndarray, "N T"]  # the influence that is judged, in bits
+    clusters: Int[np.ndarray, " N"]
+    invalid: float  # share of the samples that it was shown to
+    fall: str  # names among the metrics: slope of the influence
+    text: str  # slope of accuracy from text alone
+    metrics: Metrics
+    series: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Does the image lose influence, not only attention, as neutral text is added?
+
+    The influence is J = JSD(real, swap) or LG = log2 P(gold | real) - log2 P(gold | text), in bits,
+    and falls by its slope on log2(1 + words), with an intercept for every sample:
+
+        FAIL when the slope is surely below -margin per doubling of the text, while accuracy without
+        the image surely falls by less than `text_margin` per doubling: no mere long-context decay
+
+    Only samples whose answer needs the image count: over all lengths, P(gold | text) is at most
+    1 / options + `chance_excess`. Mass falling while the influence stays is dilution, no failure.
+    Attention is correlational (Jain and Wallace 2019, https://arxiv.org/abs/1902.10186), so the
+    effect of cutting it, E = JSD(real, knock), stands beside every number about it.
+
+    The dilution exponent beta is minus the slope of ln(m / (1 - m)) on ln(other / image tokens):
+    1 where text takes its share by count, 0 where the image's mass is protected, above 1 where it
+    is crowded out. A mean over layers and heads that differ need not have their common exponent.
+    """
+
+    words: Sequence[int]
+    places: Sequence[str]
+    draws: int
+    samples: int
+    measure: str
+    margin_bits: float
+    text_margin: float
+    chance_excess: float
+    influence_bits: float
+    discoveries: float
+    most_invalid: float
+    name: ClassVar[str] = "budget"
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(MEASURES)}, got {self.measure!r}")
+        if self.draws < 1 or not self.places or any(words < 1 for words in self.words):
+            raise ValueError("expected one draw, one place and one word of filler at least")
+
+    @property
+    def fillers(self) -> tuple[FillerCase, ...]:
+        """All filler texts; their conditions are shown to `samples` samples each."""
+        return tuple(
+            FillerCase(place=place, words=words, draw=draw + 1)
+            for place in self.places
+            for words in self.words
+            for draw in range(self.draws)
+        )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of all conditions, joined by `+` where one follows another."""
+        return (REFERENCE, "swap", "knock", "text", *(n for f in self.fillers for n in f.needed))
+
+    @property
+    def watches(self) -> dict[str, tuple[str, ...]]:
+        """Attention, wherever the sample's own image is shown."""
+        return {"shares": (REFERENCE, *(filler.name for filler in self.fillers))}
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Every condition that is needed, by name, from those that are defined.
+
+        Raises `ValueError` when one of them is missing.
+        """
+        filled = {name for case in self.fillers for name in case.needed}
+        every = {name: compose(name, known) for name in self.conditions}
+        return {
+            name: AtMost(condition=each, samples=self.samples) if name in filled else each
+            for name, each in every.items()
+        }
+
+    def read(self, answers: Answers, shares: Mapping[str, Shares]) -> Finding:
+        """Shares per layer and head, curves over the length of the filler, and the verdict.
+
+        Without any filler condition only the shares are told. `shares` may lack conditions.
+
+        Raises `ValueError` when some but not all filler conditions were run.
+        """
+        metrics, series = attention(answers, shares, self.discoveries)
+        bad = (answers.sizes > 1) & ~answers.valid(REFERENCE, "knock")
+        metrics["invalid"] = int(bad.sum())
+        if not any(filler.name in answers.scores for filler in self.fillers):
+            reason = "No filler text was shown, so only shares of attention are told."
+            return self._finding("NOT APPLICABLE", "NOT APPLICABLE", reason, metrics, series)
+        if missing := [name for name in self.conditions if name not in answers.scores]:
+            raise ValueError(
+                f"the attention budget needs {len(missing)} more conditions, first {missing[0]!r}; "
+                "run them or none with filler text"
+            )
+        seen = [self._place(answers, shares, place) for place in self.places]
+        for one in seen:
+            metrics |= one.metrics
+        series["curves"] = [one.series for one in seen]
+        if max(bad.mean(), *(one.invalid for one in seen)) > self.most_invalid:
+            reason = f"More than {self.most_invalid:.0%} of the samples have no numbers."
+            return self._finding("ERROR", "ERROR", reason, metrics, series)
+        return self._finding(*self._judged(seen[0]), metrics, series)
+
+    def _place(self, answers: Answers, shares: Mapping[str, Shares], place: str) -> Place:
+        """What filler text in one place does to the samples that it was shown to."""
+        fillers = [case.name for case in self.fillers if case.place == place]
+        shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
+        shown_to = np.any(shown[:-1], axis=0) & shown[-1]  # some have no donor
+        some = answers.take(shown_to & (answers.sizes > 1))
+        each = curve(some, shares, place, self.words, self.draws)
+        known = np.isfinite(getattr(each, self.measure)).all(axis=1)
+        needs = known & self._needs_image(some, each)
+        counts = {
+            f"filler_samples_{place}": len(some),
+            f"filler_invalid_{place}": int((~known).sum()),
+            f"needing_image_{place}": int(needs.sum()),
+        }
+        return Place(
+            told=getattr(each, self.measure)[needs],
+            clusters=some.clusters[needs],
+            invalid=float((~known).mean()) if len(some) else 0.0,
+            fall=f"{self.measure}_slope_bits_{place}",
+            text=f"text_accuracy_slope_{place}",
+            metrics=counts | _slopes(some, each, needs, known & ~needs),
+            series=_drawn(some, each, needs),
+        )
+
+    def _needs_image(self, answers: Answers, each: Curve) -> Bool[np.ndarray, " N"]:
+        """Whether the text alone leaves the answer at chance; over all lengths, as one length would
+        pick those that are at chance there by accident and fall or rise elsewhere.
+        """
+        with np.errstate(invalid="ignore"):
+            return each.text_gold.mean(axis=1) <= 1 / answers.sizes + self.chance_excess
+
+    def _judged(self, seen: Place) -> tuple[Verdict, Verdict, str]:
+        """Both verdicts and the reason, about one place."""
+        start = estimate(seen.told[:, 0], seen.clusters)
+        if start is None:
+            reason = "No sample is left at chance by its text, so none needs the image."
+            return "NOT APPLICABLE", "NOT APPLICABLE", reason
+        sign, lost = MEASURES[self.measure], seen.told[:, 0] - seen.told[:, -1]
+        strict: Verdict = "PASS" if (lost <= EQUAL).all() else "FAIL"
+        if start.upper < self.influence_bits:
+            reason = f"{sign} is {start.value:.4f} bits without filler, so there is none to lose."
+            return "VACUOUS", strict, reason
+        fall = seen.metrics[seen.fall]
+        verdict = decide(fall, -self.margin_bits)
+        reason = (
+            f"{sign} changes by {fall.value:+.4f} bits [{fall.low:+.4f}, {fall.high:+.4f}] per "
+            f"doubling of the filler, in {fall.n} samples that need the image"
+        )
+        if verdict != "FAIL":
+            return verdict, strict, f"{reason}."
+        text = seen.metrics[seen.text]
+        if text is not None and text.lower > -self.text_margin:
+            return "FAIL", strict, f"{reason}, while accuracy from text alone stays."
+        decay = f"{text.low:+.4f} to {text.high:+.4f} per doubling" if text else "no such samples"
+        reason = f"{reason}, but decay of accuracy from text alone is not ruled out ({decay})."
+        return "INCONCLUSIVE", strict, reason
+
+    def _finding(
+        self,
+        verdict: Verdict,
+        strict: Verdict,
+        reason: str,
+        metrics: Metrics,
+        series: Mapping[str, Any],
+    ) -> Finding:
+        return Finding(
+            test=self.name,
+            verdict=verdict,
+            strict=strict,
+            reason=reason,
+            metrics=metrics,
+            series=series,
+        )
+
+
+def _slopes(
+    answers: Answers,
+    each: Curve,
+    needs: Bool[np.ndarray, " N"],
+    others: Bool[np.ndarray, " N"],
+) -> Metrics:
+    """Changes per doubling of the text, and the dilution exponent."""
+    found: Metrics = {}
+    for name, values, rows in (
+        ("dependency_slope_bits", each.dependency, needs),
+        ("gain_slope_bits", each.gain, needs),
+        ("effect_slope_bits", each.effect, needs),
+        ("text_accuracy_slope", each.text_right, others),
+    ):
+        found[f"{name}_{each.place}"] = slope(
+            each.doublings[rows], values[rows], answers.clusters[rows]
+        )
+    dilution = slope(-each.crowding, each.log_odds, answers.clusters)
+    return found | {f"dilution_{each.place}": dilution}
+
+
+def _drawn(answers: Answers, each: Curve, needs: Bool[np.ndarray, " N"]) -> dict[str, Any]:
+    """A curve as plain lists: means and intervals over all samples, and over those that need the
+    image.
+    """
+    drawn: dict[str, Any] = {"place": each.place, "words": list(each.words)}
+    for suffix, rows in (("", np.ones(len(answers), dtype=bool)), ("_needing_image", needs)):
+        for name in SHOWN:
+            values = getattr(each, name)[rows]
+            drawn[f"{name}{suffix}"] = [
+                _told(column, answers.clusters[rows]) for column in values.T
+            ]
+    return drawn
+
+
+def _told(values: Float[np.ndarray, " N"], clusters: np.ndarray) -> dict[str, Any] | None:
+    known = np.isfinite(values)
+    found = estimate(values[known], clusters[known])
+    return None if found is None else asdict(found)

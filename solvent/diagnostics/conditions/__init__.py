@@ -1,0 +1,43 @@
+"""What the model is shown: views of a benchmark's samples that keep uid, options and gold.
+
+A condition maps all samples at once, because a donor's picture comes from another sample. It is
+deterministic, and paired: all conditions show the same questions, in the same order, without those
+for which a condition does not exist. Conditions are orthogonal to interventions: they change the
+input, never the attention; `Knock` alone brings an intervention of its own.
+"""
+
+from solvent.diagnostics.conditions.donors import Swap
+from solvent.diagnostics.conditions.evidence import MaskEvidence
+from solvent.diagnostics.conditions.filler import Filler
+from solvent.diagnostics.conditions.inputs import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from solvent.diagnostics.conditions.pairs import Pairs
+from solvent.diagnostics.conditions.placebos import Jpeg, Translate
+from solvent.diagnostics.conditions.replacements import Blank, Noise, Shuffle
+from solvent.diagnostics.conditions.severities import Colour, Crop, Mask
+from solvent.diagnostics.conditions.statements import Congruent, Irrelevant, Mislead
+from solvent.diagnostics.conditions.wording import Paraphrase
+
+__all__ = [
+    "Blank",
+    "Colour",
+    "Congruent",
+    "Crop",
+    "Filler",
+    "ImageOnly",
+    "Irrelevant",
+    "Jpeg",
+    "Knock",
+    "Mask",
+    "MaskEvidence",
+    "Mislead",
+    "Noise",
+    "Nothing",
+    "Pairs",
+    "Paraphrase",
+    "Real",
+    "Rerun",
+    "Shuffle",
+    "Swap",
+    "Text",
+    "Translate",
+]

@@ -1,0 +1,156 @@
+"""Names of the conditions with filler text, and what an answer loses by it.
+
+Axes: N samples, T lengths of the filler (0, which is the sample as it is, first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float
+
+from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.conditions.composed import JOINT
+from solvent.diagnostics.shares import ANSWER, IMAGE, Shares
+from solvent.diagnostics.statistics.distances import jensen_shannon_bits, top_set
+
+OTHERS = ("swap", "knock", "text")  # what the picture's influence is told by
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillerCase:
+    """Where filler text stands, how long it is, and which of several texts it is."""
+
+    place: str
+    words: int  # 0: none
+    draw: int  # from 1
+
+    @property
+    def name(self) -> str:
+        """Of its condition."""
+        if not self.words:
+            return REFERENCE
+        return f"filler_{self.place}_{self.words}" + (f"_{self.draw}" if self.draw > 1 else "")
+
+    def under(self, other: str) -> str:
+        """Name of another condition with this filler: `swap+filler_after_64`."""
+        return JOINT.join((other, self.name)) if self.words else other
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """All conditions that say what the picture does beside this filler."""
+        return (self.name, *map(self.under, OTHERS))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """What happens to every sample as the filler grows; means over draws, NaN where unknown."""
+
+    place: str
+    words: tuple[int, ...]
+    mass: Float[np.ndarray, "N T"]  # of the image, answer's row, mean over layers and heads
+    uniform: Float[np.ndarray, "N T"]  # the same under equal weights
+    dependency: Float[np.ndarray, "N T"]  # J = JSD(real, swap), in bits
+    effect: Float[np.ndarray, "N T"]  # E = JSD(real, knock), in bits
+    gain: Float[np.ndarray, "N T"]  # LG = log2 P(gold | real) - log2 P(gold | text), in bits
+    right: Float[np.ndarray, "N T"]  # whether the likeliest option is right; ties count in part
+    text_right: Float[np.ndarray, "N T"]  # the same without the image
+    text_gold: Float[np.ndarray, "N T"]  # P(gold | text)
+
+    @property
+    def visible(self) -> Float[np.ndarray, "N T"]:
+        """Visible tokens per image token."""
+        return 1.0 / np.where(self.uniform > 0, self.uniform, np.nan)
+
+    @property
+    def lift(self) -> Float[np.ndarray, "N T"]:
+        """Mass / mass under equal weights."""
+        return self.mass * self.visible
+
+    @property
+    def crowding(self) -> Float[np.ndarray, "N T"]:
+        """ln(other visible tokens / image tokens)."""
+        with np.errstate(divide="ignore"):
+            return -_logit(self.uniform)
+
+    @property
+    def log_odds(self) -> Float[np.ndarray, "N T"]:
+        """ln(m / (1 - m)) of the image's mass m, in nats."""
+        with np.errstate(divide="ignore"):
+            return _logit(self.mass)
+
+    @property
+    def doublings(self) -> Float[np.ndarray, "N T"]:
+        """log2(1 + words), the same for every sample."""
+        return np.broadcast_to(np.log2(1.0 + np.array(self.words)), self.mass.shape)
+
+
+def curve(
+    answers: Answers, shares: Mapping[str, Shares], place: str, words: Sequence[int], draws: int
+) -> Curve:
+    """The curve of one place; `shares` of the conditions with the sample's own image."""
+    lengths = (0, *words)
+    texts = [
+        [
+            FillerCase(place=place, words=length, draw=draw)
+            for draw in range(1, 1 + (draws if length else 1))
+        ]
+        for length in lengths
+    ]
+
+    def over(measure: Callable[[FillerCase], Float[np.ndarray, " N"]]) -> Float[np.ndarray, "N T"]:
+        return np.stack([np.mean([measure(one) for one in some], axis=0) for some in texts], axis=1)
+
+    return Curve(
+        place=place,
+        words=lengths,
+        mass=over(lambda one: _on_image(answers, shares, one.name)[0]),
+        uniform=over(lambda one: _on_image(answers, shares, one.name)[1]),
+        dependency=over(partial(_distance, answers, other="swap")),
+        effect=over(partial(_distance, answers, other="knock")),
+        gain=over(
+            lambda one: _gold(answers, one.name) - _gold(answers, one.under("text")),
+        ),
+        right=over(lambda one: _right(answers, one.name)),
+        text_right=over(lambda one: _right(answers, one.under("text"))),
+        text_gold=over(lambda one: np.exp2(_gold(answers, one.under("text")))),
+    )
+
+
+def _on_image(
+    answers: Answers, shares: Mapping[str, Shares], name: str
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Mass on the image and its share of the visible tokens, over layers and heads."""
+    if name not in shares:
+        nothing = np.full(len(answers), np.nan)
+        return nothing, nothing
+    found = shares[name].at(answers.uids)
+    mass, uniform = found.mass[..., ANSWER, IMAGE], found.uniform[..., ANSWER, IMAGE]
+    layers = ~np.isnan(uniform).all(axis=0)  # that have attention
+    mass, uniform = mass[:, layers], uniform[:, layers]
+    return mass.mean(axis=(1, 2), dtype=float), uniform.mean(axis=1, dtype=float)
+
+
+def _distance(answers: Answers, one: FillerCase, other: str) -> Float[np.ndarray, " N"]:
+    pair = (one.name, one.under(other))
+    bits = jensen_shannon_bits(*(answers.probabilities(name) for name in pair))
+    return np.where(answers.valid(*pair), bits, np.nan)
+
+
+def _gold(answers: Answers, name: str) -> Float[np.ndarray, " N"]:
+    """log2 P(gold), NaN for invalid samples."""
+    found = answers.log_probabilities(name)[np.arange(len(answers)), answers.gold] / np.log(2)
+    return np.where(answers.valid(name), found, np.nan)
+
+
+def _right(answers: Answers, name: str) -> Float[np.ndarray, " N"]:
+    top = top_set(answers.log_probabilities(name))
+    share = top[np.arange(len(answers)), answers.gold] / np.maximum(top.sum(axis=1), 1)
+    return np.where(answers.valid(name), share, np.nan)
+
+
+def _logit(share: Float[np.ndarray, "N T"]) -> Float[np.ndarray, "N T"]:
+    return np.log(share) - np.log1p(-share)

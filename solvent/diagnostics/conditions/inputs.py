@@ -1,0 +1,128 @@
+"""Which inputs are there: both, the picture alone, the text alone, neither; or both, asked again.
+
+"Without the image" can mean three things, and they answer different questions: `Text` removes it
+(positions shift, the prompt is unusual for the model), `Blank` removes its content, `Knock` cuts
+the flow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from solvent.core.types import Sample
+from solvent.diagnostics.conditions.keys import (
+    generator,
+    options_show_images,
+    question_key,
+    without_images,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real:
+    """The sample as it is."""
+
+    name: ClassVar[str] = "real"
+    intervention: ClassVar[None] = None
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The same samples."""
+        return list(samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerun:
+    """Some of the samples as they are, once more: how much answers move by themselves.
+
+    At least a fifth of the questions is missing, so that those that stay meet other neighbours,
+    places in the batch and paddings. All rotations of a question stay together.
+
+    Raises:
+        ValueError: `at_most` is below 1.
+    """
+
+    name: str
+    repeat: int  # another number, another subset
+    at_most: int  # samples
+
+    intervention: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if self.at_most < 1:
+            raise ValueError(f"{self.name}: at_most must be at least 1 sample, got {self.at_most}")
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The chosen samples, unchanged, in their order."""
+        limit = min(self.at_most, len(samples) - len(samples) // 5)
+        sizes: dict[str, int] = {}
+        for sample in samples:
+            sizes[question_key(sample)] = sizes.get(question_key(sample), 0) + 1
+        questions = sorted(sizes)
+        generator("rerun", self.repeat).shuffle(questions)
+        chosen, count = set(), 0
+        for question in questions:
+            if count + sizes[question] <= limit:
+                chosen.add(question)
+                count += sizes[question]
+        return [sample for sample in samples if question_key(sample) in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """The question without any image: no placeholder, no image token.
+
+    Questions whose options are images do not exist without them and are left out.
+    """
+
+    name: ClassVar[str] = "text"
+    intervention: ClassVar[None] = None
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample without its images."""
+        return [without_images(sample) for sample in samples if not options_show_images(sample)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knock:
+    """The sample as it is, to a model whose text cannot attend to the image."""
+
+    name: str
+    intervention: Any  # the knockout: every row after the image, in all layers
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The same samples."""
+        return list(samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOnly:
+    """The image and the options, with a neutral instruction in the place of the question."""
+
+    name: str
+    instruction: str
+
+    intervention: ClassVar[None] = None
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample with the instruction; its context goes with its question."""
+        return [replace(sample, text=self.instruction, context=None) for sample in samples]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """The options alone, with a neutral instruction: neither image nor question."""
+
+    name: str
+    instruction: str
+
+    intervention: ClassVar[None] = None
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample with the instruction and without its images."""
+        return [
+            replace(without_images(sample), text=self.instruction, context=None)
+            for sample in samples
+            if not options_show_images(sample)
+        ]

@@ -1,0 +1,41 @@
+"""What a condition's random choices depend on, and where texts say that an image stands."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from solvent.core.types import Sample
+
+ROTATIONS = "circular"  # group kind of one question with its options in several orders
+IMAGE_PLACE = re.compile(r" ?<image:\d+>")  # where a text says that an image stands
+
+
+def question_key(sample: Sample) -> str:
+    """A name of the question: the same for every order of its options."""
+    return sample.groups.get(ROTATIONS, sample.uid)
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """Random numbers that depend on these parts alone, the same on every machine."""
+    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def options_show_images(sample: Sample) -> bool:
+    """Whether an option is, or holds, an image."""
+    return any(IMAGE_PLACE.search(option) for option in sample.options)
+
+
+def without_images(sample: Sample) -> Sample:
+    """The sample without its images, and without the places where they stood in its texts."""
+    context = sample.context
+    return replace(
+        sample,
+        images=(),
+        text=IMAGE_PLACE.sub("", sample.text),
+        context=None if context is None else IMAGE_PLACE.sub("", context),
+    )

@@ -1,0 +1,205 @@
+"""Information contribution: does the picture lower the entropy of the answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.reasons import measured
+from solvent.diagnostics.statistics.distances import FLOOR, entropy_bits, kullback_leibler_bits
+from solvent.diagnostics.statistics.estimates import (
+    Estimate,
+    Verdict,
+    decide,
+    estimate_columns,
+    proportion,
+    sign_flip,
+    weakest,
+)
+from solvent.diagnostics.statistics.floors import RERUNS, floor, in_every_sample
+from solvent.diagnostics.statistics.screening import screen, unlikely
+from solvent.diagnostics.swaps import (
+    SWAPS,
+    change,
+    credit,
+    image_information_bits,
+    noise_information_bits,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Information:
+    """Entropy of the answer without the picture minus that with it.
+
+    Per sample, dH = H(answer | text) - H(answer | text, picture), in [-log2 K, log2 K] bits. PASS
+    needs its mean above the margin, and also that of J, what the answer says about which picture
+    was shown, beyond what it says about reruns: a model that merely grows surer whenever there is a
+    picture has dH > 0 and J = 0. A sample with dH < 0 is no fault, since a rational observer's
+    entropy may rise when evidence contradicts a prior. Entropy ignores what is right: dH > 0 with a
+    negative label gain is a model that is misled with confidence. The coherence gap, mean KL minus
+    mean dH, is 0 where the answer without a picture is the average over pictures.
+
+    "Without the picture" is either no picture at all, a blank one, or a picture that no other token
+    may look at. A verdict that depends on which is said to do so.
+
+    Sources: Shannon (1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x; Xu and others
+    (2020), https://arxiv.org/abs/2002.10689, for gains on labels; these here are zero-shot, not
+    fitted.
+    """
+
+    baselines: Sequence[str]  # conditions without the picture; the first is judged
+    margin_bits: float  # least effect of interest, of dH and of J
+    name: ClassVar[str] = "information"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What it reads."""
+        return ("real", *RERUNS, *self.baselines, *SWAPS)
+
+    def read(self, answers: Answers) -> Finding:
+        """Verdicts and numbers. Raises `ValueError` without the first baseline or `swap`."""
+        primary = self.baselines[0]
+        screened = screen(answers, ("real", primary, "swap"), (*self.baselines[1:], *SWAPS))
+        if screened.verdict:
+            return screened.finding(self.name)
+        answers = screened.answers
+        columns = self._columns(answers)
+        estimates = estimate_columns(columns, answers.clusters)
+        raw = {
+            name: decide(estimates[_named("entropy_gain", name, primary)], self.margin_bits)
+            for name in self._there(answers)
+        }
+        noise = estimates["mutual_information_noise_bits"]
+        least = self.margin_bits + (noise.value if noise else 0.0)
+        gate = decide(estimates["mutual_information_bits"], least)
+        limits = floor(change(lambda name: entropy_bits(answers.probabilities(name))), answers)
+        gain, tau = columns["entropy_gain_bits"], limits.threshold
+        rate = proportion(gain > tau, answers.clusters)
+        verdict = weakest(raw[primary], gate)
+        return Finding(
+            test=self.name,
+            verdict=verdict,
+            strict=in_every_sample(rate),
+            reason=self._reason(verdict, raw, gate, estimates),
+            metrics={
+                **estimates,
+                **screened.counts,
+                "gaining": rate,
+                "ceiling": proportion(columns["entropy_without_bits"] <= tau, answers.clusters),
+                "images": image_information_bits(answers)[1],
+                "baseline_dependent": int(len(_judged(raw)) > 1),
+                "floor_bits": tau,
+                "floored": int(_floored(answers, primary).sum()),
+                "unlikely": int(unlikely(answers, "real", primary).sum()),
+                "p_value": sign_flip(gain, answers.clusters),
+            },
+            series=_series(estimates, columns, raw, gate, primary),
+        )
+
+    def _there(self, answers: Answers) -> list[str]:
+        return [name for name in self.baselines if name in answers.scores]
+
+    def _columns(self, answers: Answers) -> dict[str, Float[np.ndarray, " N"]]:
+        """Every value per sample whose mean is reported."""
+        primary = self.baselines[0]
+        columns = {}
+        for name in self._there(answers):
+            columns |= _gains(answers, name, primary)
+        dropped = unlikely(answers, "real", primary)
+        return columns | {
+            "mutual_information_bits": image_information_bits(answers)[0],
+            "mutual_information_noise_bits": noise_information_bits(answers),
+            "entropy_gain_likely_bits": np.where(dropped, np.nan, columns["entropy_gain_bits"]),
+            "accuracy": credit(answers, "real"),
+        }
+
+    def _reason(
+        self,
+        verdict: Verdict,
+        raw: Mapping[str, Verdict],
+        gate: Verdict,
+        estimates: Mapping[str, Estimate | None],
+    ) -> str:
+        gain = estimates["entropy_gain_bits"]
+        information = estimates["mutual_information_bits"]
+        said = {
+            "PASS": "The picture makes the answer surer",
+            "FAIL": "The picture does not make the answer surer",
+            "INCONCLUSIVE": "Whether the picture makes the answer surer is not settled",
+            "NOT APPLICABLE": "No sample was shown with all the other pictures",
+        }[verdict]
+        if raw[self.baselines[0]] == "PASS" and gate != "PASS":
+            said = "The answer grows surer with a picture, but hardly says which picture it was"
+        said += f": {measured(gain, 'bit')} against a margin of {self.margin_bits:g} bit"
+        if information:
+            said += f", J {measured(information, 'bit')}"
+        if len(_judged(raw)) > 1:
+            verdicts = ", ".join(f"{name} {each}" for name, each in raw.items())
+            said += f"; it depends on what stands for no picture ({verdicts})"
+        return f"{said}."
+
+
+def _judged(raw: Mapping[str, Verdict]) -> set[Verdict]:
+    return set(raw.values()) - {"NOT APPLICABLE"}
+
+
+def _named(kind: str, baseline: str, primary: str, unit: str = "_bits") -> str:
+    return f"{kind}{unit}" if baseline == primary else f"{kind}_{baseline}{unit}"
+
+
+def _gains(answers: Answers, baseline: str, primary: str) -> dict[str, Float[np.ndarray, " N"]]:
+    """Every value per sample that compares the picture with one way of having none."""
+    real, blind = answers.probabilities("real"), answers.probabilities(baseline)
+    gain = entropy_bits(blind) - entropy_bits(real)
+    rows = np.arange(len(answers))
+    label = np.log2(
+        np.maximum(real[rows, answers.gold], FLOOR) / np.maximum(blind[rows, answers.gold], FLOOR)
+    )
+    surprise = kullback_leibler_bits(real, blind)
+    return {
+        _named("entropy_gain", baseline, primary): gain,
+        _named("entropy_gain_normalised", baseline, primary, ""): gain / np.log2(answers.sizes),
+        _named("entropy_without", baseline, primary): entropy_bits(blind),
+        _named("label_gain", baseline, primary): label,
+        _named("surprise", baseline, primary): surprise,
+        _named("coherence_gap", baseline, primary): surprise - gain,
+        _named("accuracy_gain", baseline, primary, ""): (
+            credit(answers, "real") - credit(answers, baseline)
+        ),
+    }
+
+
+def _floored(answers: Answers, baseline: str) -> np.ndarray:
+    """Where the divergence is bounded only because a probability is taken as 1e-12 at least."""
+    real, blind = answers.probabilities("real"), answers.probabilities(baseline)
+    return ((real > FLOOR) & (blind < FLOOR)).any(axis=1)
+
+
+def _series(
+    estimates: Mapping[str, Estimate | None],
+    columns: Mapping[str, Float[np.ndarray, " N"]],
+    raw: Mapping[str, Verdict],
+    gate: Verdict,
+    primary: str,
+) -> dict[str, object]:
+    """The distribution of dH, and its mean for every baseline."""
+    levels = np.linspace(0, 1, 101)
+    gains = {each: estimates[_named("entropy_gain", each, primary)] for each in raw}
+    found = {each: mean for each, mean in gains.items() if mean}
+    return {
+        "levels": levels.tolist(),
+        "gain_quantiles_bits": np.quantile(columns["entropy_gain_bits"], levels).tolist(),
+        "baselines": list(found),
+        "mean_bits": [mean.value for mean in found.values()],
+        "low_bits": [mean.low for mean in found.values()],
+        "high_bits": [mean.high for mean in found.values()],
+        "ungated": dict(raw),
+        "gate": gate,
+    }

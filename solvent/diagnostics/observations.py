@@ -1,0 +1,66 @@
+"""What was seen inside the model: read by two tests once all conditions are answered.
+
+<cell>/diagnostics/states.npz            scores of decoder states on their principal components
+<cell>/diagnostics/<condition>/shares.npz   how attention was shared out
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from solvent.core.types import Diagnostic, Prediction
+from solvent.diagnostics import states
+from solvent.diagnostics.answers import REFERENCE, Answers, collect
+from solvent.diagnostics.shares import Shares
+from solvent.diagnostics.statistics.projection import Scores, project
+
+STATES, SHARES, PAIRS = "states", "shares", "pairs"
+
+
+def gather(
+    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
+) -> None:
+    """Keep of the states what tests read, and drop the rest; to do it again does no harm."""
+    answers = collect(paired(tests, predictions))
+    for test in tests.values():
+        folders = {name: _place(cell, name) / STATES for name in test.watches.get(STATES, ())}
+        folders = {name: folder for name, folder in folders.items() if folder.exists()}
+        scores = cell / "diagnostics" / "states.npz"
+        if folders and not scores.exists():  # else a run broke off while it dropped them
+            kept = {name: states.load(folder) for name, folder in folders.items()}
+            project(kept, test.strata(answers), test.components).save(scores)
+        for folder in folders.values():
+            shutil.rmtree(folder)
+
+
+def paired(
+    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]]
+) -> dict[str, Sequence[Prediction]]:
+    """The conditions that show the very samples of `real`."""
+    others = {name for test in tests.values() for name in test.watches.get(PAIRS, ())}
+    return {name: rows for name, rows in predictions.items() if name not in others}
+
+
+def inputs(
+    test: Diagnostic,
+    answers: Answers,
+    predictions: Mapping[str, Sequence[Prediction]],
+    cell: Path,
+) -> tuple[Any, ...]:
+    """What a test reads: answers; scores of states; answers and shares of attention; or pairs."""
+    if PAIRS in test.watches:
+        return tuple(predictions[name] for name in test.watches[PAIRS])
+    if STATES in test.watches:
+        return (Scores.load(cell / "diagnostics" / "states.npz"),)
+    if SHARES in test.watches:
+        paths = {name: _place(cell, name) / "shares.npz" for name in test.watches[SHARES]}
+        return (answers, {name: Shares.load(path) for name, path in paths.items() if path.exists()})
+    return (answers,)
+
+
+def _place(cell: Path, condition: str) -> Path:
+    """Where a condition was answered: `real` often by the cell itself."""
+    place = cell / "diagnostics" / condition
+    return cell if condition == REFERENCE and not place.exists() else place

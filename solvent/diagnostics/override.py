@@ -1,0 +1,208 @@
+"""A2, counterfactual override: does the image beat a text that asserts something else?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from solvent.core.types import Condition
+from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.conditions.composed import at_most
+from solvent.diagnostics.conditions.conflict import Conflict, asserted_conflicts, follow, wins
+from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.statistics.dose import HalfDose, half_dose
+from solvent.diagnostics.statistics.estimates import (
+    Estimate,
+    Verdict,
+    decide,
+    estimate_columns,
+    sign_flip,
+)
+
+CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
+CONTROLS = ("congruent", "irrelevant", "mislead")
+LEVEL = 0.05  # of the sign-flip test, which stays exact where clusters are too few for an interval
+
+Metrics = dict[str, Estimate | float | int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """P(c_i | image, text) > P(c_t | image, text), though the text asserts c_t.
+
+    c_i is the right option and c_t the asserted one; M = ln P(c_i) - ln P(c_t) in nats. The image
+    wins a sample when M exceeds what reruns move it by; ties count 1/2. PASS and FAIL need both the
+    interval of the win rate and a sign-flip test over clusters. Verdicts are about eligible
+    samples: the image alone prefers c_i and the text alone c_t, so that there is a conflict inside
+    the model. Both runs are unimodal, so that nothing is selected by its outcome.
+
+    Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
+    answer goes with the picture that is shown.
+
+    Read a FAIL with the evidence weight beside it: the image may be weak, or the model may comply
+    with an assertion. Sources: the criterion is that of counterfactual override in studies of text
+    dominance; Deng et al. (2025), https://arxiv.org/abs/2503.02199, for the text preference ratio.
+    """
+
+    margin: float
+    image_alone: str
+    text_alone: str
+    reruns: Sequence[str]
+    doses: Mapping[str, float]
+    floor: float
+    samples: int
+    most_invalid: float
+    name: ClassVar[str] = "override"
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions that are read."""
+        single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED)
+        return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns)))
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Conditions that are compared with the judged one, on some of the samples only."""
+        doses = {name for name, dose in self.doses.items() if dose > 0}
+        compared = {AFTER, *CONTROLS, *doses} - {CONFLICT}
+        return at_most(known, sorted(compared), self.samples)
+
+    def read(self, answers: Answers) -> Finding:
+        """Win rates, margins, dose response and controls.
+
+        Raises:
+            ValueError: an asserted option does not exist, or conditions assert different ones.
+        """
+        texts = [self.text_alone, AFTER, *(name for name, dose in self.doses.items() if dose > 0)]
+        conflict = asserted_conflicts(answers, CONFLICT, texts)
+        noise = conflict.noise(self.reruns, REFERENCE, self.floor)
+        margins = {name: conflict.margins(name) for name in self.conditions}
+        needed = np.stack([margins[x] for x in (CONFLICT, self.image_alone, self.text_alone)])
+        valid = np.isfinite(needed).all(axis=0)
+        eligible = valid & (needed[1] > noise) & (needed[2] < -noise)
+        half = self._half_dose(conflict, noise)
+        metrics: Metrics = {
+            "conflicts": len(conflict),
+            "eligible": int(eligible.sum()),
+            "invalid": int((~valid).sum()),
+            "noise_nats": noise,
+            **self._outcome(conflict, valid, noise, "all"),
+            **self._outcome(conflict, eligible, noise, "eligible"),
+            **self._controls(conflict, margins, noise),
+            "dose_50": half.value,
+            **follow(answers, SWAPPED, self.reruns, self.floor),
+        }
+        metrics["p_value"] = metrics["p_value_eligible"]
+        verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
+        return Finding(
+            test=self.name,
+            verdict=verdict,
+            strict=_strict(verdict, metrics["strict_win_rate_eligible"]),
+            reason=_reason(verdict, metrics),
+            metrics=metrics,
+            series={
+                "verdicts": {"eligible": verdict, "all": everything},
+                "margins_nats": _plain(margins[CONFLICT]),
+                "eligible": eligible.tolist(),
+                "dose": self._curve(conflict, noise),
+                "dose_50_reason": half.reason,
+            },
+        )
+
+    def _controls(
+        self, conflict: Conflict, margins: Mapping[str, Float[np.ndarray, " N"]], noise: float
+    ) -> Metrics:
+        """What texts do to the margin of the image alone, and what the place of the text does."""
+        alone, before, after = (margins[name] for name in (self.image_alone, CONFLICT, AFTER))
+        shifts = {f"{name}_shift_nats": margins[name] - alone for name in CONTROLS}
+        moved = {
+            "after_minus_before_nats": after - before,
+            "after_minus_before_win_rate": wins(after, noise) - wins(before, noise),
+        }
+        return dict(estimate_columns(shifts | moved, conflict.answers.clusters))
+
+    def _outcome(
+        self, conflict: Conflict, rows: Bool[np.ndarray, " N"], noise: float, suffix: str
+    ) -> Metrics:
+        some = conflict.take(rows)
+        margins = some.margins(CONFLICT)
+        won, clusters = wins(margins, noise), some.answers.clusters
+        over = won - 0.5 - self.margin
+        found: Metrics = {
+            **estimate_columns(
+                {
+                    "win_rate": won,
+                    "strict_win_rate": (won == 1).astype(float),
+                    "tie_rate": (won == 0.5).astype(float),
+                    "margin_nats": margins,
+                    "third_answer_rate": some.third(CONFLICT),
+                },
+                clusters,
+            ),
+            "p_value": sign_flip(over, clusters) if len(some) else None,
+            "loss_p": sign_flip(-over, clusters) if len(some) else None,
+            "margin_median_nats": float(np.median(margins)) if len(some) else None,
+            "text_preference": some.text_preference(CONFLICT, self.image_alone, self.text_alone),
+        }
+        return {f"{name}_{suffix}": value for name, value in found.items()}
+
+    def _verdict(self, metrics: Metrics, rows: str) -> Verdict:
+        if metrics["invalid"] > self.most_invalid * metrics["conflicts"]:
+            return "ERROR"
+        verdict = decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
+        p = {"PASS": metrics[f"p_value_{rows}"], "FAIL": metrics[f"loss_p_{rows}"]}.get(
+            verdict, 0.0
+        )
+        return verdict if p < LEVEL else "INCONCLUSIVE"
+
+    def _won(self, conflict: Conflict, noise: float) -> Float[np.ndarray, "D N"]:
+        return np.stack([wins(conflict.margins(name), noise) for name in self.doses])
+
+    def _half_dose(self, conflict: Conflict, noise: float) -> HalfDose:
+        won = self._won(conflict, noise)
+        whole = np.isfinite(won).all(axis=0)
+        doses = np.array(list(self.doses.values()), dtype=float)
+        return half_dose(won[:, whole], doses, conflict.answers.clusters[whole])
+
+    def _curve(self, conflict: Conflict, noise: float) -> list[dict[str, Any]]:
+        """Win rate at every dose, over all conflicts: eligible ones are all won at dose 0."""
+        won = dict(zip(self.doses, self._won(conflict, noise), strict=True))
+        rates = estimate_columns(won, conflict.answers.clusters)
+        return [
+            {"condition": name, "dose": float(dose), "win_rate": asdict(rates[name])}
+            for name, dose in self.doses.items()
+            if rates[name] is not None
+        ]
+
+
+def _strict(verdict: Verdict, won: Estimate | None) -> Verdict:
+    """The inequality as it is written holds in every eligible sample."""
+    if won is None or verdict == "ERROR":
+        return verdict
+    return "PASS" if won.value == 1 else "FAIL"
+
+
+def _reason(verdict: Verdict, metrics: Metrics) -> str:
+    conflicts, eligible = metrics["conflicts"], metrics["eligible"]
+    if not conflicts:
+        return "no sample has a text that asserts a wrong option"
+    if verdict == "ERROR":
+        return f"{metrics['invalid']} of {conflicts} conflicts have scores that are not numbers"
+    if verdict == "NOT APPLICABLE":
+        return (
+            f"in none of {conflicts} conflicts does the image alone prefer the right option and "
+            "the text alone the asserted one"
+        )
+    won = metrics["win_rate_eligible"]
+    return (
+        f"the image wins {won.value:.1%} ({won.low:.1%} to {won.high:.1%}) of {eligible} conflicts "
+        "in which each modality alone prefers its own option"
+    )
+
+
+def _plain(values: Float[np.ndarray, " N"]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

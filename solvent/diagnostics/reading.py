@@ -1,0 +1,70 @@
+"""All tests of a cell, read from its stored answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from solvent.core.types import Diagnostic, Prediction
+from solvent.diagnostics.answers import Answers, collect
+from solvent.diagnostics.observations import inputs, paired
+from solvent.diagnostics.statistics.calibration import TURN, calibrated
+from solvent.diagnostics.statistics.estimates import holm
+
+DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
+
+
+def read_all(
+    tests: Mapping[str, Diagnostic],
+    predictions: Mapping[str, Sequence[Prediction]],
+    cell: Path,
+) -> dict[str, dict[str, Any]]:
+    """Findings by test, as plain values; what is not a number is None.
+
+    The p-values of the tests (`p_value` among their metrics) are adjusted together, by Holm, as
+    `p_value_adjusted`.
+
+    Args:
+        predictions: by condition.
+        cell: folder of the cell.
+    """
+    answers = unbiased(collect(paired(tests, predictions)))
+    findings = {
+        name: plain(asdict(test.read(*inputs(test, answers, predictions, cell))))
+        for name, test in tests.items()
+    }
+    tested = [
+        name for name, found in findings.items() if found["metrics"].get("p_value") is not None
+    ]
+    adjusted = holm([findings[name]["metrics"]["p_value"] for name in tested]) if tested else []
+    for name, p in zip(tested, adjusted, strict=True):
+        findings[name]["metrics"]["p_value_adjusted"] = p
+    return findings
+
+
+def unbiased(answers: Answers) -> Answers:
+    """Without the preference for places, where every rotation of the options was asked."""
+    asked_in_turns = any(TURN.fullmatch(uid) for uid in answers.uids)
+    return calibrated(answers) if asked_in_turns else answers
+
+
+def plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if is_dataclass(value):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,1 @@
+"""What the tests compute with: estimates, distances, information, kernels."""

@@ -1,0 +1,187 @@
+"""Where a checkpoint comes from, on which device it goes, and what exactly was loaded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+
+from solvent.core.checkpoints import content, folder_of, is_folder
+from solvent.models.errors import ModelError
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A checkpoint that exists: a folder on disk, or a name on the hub."""
+
+    location: str  # absolute folder, or hub id
+    revision: str | None  # branch, tag or commit; None for a folder
+    trust_remote_code: bool
+
+    @property
+    def hub(self) -> dict[str, Any]:
+        """Keyword arguments that every `from_pretrained` shares."""
+        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
+
+
+def find_source(checkpoint: str, revision: str, trust_remote_code: bool) -> Source:
+    """Folder or hub id?
+
+    A relative name is first looked up from the repository root (never from the working directory);
+    if there is no such folder it is a hub id, unless it is written as a path (`/...`, `./...`,
+    `../...`, `~...`).
+    """
+    folder = folder_of(checkpoint)
+    if is_folder(checkpoint):
+        return Source(location=str(folder), revision=None, trust_remote_code=trust_remote_code)
+    if folder.is_dir() or checkpoint.startswith(("/", ".", "~")):
+        what = "has no config.json" if folder.is_dir() else "does not exist"
+        raise ModelError(
+            f"Expected model.checkpoint={checkpoint!r} to be a folder with a model, but {folder} "
+            f"{what}; give a folder written by save_pretrained (relative to the repository root) "
+            "or a hub id owner/name."
+        )
+    return Source(location=checkpoint, revision=revision, trust_remote_code=trust_remote_code)
+
+
+def read_config(source: Source) -> PreTrainedConfig:
+    """The checkpoint's config.json. Raises `ModelError` if neither disk nor hub has it."""
+    try:
+        return AutoConfig.from_pretrained(source.location, **source.hub)
+    except (OSError, ValueError) as error:
+        if source.revision is None:
+            raise ModelError(
+                f"Expected {source.location}/config.json to name a model family that transformers "
+                f"knows, but reading it failed ({_first_line(error)}); check the folder."
+            ) from error
+        raise ModelError(
+            f"Expected {source.location!r} (revision {source.revision!r}) in the local cache or "
+            f"on the hub, but neither has it ({_first_line(error)}); run `hf download "
+            f"{source.location} --revision {source.revision}` where there is a network, set "
+            "model.revision=main if that revision is another checkpoint's, or set "
+            "model.checkpoint to a folder."
+        ) from error
+
+
+@contextmanager
+def explained(source: Source, part: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    """What goes wrong in the block with a part of the checkpoint, as a `ModelError`."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except kinds as error:
+        raise ModelError(
+            f"Expected {source.location!r} to hold a whole {part}, but it cannot be used "
+            f"({type(error).__name__}: {_first_line(error)}); copy the files of the checkpoint "
+            "again, or save them with save_pretrained."
+        ) from error
+
+
+def refuse_adapter(source: Source) -> None:
+    """Raise `ModelError` for an adapter that would be left out, or put on another model."""
+    place = Path(source.location) / "adapter_config.json"
+    if source.revision is None and place.is_file():
+        raise ModelError(
+            f"Expected a whole model in {source.location!r}, but it holds an adapter "
+            "(adapter_config.json), which is applied only where peft is installed; merge it with "
+            "peft's merge_and_unload(), save_pretrained the result, and give that folder."
+        )
+
+
+def load_weights(source: Source, dtype: str, device: str, attention: str) -> PreTrainedModel:
+    """The model in evaluation mode, from safetensors only, placed by accelerate."""
+    refuse_adapter(source)
+    place = device_map(device)
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source.location,
+            dtype=choose_dtype(dtype, place),
+            device_map=place,
+            attn_implementation=attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **source.hub,
+        )
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"Expected whole safetensors weights in {source.location!r}, but none could be read "
+            f"({_first_line(error)}); convert the checkpoint with save_pretrained, or complete "
+            "the download."
+        ) from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelError(
+            f"Expected {source.location!r} to hold every weight, but {len(missing)} are missing "
+            f"(first: {missing[0]}); a model with random parts measures nothing, so use a "
+            "complete checkpoint."
+        )
+    return model.eval()
+
+
+def device_map(device: str) -> str | dict[str, int | str]:
+    """Placement: all GPUs in a single process, one replica per GPU with several processes."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ModelError(
+            f"Expected model.device to be auto, cpu or cuda, but {device!r} came; choose one of "
+            "them."
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "Expected a CUDA GPU for model.device=cuda, but torch sees none; set "
+            "model.device=auto or cpu, or install a CUDA build of torch."
+        )
+    if device == "cpu" or not torch.cuda.is_available():
+        return {"": "cpu"}
+    state = PartialState()
+    if device == "auto" and state.num_processes == 1:
+        return "auto"
+    return {"": state.local_process_index}
+
+
+def choose_dtype(name: str, place: str | dict[str, int | str]) -> torch.dtype:
+    """`auto` is bfloat16 on a GPU and float32 on the CPU."""
+    if name == "auto":
+        return torch.float32 if place == {"": "cpu"} else torch.bfloat16
+    if name not in DTYPES:
+        raise ModelError(
+            f"Expected model.dtype to be one of {', '.join(DTYPES)}, auto, but {name!r} came; "
+            "choose one of them."
+        )
+    return DTYPES[name]
+
+
+def loaded_version(source: Source) -> dict[str, Any]:
+    """The commit loaded from the hub, or the SHA-256 of each file of a folder that decides."""
+    if source.revision is None:
+        found = content(source.location, source.trust_remote_code)
+        return {"revision": None, "sha256": found}
+    cached = try_to_load_from_cache(source.location, "config.json", revision=source.revision)
+    commit = Path(cached).parent.name if isinstance(cached, str) else None
+    return {"revision": source.revision, "commit": commit}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what computes the numbers; torch says which build it is (2.13.0+cpu)."""
+    names = ("transformers", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"torch": str(torch.__version__), **versions}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")

@@ -1,0 +1,114 @@
+"""A batch of prompts, read once into a key-value cache, and what is continued from there.
+
+Axes: B batch, T prompt tokens of the longest row (left-padded), N answer tokens, H hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from interventions.upstream import cache_argument, new_cache
+from solvent.core.types import Box
+from solvent.models.unembedding import float32_logits, log_probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedBatch:
+    """Prompts as one model sees them."""
+
+    uids: tuple[str, ...]
+    inputs: Mapping[str, Any]  # keyword arguments of the model's forward, on its device
+    positions: Int[Tensor, "*axis batch token"]  # axis: time, height, width in grid families
+    texts: tuple[str, ...]  # rendered prompts, one image token per image
+    token_ids: tuple[tuple[int, ...], ...]  # tokens of `texts`
+    prompt_tokens: tuple[int, ...]  # tokens per prompt, image tokens included
+    image_tokens: tuple[int, ...]  # image tokens per prompt
+    regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
+    pictures: tuple[tuple[str, ...], ...] = ()  # names of every prompt's, where features are kept
+
+
+class Prefill:
+    """The prompts of a batch in the model's cache.
+
+    Positions of rotary embeddings are always given, never left to the model: those of an answer
+    go on one after the largest position of its own prompt (on whatever axis), so that neither
+    padding, nor other rows, nor anything that the model remembers of an earlier call plays a role.
+    """
+
+    def __init__(self, model: PreTrainedModel, batch: EncodedBatch) -> None:
+        self._model = model
+        self._cache = new_cache(model)
+        self._cached = {cache_argument(model): self._cache, "use_cache": True}
+        self._grid = batch.positions.ndim == 3
+        self._next = batch.positions.reshape(-1, *batch.positions.shape[-2:]).amax(dim=(0, 2)) + 1
+        self._mask = batch.inputs["attention_mask"]
+        arguments = {"position_ids": batch.positions, "logits_to_keep": 1, **batch.inputs}
+        self.last: Float[Tensor, "batch hidden"] = self._forward(arguments)[:, -1]
+        self._cache.activate_past_recording()  # a sliding window keeps what `score` goes back to
+
+    def extend(
+        self, tokens: Int[Tensor, "batch new"], real: Bool[Tensor, "batch new"]
+    ) -> Float[Tensor, "batch new hidden"]:
+        """Read the next tokens of every row; where `real` is false they are padding."""
+        self._mask = torch.cat([self._mask, real.to(self._mask)], dim=1)
+        steps = torch.arange(tokens.shape[1], device=tokens.device)
+        positions = self._next[:, None] + steps
+        self._next = self._next + len(steps)
+        if self._grid:
+            positions = positions.expand(3, *positions.shape)
+        arguments = {"position_ids": positions, "attention_mask": self._mask, "input_ids": tokens}
+        hidden = self._forward(arguments)
+        self.last = hidden[:, -1]
+        return hidden
+
+    def logits(self) -> Float[Tensor, "batch vocabulary"]:
+        """Of the token after what was read last, float32."""
+        return float32_logits(self._model.get_output_embeddings(), self.last)
+
+    def next_tokens(self) -> Int[Tensor, " batch"]:
+        """The likeliest token after what was read last."""
+        return self.logits().argmax(dim=-1).to(self._mask.device)
+
+    def score(self, answers: Sequence[Sequence[int]]) -> Float[Tensor, " batch"]:
+        """Summed log-probability of one answer per row; 0 for an empty one.
+
+        Leaves everything as it was. An answer's last token is predicted, but need not be read.
+        """
+        width = max(len(tokens) for tokens in answers)
+        rows = [[*tokens, *[0] * (width - len(tokens))] for tokens in answers]
+        targets = torch.tensor(rows, device=self._mask.device)
+        lengths = torch.tensor([len(tokens) for tokens in answers], device=targets.device)
+        column = torch.arange(width, device=targets.device)
+        hidden = self.last[:, None]
+        if width > 1:
+            before = self.last, self._mask, self._next
+            more = self.extend(targets[:, :-1], column[:-1] < lengths[:, None] - 1)
+            self._cache.crop(1 - width)
+            self.last, self._mask, self._next = before
+            hidden = torch.cat([hidden, more], dim=1)
+        flat = targets.flatten().to(hidden.device)
+        unembedding = self._model.get_output_embeddings()
+        scores = log_probabilities(unembedding, hidden.flatten(0, 1), flat).view(targets.shape)
+        inside = (column < lengths[:, None]).to(scores.device)
+        return torch.where(inside, scores, 0.0).sum(dim=1)
+
+    def _forward(self, arguments: Mapping[str, Any]) -> Float[Tensor, "batch kept hidden"]:
+        """What the unembedding reads, from a call of the whole model: every hook on it is met.
+
+        An intervention may look at the prompt before it edits; what it reads last counts.
+        """
+        seen: list[Tensor] = []
+        unembedding = self._model.get_output_embeddings()
+        handle = unembedding.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        try:
+            self._model(**arguments, **self._cached)
+        finally:
+            handle.remove()
+        return seen[-1]

@@ -1,0 +1,71 @@
+"""A contact sheet: the pictures of some samples in one PNG, with what is asked about them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from solvent.core.text import visible
+from solvent.reports.figures import STYLE
+
+COLUMNS = 3
+MOST_PICTURES = 8  # of one sample; the caption says how many there are
+MOST_LINES = 60  # of one caption
+
+
+def contact_sheet(
+    cells: Sequence[tuple[Sequence[Image.Image], str]], title: str, path: Path
+) -> Path:
+    """Pictures of every sample side by side above its caption. Returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = min(COLUMNS, max(1, len(cells)))
+    rows = max(1, -(-len(cells) // columns))
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(3.4 * columns, 3.9 * rows), squeeze=False
+        )
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, (pictures, caption) in zip(grid.flat, cells, strict=False):
+            if pictures:
+                axes.imshow(_strip(pictures[:MOST_PICTURES]))
+            lines = _wrapped(visible(caption))
+            more = len(pictures) - MOST_PICTURES
+            lines += [f"and {more} more pictures"] if more > 0 else []
+            place = {"transform": axes.transAxes, "va": "top", "fontsize": 7}
+            axes.text(0, -0.03 if pictures else 1, "\n".join(lines), **place)
+        figure.suptitle(visible(title), x=0.01, ha="left", weight="bold")
+        figure.tight_layout()
+        figure.savefig(path)
+        plt.close(figure)
+    return path
+
+
+def _wrapped(caption: str) -> list[str]:
+    """Lines that fit under a picture; the figure grows with them, so a long text is cut."""
+    lines = [part for line in caption.splitlines() for part in textwrap.wrap(line, 52) or [""]]
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "..."]
+
+
+def _strip(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in one row, of one height, with a gap between them."""
+    height = max(picture.height for picture in pictures)
+    scaled = [
+        picture.resize((max(1, round(picture.width * height / picture.height)), height))
+        for picture in pictures
+    ]
+    gap = max(2, height // 40)
+    width = sum(picture.width for picture in scaled) + gap * (len(scaled) - 1)
+    strip = Image.new("RGB", (width, height), "white")
+    left = 0
+    for picture in scaled:
+        strip.paste(picture, (left, 0))
+        left += picture.width + gap
+    return strip

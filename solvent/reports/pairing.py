@@ -1,0 +1,197 @@
+"""The finished cells of a study, read back, and which of them may be compared with which."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from solvent.core.files import read_json
+from solvent.core.statistics import PairedDifference, paired_difference
+from solvent.core.trees import differing
+from solvent.core.types import Prediction
+from solvent.reports.table import intervention_name
+from solvent.storage.folder import CellFolder
+from solvent.storage.runs import commit, runs, unlike
+
+Key = tuple[str, ...]
+TREATMENT = ("intervention", "seed")  # of an identity; cells that differ in more do not pair
+FEW = 6  # fields that are named
+
+
+@dataclass(frozen=True)
+class FinishedCell:
+    """A cell that was read back."""
+
+    metrics: dict[str, Any]
+    predictions: list[Prediction]
+    identity: dict[str, Any] | None = None  # None: of before it was kept
+    runs: Sequence[dict[str, Any]] = field(default_factory=list)  # that answered it
+
+    @property
+    def family(self) -> Key:
+        """Cells of one family differ in the intervention and its seed only: they can be paired."""
+        keys = ("model", "benchmark", "condition", "setting")
+        return tuple(str(self.metrics[key]) for key in keys)
+
+    @property
+    def setting(self) -> dict[str, Any] | None:
+        """What cells that are paired have in common."""
+        if self.identity is None:
+            return None
+        return {name: value for name, value in self.identity.items() if name not in TREATMENT}
+
+    @property
+    def commits(self) -> str:
+        """Of the code that answered it."""
+        return ", ".join(dict.fromkeys(commit(run.get("code", {})) for run in self.runs))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell with what sets it apart from its baseline; None where there is no baseline to pair
+    with.
+    """
+
+    cell: FinishedCell
+    difference: PairedDifference | None
+    baseline: FinishedCell | None = None
+
+
+def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
+    """All finished cells below a study's folder, and a sentence for each that is damaged.
+
+    Raises `FileNotFoundError` when there is none.
+    """
+    places = sorted(path.parent for path in folder.glob("*/*/*/DONE"))
+    if not places:
+        raise FileNotFoundError(
+            f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
+        )
+    cells, damaged, known = [], [], {}
+    for place in places:
+        try:
+            cell = read_cell(place)
+            what = json.dumps(cell.identity, sort_keys=True) if cell.identity else str(place)
+            first = known.setdefault(what, place)
+            if first != place:
+                raise ValueError(f"{place} is a copy of {first}: remove one of them")
+            cells.append(cell)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            told = isinstance(error, ValueError | OSError)
+            damaged.append(str(error) if told else f"{place} is damaged ({error!r})")
+    return cells, damaged
+
+
+def read_cell(place: Path) -> FinishedCell:
+    """One finished cell. Raises `ValueError` where its files do not belong together."""
+    folder = CellFolder(place)
+    folder.check()
+    metrics, predictions = folder.metrics(), folder.predictions()
+    rows = metrics["score"]["rows"]
+    repeated = [uid for uid, n in Counter(row.uid for row in predictions).items() if n > 1]
+    if repeated:
+        raise ValueError(
+            f"{place}/predictions.jsonl answers {repeated[0]} twice: restore it, or move the "
+            "folder away and run the cell's command again"
+        )
+    if rows != len(predictions):
+        raise ValueError(
+            f"{place}/predictions.jsonl has {len(predictions):,} lines, but metrics.json is of "
+            f"{rows:,}: restore it, or move the folder away and run the cell's command again"
+        )
+    identity = read_json(place / "identity.json") if (place / "identity.json").exists() else None
+    if not isinstance(identity, dict | None):
+        raise ValueError(f"{place / 'identity.json'} is damaged: move the folder away")
+    return FinishedCell(
+        metrics=metrics,
+        predictions=predictions,
+        identity=identity,
+        runs=runs(folder),
+    )
+
+
+def check_baseline(cells: Sequence[FinishedCell], baseline: str, study: str) -> None:
+    """Raise `ValueError` where no cell is the baseline, with the nearest name that one has."""
+    known = sorted({cell.metrics["intervention"] for cell in cells})
+    if baseline not in known:
+        near = difflib.get_close_matches(baseline, known, n=1)
+        meant = f", did you mean baseline={near[0]}?" if near else ""
+        raise ValueError(
+            f"no finished cell of the study {study!r} has the intervention {baseline!r}, which all "
+            f"others are compared with{meant}; it has {', '.join(known)}: run the baseline, or "
+            "name another with baseline=NAME"
+        )
+
+
+def pair(cells: Sequence[FinishedCell], baseline: str) -> list[Row]:
+    """Each cell with its difference from the baseline cell of its family and sample set."""
+    rows = []
+    for cell in cells:
+        partners = [other for other in cells if _is_partner(other, cell, baseline)]
+        partners.sort(key=lambda other: other.metrics["seed"] != cell.metrics["seed"])
+        if not partners or cell.metrics["intervention"] == baseline:
+            rows.append(Row(cell, None))
+            continue
+        found = paired_difference(cell.predictions, partners[0].predictions)
+        rows.append(Row(cell, found, partners[0]))
+    return rows
+
+
+def remarks(rows: Sequence[Row], cells: Sequence[FinishedCell], baseline: str) -> list[str]:
+    """What a reader of the table must know: who has no partner and why, and who is unlike it."""
+    found = []
+    for row in rows:
+        name = intervention_name(row.cell.metrics)
+        if row.baseline is not None:
+            found += [
+                f"{name}: computed with other {what} than {baseline}"
+                for what in _unlike(row.cell, row.baseline)
+            ]
+        elif row.cell.metrics["intervention"] != baseline:
+            found += [f"{name}: not paired, {why}" for why in _unpaired(row.cell, cells, baseline)]
+    return list(dict.fromkeys(found))
+
+
+def _is_partner(other: FinishedCell, cell: FinishedCell, baseline: str) -> bool:
+    return (
+        other.metrics["intervention"] == baseline
+        and other.family == cell.family
+        and other.setting == cell.setting
+        and {row.uid for row in other.predictions} == {row.uid for row in cell.predictions}
+    )
+
+
+def _unlike(cell: FinishedCell, partner: FinishedCell) -> Iterator[str]:
+    pairs = [(one, other) for one in cell.runs for other in partner.runs]
+    yield from dict.fromkeys(what for one, other in pairs for what in unlike(one, other))
+
+
+def _unpaired(cell: FinishedCell, cells: Sequence[FinishedCell], baseline: str) -> Iterator[str]:
+    """Why no baseline cell is its partner, one sentence per candidate, or that there is none."""
+    keys = ("model", "benchmark", "condition")
+    candidates = [
+        other
+        for other in cells
+        if other.metrics["intervention"] == baseline
+        and all(other.metrics[key] == cell.metrics[key] for key in keys)
+    ]
+    if not candidates:
+        yield f"because this model has no {baseline} on this benchmark under this condition"
+    for other in candidates:
+        if other.setting is None or cell.setting is None:
+            yield f"because some setting is not that of {baseline} (an old cell: unknown which)"
+            continue
+        fields = differing(other.setting, cell.setting)
+        if fields:
+            more = f" and {len(fields) - FEW} more" if len(fields) > FEW else ""
+            yield f"because it differs from {baseline} in {', '.join(fields[:FEW])}{more}"
+        else:
+            yield (
+                f"because it answered other questions than {baseline} ({len(cell.predictions):,} "
+                f"and {len(other.predictions):,})"
+            )

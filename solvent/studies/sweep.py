@@ -1,0 +1,90 @@
+"""A plan as a file, one line per cell, so that shells and people can read it.
+
+    #task  hours  folder                                          overrides
+    0      0.25   outputs/demo/tiny/shapes/uniform-0123456789ab   intervention=uniform  seed=0
+
+Fields are separated by tabs, and every override is a field of its own: no quoting, so that commas,
+spaces, quotes and brackets arrive as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HEADER = "#task\thours\tfolder\toverrides"
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCell:
+    """A line of a plan."""
+
+    task: int  # from 0
+    hours: float | None  # estimated, of computing; None: nothing comparable was measured
+    folder: str  # of its results
+    overrides: tuple[str, ...]  # of Hydra
+
+    def line(self) -> str:
+        """Raises `ValueError` where a field cannot be written."""
+        hours = UNKNOWN if self.hours is None else f"{self.hours:.4f}"
+        fields = [str(self.task), hours, self.folder, *self.overrides]
+        for field in fields:
+            if any(mark in field for mark in "\t\n\r"):
+                raise ValueError(
+                    f"{field!r} holds a tab or the end of a line, which a plan cannot: write "
+                    "\\t or \\n in a quoted value, or put it into a configuration file"
+                )
+        return "\t".join(fields)
+
+
+def write(cells: Iterable[PlannedCell]) -> str:
+    """The text of a plan."""
+    return "".join(f"{line}\n" for line in [HEADER, *(cell.line() for cell in cells)])
+
+
+def read(path: Path) -> list[PlannedCell]:
+    """The cells of a plan.
+
+    Raises `FileNotFoundError` or `ValueError` where there is no whole plan.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        raise FileNotFoundError(
+            f"There is no plan {path}; make one with "
+            f"`python -m solvent plan experiment=demo > {path}`"
+        ) from None
+    lines = text.split("\n")
+    if lines[0] != HEADER or lines.pop():
+        raise ValueError(
+            f"{path} is no whole plan (a header line, then a line per cell): make it again with "
+            "`python -m solvent plan`"
+        )
+    return [_read(line, f"line {number} of {path}") for number, line in enumerate(lines[1:], 2)]
+
+
+def of_task(cells: Sequence[PlannedCell], task: int) -> list[PlannedCell]:
+    """The cells of one task. Raises `ValueError` where the plan has no such task."""
+    last = max((cell.task for cell in cells), default=-1)
+    if not 0 <= task <= last:
+        has = f"tasks 0 to {last}" if cells else "no task at all"
+        raise ValueError(f"There is no task {task}; the plan has {has}")
+    return [cell for cell in cells if cell.task == task]
+
+
+def _read(line: str, where: str) -> PlannedCell:
+    try:
+        task, hours, folder, *overrides = line.split("\t")
+        return PlannedCell(
+            task=int(task),
+            hours=None if hours == UNKNOWN else float(hours),
+            folder=folder,
+            overrides=tuple(overrides),
+        )
+    except ValueError:
+        raise ValueError(
+            f"{where} is torn: expected task, hours, folder and overrides, separated by tabs, but "
+            f"{line[:80]!r} came; make the plan again with `python -m solvent plan`"
+        ) from None
