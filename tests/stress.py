@@ -204,8 +204,10 @@ def main() -> None:
     given = parser.parse_args()
     changed = given.kills // 3
     with tempfile.TemporaryDirectory() as place:
-        tally = stress(given.kills - changed, CELLS, Path(place, "plain"), given.seed)
-        changes = stress_changes(changed, Path(place, "changes"), given.seed)
+        plain, worlds = Path(place, "plain"), Path(place, "worlds")
+        plain.mkdir()
+        tally = stress(given.kills - changed, CELLS, plain, given.seed)
+        changes = stress_changes(changed, worlds, given.seed)
     Console().print(
         f"{tally.kills} kills, {tally.finished} cells completed in spite of them (one survived "
         f"{tally.most}), every file of every cell equal to that of an uninterrupted run. "
