@@ -9,6 +9,7 @@ import difflib
 import importlib
 import sys
 
+BAD_INPUT = 2  # as every command ends on it
 VERBS = {
     "show": "look first: what a model gets of some samples, and their pictures",
     "calibrate": "make the file that an intervention reads",
@@ -30,7 +31,8 @@ def main() -> None:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         meant = f", did you mean {near[0]!r}?" if near else ""
-        sys.exit(f"solvent has no command {verb!r}{meant}; it has {', '.join(VERBS)}")
+        sys.stderr.write(f"solvent has no command {verb!r}{meant}; it has {', '.join(VERBS)}\n")
+        sys.exit(BAD_INPUT)
     command = importlib.import_module(f"solvent.commands.{verb}")
     sys.argv = [f"solvent {verb}", *arguments]
     command.command.run(command.main)

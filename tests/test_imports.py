@@ -118,7 +118,6 @@ def test_a_library_has_one_home(library: str, homes: tuple[str, ...]) -> None:
             assert place.startswith(homes), f"{place} imports {library}"
 
 
-def test_yaml_is_the_only_place_of_targets() -> None:
-    """Conditions, too, name classes by where they lie."""
+def test_conditions_are_classes_of_the_package() -> None:
     conditions = yaml.safe_load((ROOT / "conf/conditions.yaml").read_text())
     assert all(each["_target_"].startswith("solvent.") for each in conditions.values())

@@ -19,7 +19,6 @@ from solvent.reports.findings import coloured
 from solvent.reports.table import cell_title
 
 Metrics = Mapping[str, Any]
-LABELS = ("model", "benchmark", "intervention", "layers", "seed")
 
 
 def compare_usage(screen: Console, cells: Sequence[Metrics], folder: Path) -> None:
