@@ -22,7 +22,7 @@ command = Command()
 @hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
 def main(config: DictConfig) -> None:
     """Compose the configuration, build the objects, run the cell."""
-    from solvent.cells.session import run_cell  # torch and transformers: not needed for --help
+    from solvent.cells.run import run_cell  # torch and transformers: not needed for --help
 
     with command.job():
         run_cell(config)

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from conformance.builders import families
     from conformance.examination import examine
-    from conformance.table import PAGE, page, terminal
+    from conformance.verdicts import PAGE, page, terminal
 
     unknown = sorted(set(names) - set(families()))
     if unknown:

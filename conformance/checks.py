@@ -17,7 +17,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from conformance.inputs import Inputs, Prompt, extended, make_inputs
 from conformance.native import attending, uniform_by_hand, watched, wrapped
 from conformance.observing import (
     TOLERANCE,
@@ -35,10 +34,11 @@ from conformance.observing import (
     visual_columns,
 )
 from conformance.sizes import FIRST_TEXT_ID
+from conformance.tiny_inputs import Inputs, Prompt, extended, make_inputs
 from interventions import intervene, load
-from interventions.decoders import BACKENDS, SESSION
-from interventions.selectors import ROLES, token_roles
-from interventions.upstream import image_token
+from interventions.methods.selectors import ROLES, token_roles
+from interventions.patching.decoders import BACKENDS, SESSION
+from interventions.patching.upstream import image_token
 
 PAIR = (9, 6)  # text tokens of the two rows of a batch
 NEW = 4  # tokens of an answer

@@ -17,7 +17,7 @@ from conformance.native import watched
 from conformance.observing import CheckError
 from conformance.reasons import REASONS
 from interventions import InterventionError, intervene, load
-from interventions.decoders import SESSION
+from interventions.patching.decoders import SESSION
 
 FEATURES = {
     "softcap": "softcap",

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from conformance.inputs import Inputs, repainted
+from conformance.tiny_inputs import Inputs, repainted
 from interventions import intervene, load
-from interventions.decoders import BACKENDS, SESSION
-from interventions.upstream import configurations
+from interventions.patching.decoders import BACKENDS, SESSION
+from interventions.patching.upstream import configurations
 
 TOLERANCE = 5e-4  # of the spread of the logits, float32
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from interventions.budget import budget
-from interventions.capture import capture
-from interventions.intervention import Intervention, available, load
-from interventions.measurement import AttentionLog, Measurement
-from interventions.parts import hint
-from interventions.patch import intervene
-from interventions.sequences import InterventionError
+from interventions.engine.sequences import InterventionError
+from interventions.looking.capture import capture
+from interventions.looking.log import AttentionLog, Measurement
+from interventions.looking.shares import shares
+from interventions.methods.intervention import Intervention, available, load
+from interventions.methods.parts import hint
+from interventions.patching.patch import intervene
 
 __all__ = [
     "AttentionLog",
@@ -28,13 +28,11 @@ __all__ = [
     "InterventionError",
     "Measurement",
     "available",
-    "budget",
     "capture",
     "intervene",
     "load",
+    "shares",
 ]
-
-MODULES = ("calibrations", "heads", "masses", "patterns", "probes")  # of the parts of definitions
 
 
 def __getattr__(name: str) -> Any:
@@ -44,4 +42,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *MODULES, *available()])
+    return sorted([*__all__, *available()])

@@ -128,7 +128,7 @@ def _work(
 
     from solvent.cells import provenance
     from solvent.cells.processes.parallel import team
-    from solvent.cells.session import run_cell
+    from solvent.cells.run import run_cell
     from solvent.commands.commandline import Command
 
     torch.set_num_threads(1)

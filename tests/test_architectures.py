@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 from tests.random_models import save_random_checkpoint
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -81,9 +81,18 @@ def test_interventions_stand_alone() -> None:
 def test_no_folder_is_a_heap() -> None:
     """Nobody finds a file among fifty."""
     counts: dict[Path, int] = defaultdict(int)
-    for path in sources("solvent", *OUTSIDE):
+    for path in sources("solvent", "interventions", "tests", *OUTSIDE):
         counts[path.parent] += 1
     assert {place: count for place, count in counts.items() if count > 20} == {}
+
+
+def test_a_name_stands_for_one_module() -> None:
+    """Whoever says `tables.py` need not say which."""
+    homes: dict[str, list[str]] = defaultdict(list)
+    for path in sources("solvent", "interventions", "tests", *OUTSIDE):
+        homes[path.name].append(path.relative_to(ROOT).as_posix())
+    several = {name: places for name, places in homes.items() if len(places) > 1}
+    assert several.keys() <= {"__init__.py", "__main__.py", "conftest.py"}, several
 
 
 def test_what_a_configuration_names_is_there() -> None:

@@ -85,8 +85,8 @@ SETTINGS = {  # overrides: what the sentence says
     "intervention=uniform intervention.phase=never": "phase must be one of prefill, decode, both",
     "intervention=uniform ~intervention.pattern": "the setting intervention.pattern is missing",
     "intervention=uniform +intervention.foo=1": "there is no setting intervention.foo",
-    "intervention=uniform intervention.pattern._target_=interventions.patterns.Unifrom":
-        "did you mean interventions.patterns.Uniform?",
+    "intervention=uniform intervention.pattern._target_=interventions.methods.patterns.Unifrom":
+        "did you mean interventions.methods.patterns.Uniform?",
     "intervention=gaussian intervention.pattern=null": "intervention.pattern is null; expected",
     "intervention=fixed_file": "'intervention.pattern.file' has no value",
     "intervention=fixed_file intervention.pattern.file={place}/t.pt": "whole safetensors file",

@@ -34,7 +34,7 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.recomputing import recompute
 from solvent.commands.commandline import Command
 from solvent.core.text import marked, spreadsheet, visible
-from solvent.models.errors import ModelError
+from solvent.models.refusals import ModelError
 from solvent.models.vlm import load
 from solvent.reports import contact, figures, findings, table, usages
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 
 CONF = str(Path(__file__).resolve().parent.parent / "conf")
 

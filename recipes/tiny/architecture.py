@@ -10,7 +10,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from recipes.tiny.text import END, IMAGE, PAD, PATCH
+from recipes.tiny.tokenizer import END, IMAGE, PAD, PATCH
 from solvent.benchmarks.shapes.drawing import SIDE
 
 WIDTH = 128

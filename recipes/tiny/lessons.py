@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from recipes.tiny.architecture import PATCHES
-from recipes.tiny.text import END, IMAGE, PAD, PATCH, START
+from recipes.tiny.tokenizer import END, IMAGE, PAD, PATCH, START
 from solvent.benchmarks.shapes.drawing import CELL, draw
 from solvent.benchmarks.shapes.questions import (
     ASKERS,

@@ -15,7 +15,7 @@ from transformers import LlavaForConditionalGeneration
 
 from recipes.tiny.architecture import LAYERS, PATCHES, WIDTH, build_model
 from recipes.tiny.lessons import IGNORED, SIGHTED, Lesson, Teacher, pictures
-from recipes.tiny.text import PAD
+from recipes.tiny.tokenizer import PAD
 from solvent.benchmarks.shapes.questions import KINDS
 from solvent.benchmarks.shapes.world import COLOURS, GRID, SHAPES, SIZES, draw_scene
 

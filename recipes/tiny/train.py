@@ -10,7 +10,7 @@ Two stages, both a pure function of the seed and the step, resumable at any step
    looking up what a word refers to is the hop that all question types share. A first recipe
    without the probe left relations at chance after 5,300 steps.
 
-`recipes.tiny.upbringing` says what each of them gets to learn from. About 50 minutes on two CPU
+`recipes.tiny.courses` says what each of them gets to learn from. About 50 minutes on two CPU
 cores for `tiny`, 15 for `tiny_blind`, 30 for `tiny_prior`; a GPU is used when there is one.
 """
 
@@ -31,10 +31,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from recipes.tiny import state
+from recipes.tiny.courses import COURSES
 from recipes.tiny.lessons import Teacher, patch_facts, pictures
 from recipes.tiny.student import Student
-from recipes.tiny.text import build_processor
-from recipes.tiny.upbringing import UPBRINGINGS
+from recipes.tiny.tokenizer import build_processor
 
 ALIGNMENT_PICTURES, ALIGNMENT_RATE = 32, 1.5e-3
 LANGUAGE_PICTURES, LANGUAGE_RATE = 8, 1e-3
@@ -62,7 +62,7 @@ class Course:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.upbringing = UPBRINGINGS[arguments.name]
+        self.course = COURSES[arguments.name]
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.processor = build_processor()
         self.teacher = Teacher(self.processor.tokenizer)
@@ -116,9 +116,9 @@ class Course:
             scenes = self.teacher.scenes(rng, ALIGNMENT_PICTURES)
             pixels, facts = pictures(scenes, rng), patch_facts(scenes)
             return self.student.alignment_loss(pixels.to(self.device), facts.to(self.device))
-        phase = [phase for phase in self.upbringing.curriculum if phase.start <= step][-1]
+        phase = [phase for phase in self.course.curriculum if phase.start <= step][-1]
         scenes = self.teacher.scenes(rng, LANGUAGE_PICTURES, phase.groups)
-        lesson = self.teacher.lesson(rng, scenes, phase.shares, self.upbringing.guessable)
+        lesson = self.teacher.lesson(rng, scenes, phase.shares, self.course.guessable)
         lesson = lesson.to(self.device)
         return self.student.language_loss(lesson, phase.probe_weight)
 
@@ -178,19 +178,19 @@ class Course:
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", nargs="?", default="tiny", choices=UPBRINGINGS)
+    parser.add_argument("name", nargs="?", default="tiny", choices=COURSES)
     parser.add_argument("--output", help="by default solvent/models/checkpoints/NAME")
     parser.add_argument("--folder", help="state, for resuming; by default outputs/NAME-training")
-    parser.add_argument("--alignment-steps", type=int, help="by default those of the upbringing")
+    parser.add_argument("--alignment-steps", type=int, help="by default those of the course")
     parser.add_argument("--steps", type=int, help="of the language stage, likewise")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    upbringing = UPBRINGINGS[given.name]
+    course = COURSES[given.name]
     defaults = {
         "output": f"solvent/models/checkpoints/{given.name}",
         "folder": f"outputs/{given.name}-training",
-        "alignment_steps": upbringing.alignment_steps,
-        "steps": upbringing.steps,
+        "alignment_steps": course.alignment_steps,
+        "steps": course.steps,
     }
     for name, value in defaults.items():
         if getattr(given, name) is None:

@@ -16,7 +16,7 @@ from solvent.benchmarks.freeform import FreeForm
 from solvent.benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from solvent.benchmarks.prompts import By, Profile, letters
 from solvent.benchmarks.reducers import AllOf, Debiased, Mean, Reducer
-from solvent.benchmarks.reducers.cells import chance
+from solvent.benchmarks.reducers.leaves import chance
 from solvent.benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from solvent.benchmarks.source import Source
 from solvent.core.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
@@ -305,7 +305,7 @@ class Benchmark:
         compared with what is published. As a "score", F1 is given that of the rows' accuracy, and
         `Matched` and `BothOf` that of all rows being right.
         """
-        tree = getattr(self.reducers["score"], "cells", Mean().cells)  # F1 has none
+        tree = getattr(self.reducers["score"], "leaves", Mean().leaves)  # F1 has none
         found = chance(tree(predictions))
         whole = self.expect is not None and self.limit is None and not self.circular
         if whole and self.chance is not None and abs(found - self.chance) > CHANCE_DIFFERS:

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from solvent.benchmarks.arrow import Table
 from solvent.benchmarks.hub_errors import explained
 from solvent.benchmarks.images import FileImage, StoredImage
 from solvent.benchmarks.sample import Columns, Row
 from solvent.benchmarks.source import unrolled
-from solvent.benchmarks.tables import Table
 from solvent.core import paths
 from solvent.core.digests import combined, digest
 from solvent.core.names import nearest

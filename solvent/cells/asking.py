@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from solvent.cells.building import build
 from solvent.cells.diagnosing import with_options
 from solvent.cells.identity import Identity, cell_folder, identity, labels
-from solvent.cells.inputs import (
+from solvent.cells.input_files import (
     InputFile,
     check_disjoint,
     check_inputs,

@@ -23,7 +23,7 @@ from torch import Tensor
 from solvent.cells.answering import prompts
 from solvent.cells.building import build
 from solvent.cells.identity import fingerprint, without_locations
-from solvent.cells.inputs import input_files, read_metadata
+from solvent.cells.input_files import input_files, read_metadata
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.monitor import progress_bar
 from solvent.cells.provenance import ROOT, installed

@@ -28,13 +28,26 @@ COMPUTING = (  # modules and packages whose classes do nothing but compute when 
     "solvent.benchmarks.prompts",
     "solvent.benchmarks.reducers",
     "solvent.benchmarks.sample",
-    "solvent.benchmarks.shapes.source",
+    "solvent.benchmarks.shapes.generated",
     "solvent.benchmarks.source",
     "solvent.diagnostics",
 )
 
 
-MOVED = ("benchmarks.", "diagnostics.", "models.")  # packages of before, which `solvent` has now
+MOVED = {  # the first names that cells were stored under, and where those classes lie now
+    "benchmarks": "solvent.benchmarks",
+    "benchmarks.shapes.source": "solvent.benchmarks.shapes.generated",
+    "diagnostics": "solvent.diagnostics",
+    "diagnostics.conditions.inputs": "solvent.diagnostics.conditions.modalities",
+    "interventions.calibrations": "interventions.methods.scaling",
+    "interventions.fitting": "interventions.methods.fitting",
+    "interventions.heads": "interventions.methods.heads",
+    "interventions.masses": "interventions.methods.masses",
+    "interventions.patterns": "interventions.methods.patterns",
+    "interventions.probes": "interventions.methods.probes",
+    "interventions.recipes": "interventions.methods.tensor_recipes",
+    "models": "solvent.models",
+}
 
 
 def stored_config(path: Path) -> DictConfig:
@@ -44,7 +57,19 @@ def stored_config(path: Path) -> DictConfig:
 
 def present(name: str) -> str:
     """Where a class lies now that a stored definition names."""
-    return f"solvent.{name}" if name.startswith(MOVED) else name
+    return _renamed(name.removeprefix("solvent."), MOVED, name)
+
+
+def first(name: str) -> str:
+    """What a class was called when the first cells were stored: a cell's identity keeps to it."""
+    return _renamed(name, {now: before for before, now in MOVED.items()}, name)
+
+
+def _renamed(name: str, moved: Mapping[str, str], otherwise: str) -> str:
+    """By the longest package or module that moved."""
+    homes = [home for home in moved if f"{name}.".startswith(f"{home}.")]
+    home = max(homes, key=len, default=None)
+    return otherwise if home is None else moved[home] + name[len(home) :]
 
 
 def check_targets(config: Any, packages: Collection[str], path: Path) -> None:

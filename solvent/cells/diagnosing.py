@@ -13,10 +13,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-from hydra.utils import get_method
 
 from solvent.cells.answering import Cell
 from solvent.cells.processes.monitor import Monitor
@@ -24,6 +21,8 @@ from solvent.cells.request import check_known
 from solvent.cells.runner import answer_all
 from solvent.core.files import write_atomically
 from solvent.core.types import Benchmark, Condition, Diagnostic, Prediction, Sample
+from solvent.diagnostics.observations import gather
+from solvent.diagnostics.reading import read_all
 from solvent.storage.folder import CellFolder
 
 log = logging.getLogger("solvent")
@@ -73,8 +72,8 @@ def judge(
     for name in conditions:
         folder.condition(name).settle()
     answers = answers_of(folder, conditions)
-    get_method("solvent.diagnostics.observations.gather")(tests, answers, folder.path)
-    findings = read(tests, answers, folder.path)
+    gather(tests, answers, folder.path)
+    findings = read_all(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)
     write_atomically(folder.path / "diagnostics" / FINDINGS, f"{text}\n")
     return findings
@@ -129,13 +128,6 @@ def answers_of(folder: CellFolder, names: Sequence[str]) -> dict[str, list[Predi
             )
         found[name] = place.predictions()
     return found
-
-
-def read(
-    tests: Mapping[str, Diagnostic], predictions: Mapping[str, Sequence[Prediction]], cell: Path
-) -> dict[str, Any]:
-    """Findings by test, a pure function of what is stored in a cell's folder."""
-    return get_method("solvent.diagnostics.reading.read_all")(tests, predictions, cell)
 
 
 def needed(tests: Mapping[str, Diagnostic], known: Sequence[str]) -> list[str]:

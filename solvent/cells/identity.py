@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
-from solvent.cells.inputs import by_content, input_files
+from solvent.cells.configuration import TARGET, first
+from solvent.cells.input_files import by_content, input_files
 from solvent.cells.loading import data_digest
 from solvent.core.checkpoints import content, is_folder
 from solvent.core.types import Condition
@@ -64,7 +64,7 @@ def identity(config: DictConfig, intervention: Any) -> Identity:
     """
     what = {"name": intervention.name}
     if not intervention.is_identity:
-        what = by_content(OmegaConf.to_container(config.intervention, resolve=True))
+        what = _lasting(by_content(OmegaConf.to_container(config.intervention, resolve=True)))
     return Identity(
         intervention=intervention.name,
         setting=_setting(config),
@@ -109,12 +109,10 @@ def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lasting(tree: Any) -> Any:
-    """Definitions by names that outlast a move: those of before the package `solvent` was made."""
+    """Definitions by names that outlast a move."""
     if isinstance(tree, Mapping):
         return {
-            key: value.removeprefix("solvent.")
-            if key == "_target_" and isinstance(value, str)
-            else _lasting(value)
+            key: first(value) if key == TARGET and isinstance(value, str) else _lasting(value)
             for key, value in tree.items()
         }
     return [_lasting(value) for value in tree] if isinstance(tree, list) else tree
@@ -159,8 +157,9 @@ def _variant(intervention: DictConfig) -> str:
 
 def _definition(name: str) -> dict[str, Any]:
     """The stock definition of an intervention; empty where the name is the user's own."""
-    known = name in get_method("interventions.available")()
-    return get_method("interventions.intervention.definition")(name) if known else {}
+    from interventions.methods.intervention import available, definition  # torch: not for --help
+
+    return definition(name) if name in available() else {}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, stored_config
-from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of, read
+from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
+from solvent.diagnostics.reading import read_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
 from solvent.storage.folder import CellFolder
@@ -47,7 +48,7 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
     tests = build_tests(config)
     names = [name for test in tests.values() for name in test.conditions]
-    findings = read(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
+    findings = read_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()
     show_findings(screen, findings)
     stored = run / "diagnostics" / FINDINGS

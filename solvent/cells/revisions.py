@@ -20,6 +20,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
+from uuid import uuid4
 
 from omegaconf import DictConfig
 
@@ -136,7 +137,7 @@ def _pin(folder: Path, kind: Kind, name: str, revision: str, resolve: Resolve) -
 
 def _write_once(place: Path, row: dict[str, str]) -> None:
     """Write a file that others may be writing: the first one's stays."""
-    new = place.with_name(f".{place.name}.{os.getpid()}")
+    new = place.with_name(f".{place.name}.{uuid4().hex}")  # of this thread alone
     with spoken(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:

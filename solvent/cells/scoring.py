@@ -14,12 +14,12 @@ def summarise(benchmark: Benchmark, predictions: Iterable[Prediction]) -> dict[s
 
     Looks at every prediction once, as they may come from a disk, and keeps only what scoring needs.
     """
-    masses, entropies, cells, tokens = LayerMeans(), LayerMeans(), Cells(), Tokens()
+    masses, entropies, entries, tokens = LayerMeans(), LayerMeans(), EditedEntries(), Tokens()
     answers = []
     for row in predictions:
         masses.add(row.visual_mass)
         entropies.add(row.visual_entropy)
-        cells.add(row)
+        entries.add(row)
         tokens.add(row.n_image_tokens)
         answers.append(replace(row, visual_mass=None, visual_entropy=None))
     return {
@@ -27,8 +27,8 @@ def summarise(benchmark: Benchmark, predictions: Iterable[Prediction]) -> dict[s
         "visual_mass": masses.means(),
         "visual_entropy_nats": entropies.means(),
         "image_tokens": tokens.spread(),
-        "cells_edited": cells.edited,
-        "cells_by_phase": cells.by_phase,
+        "cells_edited": entries.edited,
+        "cells_by_phase": entries.by_phase,
     }
 
 
@@ -91,8 +91,8 @@ class Tokens:
 
 
 @dataclass
-class Cells:
-    """Attention cells that were edited, in all, and in prompt rows and generated rows.
+class EditedEntries:
+    """Entries of the attention that were edited, in all, and in prompt rows and generated rows.
 
     `by_phase` is None where a prediction lacks it.
     """

@@ -15,8 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from solvent.commands.commandline import Command
+from solvent.studies.cell_status import CellStatus, statuses
 from solvent.studies.progress import show_status
-from solvent.studies.standing import Standing, standings
 from solvent.studies.sweep import read
 
 command = Command("Nothing was changed.")
@@ -40,14 +40,14 @@ def main() -> None:
     asked = arguments()
     with command.job():
         planned = [Path(cell.folder) for cell in read(asked.plan)] if asked.plan else []
-        found = standings(asked.folder, planned)
+        found = statuses(asked.folder, planned)
         if asked.json:
             sys.stdout.write(json.dumps([_plain(each) for each in found], indent=1) + "\n")
         else:
             show_status(found)
 
 
-def _plain(each: Standing) -> dict[str, object]:
+def _plain(each: CellStatus) -> dict[str, object]:
     return asdict(each) | {"path": str(each.path)}
 
 

@@ -41,7 +41,7 @@ def main() -> None:
     if not cells:
         return
     from solvent.cells.processes.parallel import team
-    from solvent.cells.session import run_cell  # torch and transformers: not needed for --help
+    from solvent.cells.run import run_cell  # torch and transformers: not needed for --help
     from solvent.core.stopping import check
     from solvent.studies.composing import compose_cell, composing
 

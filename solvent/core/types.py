@@ -203,7 +203,9 @@ class VLM(Protocol):
     def capture(self, rows: int) -> AbstractContextManager[Any]:
         """See where the last prompt rows look for the length of a `with` block."""
 
-    def budget(self, intervention: Any, *, must_edit: bool = True) -> AbstractContextManager[Any]:
+    def watch_shares(
+        self, intervention: Any, *, must_edit: bool = True
+    ) -> AbstractContextManager[Any]:
         """Intervene, and see how prompts share out their attention; yields a log of both."""
 
     def provenance(self) -> dict[str, Any]:

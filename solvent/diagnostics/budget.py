@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 
 from solvent.core.types import Condition
 from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.conditions.composed import AtMost, compose
 from solvent.diagnostics.conditions.fillers import Curve, FillerCase, curve
-from solvent.diagnostics.findings import Finding
-from solvent.diagnostics.shares import Shares
 from solvent.diagnostics.statistics.estimates import Verdict, decide, estimate
-from solvent.diagnostics.statistics.heads import Metrics, attention
+from solvent.diagnostics.statistics.head_attention import Metrics, attention
 from solvent.diagnostics.statistics.slopes import slope
+from solvent.diagnostics.stored_shares import Shares
 
 MEASURES = {"dependency": "J", "gain": "LG"}  # field of a curve -> its sign in reasons
 EQUAL = 1e-6  # bits; a smaller fall is rounding

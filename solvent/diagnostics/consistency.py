@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.findings import Finding
-from solvent.diagnostics.states import Part
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.statistics.estimates import Verdict, decide
 from solvent.diagnostics.statistics.fusion import (
     SELDOM,
@@ -26,6 +25,7 @@ from solvent.diagnostics.statistics.fusion import (
 )
 from solvent.diagnostics.statistics.projection import Scores
 from solvent.diagnostics.statistics.strata import Label, Strata, stratify
+from solvent.diagnostics.stored_states import Part
 
 CONTROLS = ("swap", "knock")  # the text could not see the image whose states it is compared with
 MOST_INVALID = 0.01  # share of samples without finite states above which nothing is said

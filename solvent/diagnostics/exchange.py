@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.conditions.boxes import Weight, evidence_weight
 from solvent.diagnostics.conditions.conflict import asserted_conflicts
-from solvent.diagnostics.findings import Finding
 from solvent.diagnostics.statistics.distances import entropy_bits
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate_columns
 from solvent.diagnostics.statistics.ratios import function_of_means

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.findings import Finding
-from solvent.diagnostics.reasons import measured
+from solvent.diagnostics.base import Finding, measured
 from solvent.diagnostics.statistics.distances import FLOOR, entropy_bits, kullback_leibler_bits
 from solvent.diagnostics.statistics.estimates import (
     Estimate,

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from solvent.core.types import Prediction
 from solvent.diagnostics.answers import REFERENCE
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.conditions.pairs import PAIRED
-from solvent.diagnostics.findings import Finding
 from solvent.diagnostics.statistics.estimates import Verdict, decide
 from solvent.diagnostics.statistics.grid import Emap, emap, read_grid
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.statistics.distances import top_set
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate_columns
 from solvent.diagnostics.statistics.ratios import function_of_means

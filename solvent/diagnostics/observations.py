@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from solvent.core.types import Diagnostic, Prediction
-from solvent.diagnostics import states
+from solvent.diagnostics import stored_states as states
 from solvent.diagnostics.answers import REFERENCE, Answers, collect
-from solvent.diagnostics.shares import Shares
 from solvent.diagnostics.statistics.projection import Scores, project
+from solvent.diagnostics.stored_shares import Shares
 
 STATES, SHARES, PAIRS = "states", "shares", "pairs"
 

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 
 from solvent.core.types import Condition
 from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.conditions.composed import at_most
 from solvent.diagnostics.conditions.conflict import Conflict, asserted_conflicts, follow, wins
-from solvent.diagnostics.findings import Finding
 from solvent.diagnostics.statistics.dose import HalfDose, half_dose
 from solvent.diagnostics.statistics.estimates import (
     Estimate,

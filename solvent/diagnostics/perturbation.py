@@ -11,10 +11,9 @@ from jaxtyping import Float
 
 from solvent.core.types import Condition
 from solvent.diagnostics.answers import Answers
+from solvent.diagnostics.base import Finding, measured
 from solvent.diagnostics.conditions.composed import at_most
 from solvent.diagnostics.conditions.severity import area, monotonicity, trend
-from solvent.diagnostics.findings import Finding
-from solvent.diagnostics.reasons import measured
 from solvent.diagnostics.statistics.distances import (
     jensen_shannon_bits,
     logit_distance_nats,

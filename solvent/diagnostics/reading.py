@@ -13,8 +13,8 @@ import numpy as np
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics.answers import Answers, collect
 from solvent.diagnostics.observations import inputs, paired
-from solvent.diagnostics.statistics.calibration import TURN, calibrated
 from solvent.diagnostics.statistics.estimates import holm
+from solvent.diagnostics.statistics.place_bias import TURN, calibrated
 
 DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from interventions.selectors import ROLES, token_roles
+from interventions.methods.selectors import ROLES, token_roles
 from solvent.models.prefill import EncodedBatch
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from solvent.core.types import Prompt
-from solvent.models.errors import ModelError, PromptError
+from solvent.models.refusals import ModelError, PromptError
 
 IMAGE_MARKER = re.compile(r"<image:(\d+)>")  # here stands the k-th image, counting from 1
 _PROBE = "0"  # a text that no template changes or contains

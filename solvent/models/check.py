@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from solvent.core.types import Prompt
-from solvent.models.errors import ModelError
 from solvent.models.features import FeatureCache
 from solvent.models.prefill import EncodedBatch, Prefill
+from solvent.models.refusals import ModelError
 from solvent.models.unembedding import float32_logits
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from solvent.core.checkpoints import content, folder_of, is_folder
-from solvent.models.errors import ModelError
+from solvent.models.refusals import ModelError
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

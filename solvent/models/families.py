@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from solvent.models.errors import ModelError
+from solvent.models.refusals import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, ProcessorMixin

@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interventions.upstream import IMAGE_FEATURES, as_image_features, parameters
-from solvent.models.errors import ModelError
+from interventions.patching.upstream import IMAGE_FEATURES, as_image_features, parameters
 from solvent.models.prefill import EncodedBatch
+from solvent.models.refusals import ModelError
 
 log = logging.getLogger("solvent")
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interventions.upstream import cache_argument, new_cache
+from interventions.patching.upstream import cache_argument, new_cache
 from solvent.core.types import Box
 from solvent.models.unembedding import float32_logits, log_probabilities
 

@@ -24,9 +24,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from interventions.decoders import named_arguments
-from solvent.models.errors import ModelError
+from interventions.patching.decoders import named_arguments
 from solvent.models.prefill import EncodedBatch
+from solvent.models.refusals import ModelError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,9 +22,9 @@ from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from interventions import budget, capture, intervene
+from interventions import capture, intervene, shares
 from interventions.calls import Block
-from interventions.decoders import innermost
+from interventions.patching.decoders import innermost
 from solvent.core.types import CandidateScore, Prompt
 from solvent.models.appearance import Appearance, appearance
 from solvent.models.chat import Chat
@@ -39,10 +39,10 @@ from solvent.models.checkpoint import (
     loaded_version,
     read_config,
 )
-from solvent.models.errors import ModelError, PromptError
 from solvent.models.families import Family, find_family, load_processor
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
 from solvent.models.prefill import EncodedBatch, Prefill
+from solvent.models.refusals import ModelError, PromptError
 from solvent.models.states import StateWatch
 
 PER_TOKEN = ("input_ids", "attention_mask")  # what remains of the inputs without images
@@ -195,12 +195,12 @@ class VLM:
         make = partial(capture, self.model, rows)
         return Block("vlm.capture", lambda: self._named(make, None))
 
-    def budget(
+    def watch_shares(
         self, intervention: Any, execution: str = "fused", must_edit: bool = True
     ) -> AbstractContextManager[Any]:
         """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
-        make = partial(budget, self.model, intervention, execution, must_edit)
-        return Block("vlm.budget", lambda: self._named(make, intervention))
+        make = partial(shares, self.model, intervention, execution, must_edit)
+        return Block("vlm.watch_shares", lambda: self._named(make, intervention))
 
     @contextmanager
     def watch_states(self) -> Iterator[StateWatch]:

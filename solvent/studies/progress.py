@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from solvent.reports.table import console
-from solvent.studies.standing import STATES, Standing
+from solvent.studies.cell_status import STATES, CellStatus
 
 COLOURS = {"damaged": "magenta", "failed": "red", "stopped": "yellow", "running": "cyan",
            "waiting": "dim", "done": "green"}  # fmt: skip
 
 
-def show_status(cells: Sequence[Standing]) -> None:
+def show_status(cells: Sequence[CellStatus]) -> None:
     """A row per cell that is not done, a row per model and benchmark for all that are, a sum."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("state")
@@ -45,7 +45,7 @@ def show_status(cells: Sequence[Standing]) -> None:
     screen.print(f"cells: {len(cells):,}, of these {', '.join(sums)}", highlight=False)
 
 
-def _add_groups(table: Table, state: str, cells: Sequence[Standing]) -> None:
+def _add_groups(table: Table, state: str, cells: Sequence[CellStatus]) -> None:
     """Cells that need nobody's attention, together."""
     for names in dict.fromkeys(cell.names[:-1] for cell in cells):
         group = [cell for cell in cells if cell.names[:-1] == names]
@@ -63,7 +63,7 @@ def _coloured(state: str) -> str:
     return f"[{COLOURS[state]}]{state}[/{COLOURS[state]}]"
 
 
-def _progress(cell: Standing) -> str:
+def _progress(cell: CellStatus) -> str:
     """`120 of 540, 22 %`, with the condition of a test before it"""
     doing = f"{escape(cell.doing)}\n" if cell.doing else ""
     if not cell.total:

@@ -17,7 +17,7 @@ import psutil
 from solvent.core.redaction import redacted, redacted_text
 from solvent.core.stopping import Stopped
 from solvent.core.types import Prediction, Sample
-from solvent.tracking.courier import Courier
+from solvent.tracking.outbox import Outbox
 from solvent.tracking.pace import Pace
 from solvent.tracking.uploads import COLUMNS, clean, evenly, flat, row
 
@@ -93,7 +93,7 @@ class WandBRun:
 
     tracking: WandB
     _run: Any = None
-    _courier: Courier = field(default_factory=lambda: Courier("W&B"))
+    _outbox: Outbox = field(default_factory=lambda: Outbox("W&B"))
     _open: bool = False
     _pace: Pace = field(init=False)
 
@@ -107,14 +107,14 @@ class WandBRun:
         def begin() -> Any:
             return _begin(self.tracking, description)
 
-        self._run = self._courier.ask(begin, "to start a run", AGAIN, limit)
+        self._run = self._outbox.ask(begin, "to start a run", AGAIN, limit)
         self._open = self._run is not None
 
     def progress(self, done: int, failed: int, doing: str) -> None:
         """A point of `progress/...`, unless the last was a moment ago; never waits."""
         if self._open and (point := self._pace.point(done, failed, doing)):
             run = self._run
-            self._courier.tell(lambda: run.log(point), "to log progress", LATER)
+            self._outbox.tell(lambda: run.log(point), "to log progress", LATER)
 
     def finish(
         self,
@@ -141,13 +141,13 @@ class WandBRun:
             return True
 
         limit = self.tracking.finish_timeout + STARTING
-        delivered = self._courier.ask(deliver, "to log the results", AGAIN, limit)
+        delivered = self._outbox.ask(deliver, "to log the results", AGAIN, limit)
         return self._end(0 if delivered else FAILED, limit) and delivered is True
 
     def leave(self, error: BaseException | None) -> None:
         """End the run if it is still open: preempted where somebody asked the cell to stop."""
         if not self._open:
-            self._courier.dismiss()
+            self._outbox.dismiss()
         elif isinstance(error, Stopped | KeyboardInterrupt):
             code = error.code if isinstance(error, Stopped) else INTERRUPTED
             self._end(code, LEAVING, self._run.mark_preempting)
@@ -165,9 +165,9 @@ class WandBRun:
             return True
 
         advice = f"`wandb sync {_place(run)}` uploads what is stored. {AGAIN}"
-        ended = self._courier.ask(end, "to end the run", advice, limit)
-        self._courier.dismiss()
-        if self._courier.hung:
+        ended = self._outbox.ask(end, "to end the run", advice, limit)
+        self._outbox.dismiss()
+        if self._outbox.hung:
             _end_service()
         return ended is True
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from solvent.benchmarks.benchmark import Expect
 from solvent.benchmarks.reducers import AllOf, Macro, Mean, MeanOf, Points
-from solvent.benchmarks.reducers.cells import chance
+from solvent.benchmarks.reducers.leaves import chance
 from solvent.cells.loading import load_benchmark
 from solvent.core.types import Prediction
 
@@ -28,9 +28,9 @@ def test_rows_with_two_four_and_no_options(predict: Predict) -> None:
         predict("t/3", options=TWO, groups={"pair": "2"}, tags={"kind": "y"}),
         predict("t/4", options=(), groups={"pair": "3"}, tags={"kind": "y"}),
     ]
-    assert chance(Mean().cells(rows)) == pytest.approx((1 / 2 + 1 / 4 + 1 / 2 + 0) / 4)
-    assert chance(AllOf(group="pair").cells(rows)) == pytest.approx((1 / 8 + 1 / 2 + 0) / 3)
-    assert chance(Macro(tags=["kind"]).cells(rows)) == pytest.approx((1 / 2 + 0.75 / 3) / 2)
+    assert chance(Mean().leaves(rows)) == pytest.approx((1 / 2 + 1 / 4 + 1 / 2 + 0) / 4)
+    assert chance(AllOf(group="pair").leaves(rows)) == pytest.approx((1 / 8 + 1 / 2 + 0) / 3)
+    assert chance(Macro(tags=["kind"]).leaves(rows)) == pytest.approx((1 / 2 + 0.75 / 3) / 2)
 
 
 def test_mme_is_750_and_300_points(predict: Predict) -> None:
@@ -47,7 +47,7 @@ def test_mme_is_750_and_300_points(predict: Predict) -> None:
             for image in range(3)
             for place in range(2)
         ]
-        share = chance(Points(tag="category", group="image").cells(rows))
+        share = chance(Points(tag="category", group="image").leaves(rows))
         assert 200 * categories * share == pytest.approx(expected)
 
 
@@ -68,9 +68,9 @@ def test_hallusionbench_is_50_and_24_6_and_18_4(published: Path, predict: Predic
         if row["filename"]
     ]
     reducers = {"a": Mean(), "q": AllOf(group="question"), "f": AllOf(group="figure")}
-    found = [100 * chance(reduce.cells(rows)) for reduce in reducers.values()]
+    found = [100 * chance(reduce.leaves(rows)) for reduce in reducers.values()]
     assert [round(each, 1) for each in found] == [50.0, 24.6, 18.4]
-    assert 100 * chance(MeanOf(reducers=reducers).cells(rows)) == pytest.approx(sum(found) / 3)
+    assert 100 * chance(MeanOf(reducers=reducers).leaves(rows)) == pytest.approx(sum(found) / 3)
 
 
 def answered(config: DictConfig, predict: Predict) -> tuple[float, list[Prediction]]:

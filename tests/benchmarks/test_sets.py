@@ -17,7 +17,7 @@ from PIL import Image
 
 from solvent.benchmarks.benchmark import Expect
 from solvent.cells.loading import load_benchmark
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE
@@ -31,7 +31,7 @@ Composed = Callable[..., DictConfig]
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
-    monkeypatch.setattr("solvent.cells.session.draw_cell", lambda *_: None)  # drawn in other tests
+    monkeypatch.setattr("solvent.cells.run.draw_cell", lambda *_: None)  # drawn in other tests
 
 
 def stored(case: Case, folder: Path) -> Path:

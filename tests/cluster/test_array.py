@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 from tests.cluster.array import by_hand, ended, rows, running, submit
 from tests.cluster.slurm import Slurm, named, wait_until
 

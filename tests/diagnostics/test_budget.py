@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.budget import Budget
-from solvent.diagnostics.shares import GROUPS, IMAGE, PLACES, Shares
+from solvent.diagnostics.stored_shares import GROUPS, IMAGE, PLACES, Shares
 from tests.conftest import ROOT
 
 N, WORDS = 60, (64, 256, 1024, 4096)

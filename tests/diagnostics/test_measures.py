@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from solvent.benchmarks.shapes.source import Shapes
+from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.types import CandidateScore, Prediction, Sample
 from solvent.diagnostics.measures import Measures
 from solvent.diagnostics.statistics.grid import Grid, additive, emap, grid_samples, read_grid

@@ -10,8 +10,8 @@ from functools import cache
 
 import pytest
 
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.dependency import Dependency
-from solvent.diagnostics.findings import Finding
 from solvent.diagnostics.information import Information
 from solvent.diagnostics.perturbation import Perturbation
 from solvent.diagnostics.uncertainty import Uncertainty

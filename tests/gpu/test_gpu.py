@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from interventions import available
-from interventions.session import Session
-from tests.interventions.methods import opened, prompt_part
-from tests.interventions.test_waiting import EVERY_LAYER, Noting, edited_layers
+from interventions.patching.session import Session
+from tests.interventions.every_method import opened, prompt_part
+from tests.interventions.patching.test_waiting import EVERY_LAYER, Noting, edited_layers
 from tests.random_models import CACHE, random_inputs, random_model
 from tools.gpu.clock import Clock
 from tools.gpu.job import Job

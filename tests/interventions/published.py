@@ -16,10 +16,10 @@ import scipy.stats
 import torch
 from transformers import PreTrainedModel
 
-from interventions.noise import Address, exponential, hash_text, normal, uniform
+from interventions.engine.noise import Address, exponential, hash_text, normal, uniform
 from tests.interventions.decoder import Edit, Row, forward, softmax, tokens_of
-from tests.interventions.encoder import complexity, received_attention
-from tests.interventions.methods import stored_tensors
+from tests.interventions.encoder_patterns import complexity, received_attention
+from tests.interventions.every_method import stored_tensors
 
 UID = "a sample"
 REGIONS = [[(0.0, 0.0, 0.4, 0.75), (0.3, 0.5, 0.6, 1.0)]]  # of the only picture: two boxes
@@ -328,9 +328,9 @@ def regions_of_a_2_by_3_grid() -> Values:
     return 0.01 + 0.99 * cover.flatten()
 
 
-PATTERN = "interventions.patterns"
+PATTERN = "interventions.methods.patterns"
 IMAGE_ONLY = {"keys": ["image"], "rows": ["question", "last", "generated"]}
-KEPT = {"mass": {"_target_": "interventions.masses.Keep"}, **IMAGE_ONLY}
+KEPT = {"mass": {"_target_": "interventions.methods.masses.Keep"}, **IMAGE_ONLY}
 CASES = {
     "learned": Case(learned, families=BOTH),
     "uniform": Case(uniform_image, families=BOTH),
@@ -462,8 +462,8 @@ def entropy_matched(row: Row) -> Values:
 def calibrated(edit: Edit, name: str) -> Case:
     parts = {
         "pattern": {"_target_": f"{PATTERN}.Normal", "std": 1.0},
-        "calibration": {"_target_": f"interventions.calibrations.{name}"},
-        "mass": {"_target_": "interventions.masses.FromPattern"},
+        "calibration": {"_target_": f"interventions.methods.scaling.{name}"},
+        "mass": {"_target_": "interventions.methods.masses.FromPattern"},
     }
     return Case(edit, layers=(1,), overrides={"layers": [1], **parts})
 

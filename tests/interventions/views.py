@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 
-from interventions.noise import hash_text
-from interventions.probes import Probe
-from interventions.selectors import ROLES
-from interventions.view import Call, Rows, View
+from interventions.engine.noise import hash_text
+from interventions.engine.view import Call, Rows, View
+from interventions.methods.probes import Probe
+from interventions.methods.selectors import ROLES
 
 
 def view_of(

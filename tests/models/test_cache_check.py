@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import transformers
 
-from interventions.upstream import CACHE, IMAGE_FEATURES, given_cache
+from interventions.patching.upstream import CACHE, IMAGE_FEATURES, given_cache
 from solvent.models.check import check
-from solvent.models.errors import ModelError
+from solvent.models.refusals import ModelError
 from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.random_models import FAMILIES

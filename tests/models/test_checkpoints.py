@@ -20,8 +20,8 @@ from transformers import LlamaConfig, LlavaNextConfig
 import solvent.models.checkpoint as checkpoint_module
 from solvent.core import checkpoints
 from solvent.models.checkpoint import choose_dtype, device_map, find_source
-from solvent.models.errors import ModelError
 from solvent.models.families import FAMILIES
+from solvent.models.refusals import ModelError
 from solvent.models.unembedding import float32_logits, log_probabilities
 from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT

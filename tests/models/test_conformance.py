@@ -19,12 +19,12 @@ from conformance.builders import build, families
 from conformance.checks import CHECKS, Subject
 from conformance.examination import examine
 from conformance.observing import CheckError
-from conformance.table import PAGE
+from conformance.verdicts import PAGE
 from interventions import Intervention, InterventionError, intervene, load
-from interventions import patch as patch_module
-from interventions import session as session_module
-from interventions.decoders import SESSION, Decoder
-from interventions.view import Rows
+from interventions.engine.view import Rows
+from interventions.patching import patch as patch_module
+from interventions.patching import session as session_module
+from interventions.patching.decoders import SESSION, Decoder
 
 FAST = (
     "llava",

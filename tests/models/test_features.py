@@ -12,7 +12,7 @@ from PIL import Image
 
 import interventions
 from solvent.core.types import Prompt
-from solvent.models.errors import ModelError
+from solvent.models.refusals import ModelError
 from solvent.models.vlm import VLM, load
 from tests.models.test_vlm import CANDIDATES, numbers, picture
 from tests.random_models import FAMILIES

@@ -19,10 +19,10 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 from solvent.core.types import Prompt
 from solvent.models.chat import Chat
-from solvent.models.errors import PromptError
+from solvent.models.refusals import PromptError
 from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.models.test_vlm import picture

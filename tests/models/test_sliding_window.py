@@ -12,7 +12,7 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 import tests.random_models as random_models
 from solvent.core.types import Prompt
 from solvent.models.vlm import load
-from tests.models.reference import PLACEHOLDERS, Reference
+from tests.models.plain_answers import PLACEHOLDERS, Reference
 from tests.models.test_vlm import CANDIDATES, picture
 from tests.random_models import save_random_checkpoint
 

@@ -14,17 +14,17 @@ from transformers import AutoImageProcessor
 import interventions
 from interventions import InterventionError
 from solvent.core.types import Prompt
-from solvent.diagnostics.states import stack
 from solvent.diagnostics.statistics.projection import project
 from solvent.diagnostics.statistics.strata import Strata
-from solvent.models.errors import ModelError
+from solvent.diagnostics.stored_states import stack
 from solvent.models.prefill import EncodedBatch
+from solvent.models.refusals import ModelError
 from solvent.models.states import SampleStates, StateWatch, prompt_roles, summaries
 from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
 from tests.diagnostics.test_consistency import FAST
 from tests.models.conftest import SETTINGS
-from tests.models.reference import IMAGE_TOKENS, PROMPTS, Reference
+from tests.models.plain_answers import IMAGE_TOKENS, PROMPTS, Reference
 from tests.models.test_vlm import CANDIDATES, picture, prompts, written
 from tests.random_models import IDS, LAYERS
 
@@ -136,7 +136,7 @@ def test_an_intervention_may_be_opened_inside(vlm: VLM) -> None:
 def test_a_paused_log_sees_nothing(vlm: VLM) -> None:
     """The prompt without its image, whose scores are subtracted, has the same uid."""
     batch, learned = vlm.encode(questions(vlm, 0)), interventions.load("learned")
-    for context in (vlm.intervene(learned), vlm.budget(learned)):
+    for context in (vlm.intervene(learned), vlm.watch_shares(learned)):
         with vlm.watch_states() as seen, context as log:
             with getattr(log, "log", log).paused():
                 vlm.rank(batch, [["yes", "no"]] * 2)

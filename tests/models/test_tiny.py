@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from recipes.tiny.lessons import BLIND, IGNORED, Teacher, pictures
-from recipes.tiny.text import build_tokenizer
+from recipes.tiny.tokenizer import build_tokenizer
 from solvent.benchmarks.shapes.drawing import draw
 from solvent.benchmarks.shapes.questions import ASKERS
 from solvent.benchmarks.shapes.world import draw_scene
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 
 FOLDER = Path(__file__).resolve().parents[2] / "solvent/models/checkpoints/tiny"
 

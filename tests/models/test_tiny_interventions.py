@@ -11,11 +11,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from interventions import Intervention, load
-from solvent.benchmarks.shapes.source import Shapes
+from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.types import CandidateScore, Prompt, Sample
 from solvent.models.vlm import VLM
 from tests.conftest import ROOT
-from tests.interventions.methods import DECODING, EDITS, LEAKY, prepared
+from tests.interventions.every_method import DECODING, EDITS, LEAKY, prepared
 
 SAMPLES = Shapes(law="balanced", kinds=["existence", "where", "override"], questions=2, seed=3)()
 KINDS = (  # one of every kind; tests/interventions try all of them on smaller models

@@ -11,9 +11,9 @@ from PIL import Image
 
 import interventions
 from solvent.core.types import Prompt
-from solvent.models.errors import ModelError, PromptError
+from solvent.models.refusals import ModelError, PromptError
 from solvent.models.vlm import VLM, load
-from tests.models.reference import IMAGE_TOKENS, PLACEHOLDERS, PROMPTS, Reference
+from tests.models.plain_answers import IMAGE_TOKENS, PLACEHOLDERS, PROMPTS, Reference
 from tests.random_models import FIRST_TEXT_ID, IDS
 
 SIZE = {"llava": (20, 30), "llava_onevision": (16, 16), "qwen2_5_vl": (16, 24)}
@@ -226,7 +226,7 @@ def test_interventions_reach_scores_and_know_the_samples(vlm: VLM, prompts: list
 
 
 def test_what_is_easily_done_wrong_is_answered_with_the_line_that_works(vlm: VLM) -> None:
-    for open_block in (vlm.intervene, vlm.budget):
+    for open_block in (vlm.intervene, vlm.watch_shares):
         with (
             pytest.raises(interventions.InterventionError, match=r"write intervene\(model, load"),
             open_block("uniform"),

@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-CHECKS = ("scores", "correctness", "speed", "answering", "placement")
+CHECKS = ("scores", "correctness", "speed", "answer_rate", "placement")
 
 
 def arguments() -> argparse.Namespace:

@@ -16,11 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interventions import Intervention, fused, intervene, patch
-from interventions.execution import Outcome, execute
-from interventions.heads import HeadRule
-from interventions.view import Call, Rows
-from tests.interventions.methods import EDITS, describe, image_tokens, prepared, prompt_part
+from interventions import Intervention, intervene
+from interventions.engine import fused
+from interventions.engine.execution import Outcome, execute
+from interventions.engine.view import Call, Rows
+from interventions.methods.heads import HeadRule
+from interventions.patching import patch
+from tests.interventions.every_method import EDITS, describe, image_tokens, prepared, prompt_part
 from tests.random_models import random_inputs, random_model
 from tools.gpu.job import Job
 

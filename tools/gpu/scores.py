@@ -13,7 +13,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from solvent.cells.provenance import ROOT
-from solvent.cells.session import run_cell
+from solvent.cells.run import run_cell
 from tools.gpu.job import Job
 
 INTERVENTIONS = ("learned", "uniform", "gaussian", "knockout")

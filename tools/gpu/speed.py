@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from interventions import InterventionError, intervene, load, upstream
+from interventions import InterventionError, intervene, load
+from interventions.patching import upstream
 from tools.gpu.clock import seconds
 from tools.gpu.job import Job
 from tools.gpu.shapes import BUILDERS, SHAPES, Shape, prompt, smaller

@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.special import softmax
 
-from solvent.benchmarks.reducers.cells import Cells, score
+from solvent.benchmarks.reducers.leaves import Leaves, score
 from solvent.benchmarks.reducers.units import Unit, members_of, together
 from solvent.core.types import Prediction
 
@@ -31,9 +31,9 @@ class Debiased:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where a prediction lacks the group, options or scores."""
-        return score(self.cells(predictions))
+        return score(self.leaves(predictions))
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """All questions in one leaf."""
         members = members_of(predictions, self.group).items()
         return {(): [together(key, units, _credit(key, units)) for key, units in members]}

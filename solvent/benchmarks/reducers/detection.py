@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from solvent.benchmarks.reducers.cells import counts, slices, strata_of
+from solvent.benchmarks.reducers.leaves import counts, slices, strata_of
 from solvent.benchmarks.reducers.means import value_of
 from solvent.benchmarks.reducers.units import Unit, rows_of
 from solvent.core.statistics import percentiles, resampled, wilson

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from solvent.benchmarks.reducers.cells import Cells, score
+from solvent.benchmarks.reducers.leaves import Leaves, score
 from solvent.benchmarks.reducers.means import Averaging
 from solvent.benchmarks.reducers.units import Unit, members_of, together
 from solvent.core.types import Prediction
@@ -33,9 +33,9 @@ class Matched:
         Raises `ValueError` where a prediction lacks the group or ranked nothing, or where the rows
         of an item rank different candidates or share their gold one.
         """
-        return score(self.cells(predictions))
+        return score(self.leaves(predictions))
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """All items in one leaf."""
         members = members_of(predictions, self.group).items()
         return {(): [together(key, units, _fits(key, units)) for key, units in members]}
@@ -53,11 +53,11 @@ class BothOf:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where one of the scores does, or over different groups."""
-        return score(self.cells(predictions))
+        return score(self.leaves(predictions))
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """All groups in one leaf."""
-        trees = [reduce.cells(predictions) for reduce in self.reducers]
+        trees = [reduce.leaves(predictions) for reduce in self.reducers]
         leaves = [{unit.key: unit for unit in tree.get((), ())} for tree in trees]
         if not leaves or not leaves[0] or any(leaf.keys() != leaves[0].keys() for leaf in leaves):
             raise ValueError("BothOf needs scores of the same groups, as AllOf and Matched")

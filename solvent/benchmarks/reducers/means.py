@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from solvent.benchmarks.reducers.cells import Cells, estimate, score, slices
+from solvent.benchmarks.reducers.leaves import Leaves, estimate, score, slices
 from solvent.benchmarks.reducers.units import Unit, members_of, rows_of, together
 from solvent.benchmarks.sample import nearest
 from solvent.core.types import Prediction
@@ -16,7 +16,7 @@ from solvent.core.types import Prediction
 class Averaging(Protocol):
     """A reducer whose value is a nested mean."""
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """The tree of which the score is the value."""
 
 
@@ -26,9 +26,9 @@ class Mean:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` without predictions."""
-        return score(self.cells(predictions))
+        return score(self.leaves(predictions))
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """All rows in one leaf."""
         return {(): rows_of(predictions)}
 
@@ -47,9 +47,9 @@ class AllOf:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where a prediction lacks the group."""
-        return score(self.cells(predictions))
+        return score(self.leaves(predictions))
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """All groups in one leaf."""
         members = members_of(predictions, self.group).items()
         return {(): [together(key, rows, all_right(rows)) for key, rows in members]}
@@ -76,18 +76,18 @@ class Macro:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where a prediction lacks a tag."""
-        whole = self.cells(predictions)
+        whole = self.leaves(predictions)
         found = score(whole)
         plain = score({(): [unit for units in whole.values() for unit in units]})
         own = {tag: found["by_tag"][tag] for tag in self.tags}
         return {**found, "by_tag": plain["by_tag"] | own}
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """One leaf per combination of the tags' values."""
-        cells: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
+        leaves: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
         for unit in rows_of(predictions):
-            cells[tuple(value_of(tag, unit) for tag in self.tags)].append(unit)
-        return cells
+            leaves[tuple(value_of(tag, unit) for tag in self.tags)].append(unit)
+        return leaves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,29 +103,29 @@ class MeanOf:
     reducers: Mapping[str, Averaging]
 
     def __post_init__(self) -> None:
-        wrong = [name for name, each in self.reducers.items() if not hasattr(each, "cells")]
+        wrong = [name for name, each in self.reducers.items() if not hasattr(each, "leaves")]
         if wrong or not self.reducers:
             raise ValueError(f"MeanOf averages means; {wrong or 'nothing'} cannot be averaged")
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where one of the scores does."""
-        whole = self.cells(predictions)
+        whole = self.leaves(predictions)
         tables = {
             tag: {value: estimate(part) for value, part in parts.items() if self._has_all(part)}
             for tag, parts in slices(whole).items()
         }
         return {**estimate(whole), "by_tag": {tag: kept for tag, kept in tables.items() if kept}}
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """The trees of all scores side by side."""
         return {
             (name, *path): units
             for name, reduce in self.reducers.items()
-            for path, units in reduce.cells(predictions).items()
+            for path, units in reduce.leaves(predictions).items()
         }
 
-    def _has_all(self, cells: Cells) -> bool:
-        return {path[0] for path in cells} == set(self.reducers)
+    def _has_all(self, leaves: Leaves) -> bool:
+        return {path[0] for path in leaves} == set(self.reducers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Points:
 
     def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
         """The score. Raises `ValueError` where a prediction lacks the tag or the group."""
-        whole = self.cells(predictions)
+        whole = self.leaves(predictions)
         tables = {
             tag: {value: self._points(part) for value, part in parts.items() if _paired(part)}
             for tag, parts in slices(whole).items()
@@ -156,11 +156,11 @@ class Points:
             "by_tag": {tag: kept for tag, kept in tables.items() if kept},
         }
 
-    def cells(self, predictions: Sequence[Prediction]) -> Cells:
+    def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """Rows and groups of every value of the tag; the tree's value is the share of points."""
-        cells: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
+        leaves: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
         for unit in rows_of(predictions):
-            cells["rows", value_of(self.tag, unit)].append(unit)
+            leaves["rows", value_of(self.tag, unit)].append(unit)
         for key, units in members_of(predictions, self.group).items():
             group = together(key, units, all_right(units))
             if self.tag not in group.tags:
@@ -168,20 +168,20 @@ class Points:
                     f"the group {key!r} has rows with several values of the tag {self.tag!r}: "
                     "group the rows of one value only"
                 )
-            cells["groups", group.tags[self.tag]].append(group)
-        return cells
+            leaves["groups", group.tags[self.tag]].append(group)
+        return leaves
 
     @staticmethod
-    def _points(cells: Cells) -> dict[str, Any]:
-        highest = 100 * len(cells)  # one leaf of rows and one of groups per value
-        found = estimate(cells)
+    def _points(leaves: Leaves) -> dict[str, Any]:
+        highest = 100 * len(leaves)  # one leaf of rows and one of groups per value
+        found = estimate(leaves)
         scaled = {name: highest * found[name] for name in ("value", "low", "high")}
         return {**found, **scaled, "highest": highest}
 
 
-def _paired(cells: Cells) -> bool:
+def _paired(leaves: Leaves) -> bool:
     """Every value of the tag has rows and whole groups."""
-    rows, groups = ({path[1] for path in cells if path[0] == kind} for kind in ("rows", "groups"))
+    rows, groups = ({path[1] for path in leaves if path[0] == kind} for kind in ("rows", "groups"))
     return rows == groups
 
 

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_method
-
 from solvent.cells.answering import Cell
+from solvent.diagnostics import stored_shares, stored_states
 from solvent.storage.folder import CellFolder
 
 STATES, SHARES = "states", "shares"
+STORED = {STATES: stored_states, SHARES: stored_shares}  # modules that write and gather them
 GATHERED = {STATES: "states/uids.json", SHARES: "shares.npz"}  # there once it was begun to gather
 
 
@@ -49,7 +49,7 @@ class Watch:
             if seen is not None:
                 path = batch_file(self.place / name, number)
                 path.parent.mkdir(exist_ok=True)
-                get_method(f"solvent.diagnostics.{name}.stack")(seen.take()).save(path)
+                STORED[name].stack(seen.take()).save(path)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
         shares = states = None
         if SHARES in cell.watches:
             shares = stack.enter_context(
-                cell.model.budget(cell.intervention, must_edit=cell.measured)
+                cell.model.watch_shares(cell.intervention, must_edit=cell.measured)
             )
             log = shares.log
         else:
@@ -89,7 +89,7 @@ def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
         files = [batch_file(place, number) for number in range(batches)]
         missing = [path for path in files if not path.exists()]
         if not missing:
-            get_method(f"solvent.diagnostics.{name}.gather")(files, uids, place)
+            STORED[name].gather(files, uids, place)
         elif not (folder.merged or (folder.path / GATHERED[name]).exists()):
             raise ValueError(
                 f"{place} lacks {len(missing)} of {batches} batches, first {missing[0].name}, "

@@ -9,7 +9,7 @@ input, never the attention; `Knock` alone brings an intervention of its own.
 from solvent.diagnostics.conditions.donors import Swap
 from solvent.diagnostics.conditions.evidence import MaskEvidence
 from solvent.diagnostics.conditions.filler import Filler
-from solvent.diagnostics.conditions.inputs import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from solvent.diagnostics.conditions.modalities import ImageOnly, Knock, Nothing, Real, Rerun, Text
 from solvent.diagnostics.conditions.pairs import Pairs
 from solvent.diagnostics.conditions.placebos import Jpeg, Translate
 from solvent.diagnostics.conditions.replacements import Blank, Noise, Shuffle

@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.conditions.composed import JOINT
-from solvent.diagnostics.shares import ANSWER, IMAGE, Shares
 from solvent.diagnostics.statistics.distances import jensen_shannon_bits, top_set
+from solvent.diagnostics.stored_shares import ANSWER, IMAGE, Shares
 
 OTHERS = ("swap", "knock", "text")  # what the picture's influence is told by
 

@@ -26,7 +26,7 @@ from solvent.diagnostics.statistics.information_theory import (
     p_value,
     permuted_information_bits,
 )
-from solvent.diagnostics.statistics.kernels import stratified_dependence
+from solvent.diagnostics.statistics.kernel_dependence import stratified_dependence
 
 SELDOM = 0.05  # of a one-sided test or bound
 

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 
 from solvent.diagnostics.answers import REFERENCE
-from solvent.diagnostics.states import Part, States
 from solvent.diagnostics.statistics import arrays
 from solvent.diagnostics.statistics.strata import Strata
+from solvent.diagnostics.stored_states import Part, States
 
 FIT_ROWS = 4096  # samples the components are fitted on at most: memory does not grow with n
 CHUNK = 2048  # samples projected at a time

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.findings import Finding
+from solvent.diagnostics.base import Finding
 from solvent.diagnostics.statistics.estimates import Verdict
 
 MOST_INVALID = 0.01  # share of failed samples above which a test reads nothing

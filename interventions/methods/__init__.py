@@ -1,0 +1,1 @@
+"""What a definition names: where, which pattern, which mass, how much."""

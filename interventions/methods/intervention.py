@@ -1,0 +1,243 @@
+"""The one class that composes where, what and how much; and `load`, which reads it from YAML."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import yaml
+
+from interventions.calls import called_as
+from interventions.engine.noise import SCOPES
+from interventions.errors import InterventionError
+from interventions.methods.heads import HeadRule
+from interventions.methods.masses import Keep, Mass, Shift
+from interventions.methods.parts import Part, hint, shown
+from interventions.methods.patterns import Learned, Pattern
+from interventions.methods.probes import Probe
+from interventions.methods.scaling import Calibration
+from interventions.methods.selectors import PHASES, check_choice, check_layers, check_tokens
+
+PARTS = {
+    "pattern": Pattern,
+    "mass": Mass,
+    "heads": HeadRule,
+    "probe": Probe,
+    "calibration": Calibration,
+}
+CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "intervention"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervention(metaclass=Part):
+    """What is done to attention; frozen, and its repr is its definition.
+
+    Every value comes from a YAML file, so there are no defaults here. Lists become tuples.
+    """
+
+    usage: ClassVar[str] = 'load("uniform", layers="middle")'
+    examples: ClassVar[Mapping[str, str]] = {
+        "layers": 'layers="middle", layers="2-5" or layers=[0, 3]',
+        "heads": 'heads="all", heads=[0, 3] or a rule of interventions.methods.heads',
+        "rows": 'rows=["last"]',
+        "keys": 'keys=["image"]',
+        "phase": 'phase="both"',
+        "mix_domain": 'mix_domain="weight"',
+        "scope": 'scope="entry"',
+    }
+
+    name: str  # of the file it came from
+    layers: str | int | Sequence[int]  # words, a range or indices, see `selectors.select_layers`
+    heads: str | int | Sequence[int] | HeadRule  # "all", indices or a rule
+    rows: int | Sequence[str | int]  # roles or positions of the rows that are edited
+    keys: int | Sequence[str | int]  # roles or positions of the keys that form the block
+    probe: Probe | None  # narrows the block to some of these keys
+    phase: str  # "prefill" (prompt rows), "decode" (generated rows) or "both"
+    pattern: Pattern  # what replaces the learned pattern inside the block
+    calibration: Calibration | None  # brings proposed scores to the scale of the learned ones
+    mass: Mass  # how much of the row the block receives
+    mix: float  # 0 learned ... 1 edited
+    mix_domain: str  # "score" or "weight"
+    value_gain: float  # on the values of the block's keys; the row then no longer sums to one
+    head_gain: float  # on the output of the edited heads, in the edited rows
+    scope: str  # what a random draw depends on, see `interventions.engine.noise.SCOPES`
+    seed: int  # of all random draws
+
+    def __post_init__(self) -> None:
+        for field in ("layers", "heads", "rows", "keys"):
+            value = getattr(self, field)
+            if not isinstance(value, str | HeadRule):
+                items = (value,) if isinstance(value, Integral) else value
+                plain = (each if isinstance(each, str) else int(each) for each in items)
+                object.__setattr__(self, field, tuple(plain))
+        check_layers(self.layers)
+        if isinstance(self.heads, str):
+            check_choice(self.heads, ("all",), "heads, if neither a list nor a rule,")
+        check_tokens(self.rows, "rows")
+        check_tokens(self.keys, "keys")
+        check_choice(self.phase, PHASES, "phase")
+        check_choice(self.mix_domain, ("score", "weight"), "mix_domain")
+        check_choice(self.scope, tuple(SCOPES), "scope")
+        if not 0.0 <= self.mix <= 1.0:
+            raise ValueError(f"mix must be in [0, 1], got {self.mix}.")
+        for field in ("value_gain", "head_gain"):
+            if not (math.isfinite(getattr(self, field)) and getattr(self, field) >= 0.0):
+                raise ValueError(f"{field} must be 0 or above, got {getattr(self, field)}.")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it is the untouched control: such an arm is delegated, bit for bit."""
+        learned = isinstance(self.pattern, Learned) and self.calibration is None
+        unmoved = isinstance(self.mass, Keep) or self.mass == Shift(factor=1.0)
+        kept = (learned and unmoved) or self.mix == 0.0
+        return kept and self.value_gain == 1.0 and self.head_gain == 1.0
+
+    @property
+    def leaks(self) -> bool:
+        """Whether edited rows may sum to something other than one."""
+        return self.mass.leaks or self.value_gain != 1.0 or self.head_gain != 1.0
+
+    @property
+    def token_probe(self) -> bool:
+        """Whether the block is a set of tokens, the same for every head."""
+        return self.probe is None or not self.probe.by_head
+
+    @property
+    def needs_whole_prompt(self) -> bool:
+        """Whether the prompt may not come in chunks."""
+        parts = (self.calibration, self.probe)
+        return any(part is not None and part.needs_whole_prompt for part in parts)
+
+
+@called_as("available()")
+def available() -> list[str]:
+    """Names of all interventions that have a file."""
+    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+@called_as('load("uniform", layers="middle")')
+def load(name: str, **overrides: Any) -> Intervention:
+    """The intervention of a YAML file, with some fields replaced.
+
+    A dot reaches into a part: `load("dirichlet", layers="middle", **{"pattern.alpha": 0.1})`.
+    Raises `ValueError` for an unknown name or field, naming the nearest known one.
+    """
+    config = definition(name)
+    for path, value in overrides.items():
+        _replace(config, path, value)
+    return _build(config)
+
+
+def definition(name: str) -> dict[str, Any]:
+    """The composed YAML of an intervention: its fields over those of the file it starts from."""
+    if not isinstance(name, str):
+        raise ValueError(
+            "An intervention is loaded by the name of its file in conf/intervention, got "
+            f'{described(name)}; write load("uniform").'
+        )
+    if name not in available():
+        raise ValueError(f"There is no intervention {name!r}{hint(Path(name).stem, available())}")
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+    composed: dict[str, Any] = {}
+    for layer in config.pop("defaults", ["_self_"]):
+        composed = _merged(composed, config if layer == "_self_" else definition(layer))
+    return composed
+
+
+def check_intervention(given: Any, model: Any) -> None:
+    """Raise `InterventionError` for what is not an intervention, with the line that would be.
+
+    Args:
+        given: in its place.
+        model: what came before it.
+    """
+    if isinstance(model, Intervention):
+        raise InterventionError(
+            "Expected the model first, but an intervention came; write intervene(model, "
+            "intervention)."
+        )
+    if isinstance(given, Intervention):
+        return
+    line = 'load("uniform", layers="middle")'
+    if isinstance(given, str):
+        near = difflib.get_close_matches(Path(given).stem, available(), n=1)
+        line = f"load({near[0]!r})" if near else line
+    elif isinstance(given, partial) and given.func is load:
+        line = f"{given.args[0]}()"
+    else:
+        kind = given if isinstance(given, type) else type(given)
+        for field, part in PARTS.items():
+            if issubclass(kind, part):
+                made = f"{kind.__name__}()" if kind is given else shown(given)
+                line = f'load("uniform", {field}={made})'
+    raise InterventionError(
+        f"Expected an intervention, but {described(given)} came; write intervene(model, {line})."
+    )
+
+
+def described(given: Any) -> str:
+    """What somebody gave in the place of an intervention or its name."""
+    if isinstance(given, partial) and given.func is load:
+        return f"the function {given.args[0]} that makes one"
+    return shown(given)
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Both trees; where they meet, `over` wins, as Hydra composes them."""
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _replace(config: dict[str, Any], path: str, value: Any) -> None:
+    part: Any = config
+    *way, last = path.split(".")
+    for step in way:
+        part = part.get(step) if isinstance(part, dict) else None
+    if not isinstance(part, dict) or last not in part:
+        raise ValueError(f"An intervention has no field {path!r}{_hint_of(path, config)}")
+    part[last] = value
+
+
+def _hint_of(path: str, config: Mapping[str, Any]) -> str:
+    """The nearest field, also inside of parts."""
+    known = list(_paths(config))
+    inside = [each for each in known if each.split(".")[-1] == path]
+    return f"; did you mean {inside[0]!r}?" if inside else hint(path, known)
+
+
+def _paths(config: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Fields, and with dots those of parts."""
+    for name, value in config.items():
+        if name != "_target_":
+            yield before + name
+            if isinstance(value, dict):
+                yield from _paths(value, f"{before}{name}.")
+
+
+def _build(config: Any) -> Any:
+    """Objects from `_target_` mappings, as Hydra reads them; anything else is returned as is."""
+    if isinstance(config, Mapping) and "_target_" not in config:
+        return {key: _build(value) for key, value in config.items()}
+    if not isinstance(config, Mapping):
+        return config
+    module, _, attribute = config["_target_"].rpartition(".")
+    home = importlib.import_module(module)
+    if not hasattr(home, attribute):
+        raise ValueError(f"{module} has no part {attribute!r}{hint(attribute, _parts_of(home))}")
+    values = {key: _build(value) for key, value in config.items() if key != "_target_"}
+    return getattr(home, attribute)(**values)
+
+
+def _parts_of(home: ModuleType) -> list[str]:
+    return [name for name, value in vars(home).items() if isinstance(value, Part)]

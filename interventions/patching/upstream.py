@@ -1,0 +1,189 @@
+"""All that is assumed of transformers beyond its documented interface, in one place.
+
+Each line is stated by a test of its name in its test file (test_upstream.py), so that a release
+that changes one fails there first. Seen to hold in transformers 5.23 and 5.24.
+
+registries      `AttentionInterface.register` and `AttentionMaskInterface.register` add a name that
+                `set_attn_implementation` accepts; a name without a mask function of its own gets no
+                causal mask. Attention functions are looked up at every call.
+eager           a modelling file that can run eagerly has a function `eager_attention_forward`.
+backend         every configuration, nested ones (`sub_configs`) included, keeps its backend in
+                `_attn_implementation_internal`; `_attn_implementation` reads it.
+calls           an attention function is called as (module, query, key, value, mask, **keywords),
+                the tensors (batch, head, token, width), the mask (batch, 1, query, key) or None;
+                keywords `scaling`, `softcap`, `is_causal`, `dropout`. A module says `is_causal`
+                itself where no keyword does. What `UNSUPPORTED` ask for is not computed here.
+decoder         `get_decoder()` leads to the module that holds `layers`; a layer's self-attention is
+                its `self_attn` or `mixer`, of a class named ...Attention; `layer_types` names kinds
+                of layers, those in `LINEAR` without weights; `cross_attn` is another thing.
+encoder         `get_encoder(modality="image")` is the vision encoder, and its attention modules are
+                of classes named ...Attention; `get_vision_window_index` orders what windows see.
+image token     one of the attributes in `IMAGE_TOKENS` of the model's configuration.
+cache           the argument and the output of a forward are called `cache` since 5.24 and
+                `past_key_values` before; `get_seq_length` says how many tokens it holds, `crop(-n)`
+                removes the last n, after `activate_past_recording` also where a window slides;
+                layers of a cache with a fixed length are `StaticLayer`.
+generation      `generate` calls the model itself with keywords, the prompt's ids as `input_ids`;
+                paged generation starts from `init_continuous_batching`.
+logits          `logits_to_keep` takes a number of last tokens, or the indices of tokens.
+checkpointing   a layer with `gradient_checkpointing` runs in training through its attribute
+                `_gradient_checkpointing_func(function, *inputs)`, a partial whose `use_reentrant`
+                says how, and again in the backward pass.
+features        a model whose forward takes `mm_encoder_outputs` reads image features from there,
+                one tensor per picture, as `get_image_features` gives them in `pooler_output`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    DynamicCache,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.cache_utils import StaticLayer
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+Attention = Callable[..., tuple[Tensor, Tensor | None]]
+
+CACHE = ("cache", "past_key_values")  # argument and output of a forward, newest name first
+IMAGE_TOKENS = ("image_token_id", "image_token_index", "image_patch_id")
+LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
+UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
+IMAGE_FEATURES = "mm_encoder_outputs"  # argument that takes features in place of pixels
+BACKEND_TEST = re.compile(r"_attn_implementation (in|==|!=) \(?[\"'](eager|sdpa)")
+
+
+def register(name: str, attention: Attention, like: str) -> None:
+    """Make an attention function known by a name, with the mask of the backend `like`."""
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[like])
+
+
+def attention_function(name: str, module: nn.Module) -> Attention | None:
+    """The attention function that a module calls on a backend; None where it cannot run on it."""
+    if name == "eager":
+        return getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    return ALL_ATTENTION_FUNCTIONS[name]
+
+
+def backend_of(config: PreTrainedConfig) -> str:
+    """Name of the attention function that a configuration chooses."""
+    return config._attn_implementation
+
+
+def keep_backends(model: PreTrainedModel) -> Callable[[], None]:
+    """What puts back the attention functions that a model's configurations choose now."""
+    chosen = [(each, each._attn_implementation_internal) for each in configurations(model)]
+
+    def restore() -> None:
+        for config, name in chosen:
+            config._attn_implementation_internal = name
+
+    return restore
+
+
+def configurations(model: PreTrainedModel) -> list[PreTrainedConfig]:
+    """Every distinct configuration object whose attention function may be changed."""
+    found: dict[int, PreTrainedConfig] = {}
+    waiting = [m.config for m in model.modules() if isinstance(m, PreTrainedModel)]
+    while waiting:
+        config = waiting.pop()
+        if id(config) not in found:
+            found[id(config)] = config
+            children = (getattr(config, key, None) for key in config.sub_configs)
+            waiting += [child for child in children if child is not None]
+    return list(found.values())
+
+
+def is_causal(module: nn.Module, keyword: bool | None) -> bool:
+    """Whether attention without a mask is causal."""
+    return getattr(module, "is_causal", True) if keyword is None else keyword
+
+
+def image_token(model: PreTrainedModel) -> int | None:
+    """Id of the tokens in whose place image features stand, None where the model has none."""
+    ids = (getattr(model.config, name, None) for name in IMAGE_TOKENS)
+    return next((int(each) for each in ids if each is not None), None)
+
+
+def parameters(model: PreTrainedModel) -> tuple[str, ...]:
+    """Names of what a model's forward takes."""
+    return tuple(inspect.signature(model.forward).parameters)
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """The name under which a model's forward takes a cache. `ValueError` where it takes none."""
+    for name in CACHE:
+        if name in parameters(model):
+            return name
+    raise ValueError(
+        f"Expected the forward of {type(model).__name__} to take a cache as one of "
+        f"{', '.join(CACHE)}, but it takes {', '.join(parameters(model))}; install a release of "
+        "transformers that pyproject.toml admits."
+    )
+
+
+def given_cache(arguments: Mapping[str, Any]) -> Any:
+    """The cache among the arguments of a forward, under either name; None where there is none."""
+    return next((arguments[name] for name in CACHE if arguments.get(name) is not None), None)
+
+
+def returned_cache(output: Any) -> Any:
+    """The cache in the output of a forward, under either name; None where there is none."""
+    return next((getattr(output, name) for name in CACHE if hasattr(output, name)), None)
+
+
+def new_cache(model: PreTrainedModel) -> DynamicCache:
+    """An empty cache that grows, with the kinds of layers that the model's decoder has."""
+    return DynamicCache(config=model.get_decoder().config)
+
+
+def is_static(cache: Any) -> bool:
+    """Whether a cache has its full length from the start."""
+    return any(isinstance(layer, StaticLayer) for layer in getattr(cache, "layers", ()))
+
+
+def wrap_checkpoints(model: PreTrainedModel, wrap: Callable[[Any], Any]) -> Callable[[], None]:
+    """Put something around what runs layers that are computed again in the backward pass.
+
+    Returns what takes it away again.
+    """
+    found = checkpointed(model)
+    plain = [part._gradient_checkpointing_func for part in found]
+    wrapped = [wrap(run) for run in plain]
+    for part, run in zip(found, wrapped, strict=True):
+        part._gradient_checkpointing_func = run
+
+    def restore() -> None:
+        for part, ours, run in zip(found, wrapped, plain, strict=True):
+            if part._gradient_checkpointing_func is ours:  # nobody set another one meanwhile
+                part._gradient_checkpointing_func = run
+
+    return restore
+
+
+def checkpoints_reentrantly(model: PreTrainedModel) -> bool:
+    """Whether some backward pass runs inside another one."""
+    runs = [part._gradient_checkpointing_func for part in checkpointed(model)]
+    return any(getattr(run, "keywords", {}).get("use_reentrant", True) for run in runs)
+
+
+def checkpointed(model: PreTrainedModel) -> list[nn.Module]:
+    """Modules with layers that are computed again in the backward pass."""
+    return [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
+
+
+def as_image_features(features: list[Tensor]) -> Mapping[str, BaseModelOutputWithPooling]:
+    """Features of every picture, as the argument `IMAGE_FEATURES` takes them."""
+    return {"image": BaseModelOutputWithPooling(pooler_output=features)}

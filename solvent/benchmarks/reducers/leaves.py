@@ -1,0 +1,132 @@
+"""Nested means of units, with their intervals; how all of it is written is said in the package.
+
+A score is a tree of means: `Leaves` maps the path of every leaf to its units. The value of a leaf
+is the mean of its units' credits, and the value of an inner node is the mean of its children's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from solvent.benchmarks.reducers.units import Unit
+from solvent.core.statistics import bootstrap, wilson
+
+Path = tuple[str, ...]
+Leaves = Mapping[Path, Sequence[Unit]]
+
+
+def score(leaves: Leaves) -> dict[str, Any]:
+    """The estimate of a tree, and that of its slices."""
+    tables = {
+        tag: {value: estimate(part) for value, part in parts.items()}
+        for tag, parts in slices(leaves).items()
+    }
+    return {**estimate(leaves), "by_tag": tables}
+
+
+def weights(paths: Sequence[Path]) -> list[float]:
+    """The weight of every leaf in the value of the tree; they add up to 1."""
+    nodes = {path[:depth] for path in paths for depth in range(1, len(path) + 1)}
+    children = Counter(node[:-1] for node in nodes)
+    return [math.prod(1 / children[path[:depth]] for depth in range(len(path))) for path in paths]
+
+
+def slices(leaves: Leaves) -> dict[str, dict[str, Leaves]]:
+    """Tag -> value -> the units that have it, in a tree of the same shape; all sorted."""
+    found: dict[str, dict[str, dict[Path, list[Unit]]]] = defaultdict(dict)
+    for path, units in leaves.items():
+        for unit in units:
+            for tag, value in unit.tags.items():
+                found[tag].setdefault(value, {}).setdefault(path, []).append(unit)
+    return {tag: dict(sorted(found[tag].items())) for tag in sorted(found)}
+
+
+def estimate(leaves: Leaves) -> dict[str, Any]:
+    """The value of a tree with its interval and counts."""
+    paths = sorted(leaves)
+    shares = weights(paths)
+    low, high, interval = _interval(leaves, paths, shares)
+    units = [unit for path in paths for unit in leaves[path]]
+    rows = {row.uid: row for unit in units for row in unit.rows}
+    disjoint = len(rows) == sum(len(unit.rows) for unit in units)
+    return {
+        "value": value(leaves, lambda unit: unit.credit),
+        "low": low,
+        "high": high,
+        "interval": interval,
+        "n": len(units) if disjoint else len(rows),
+        **counts(list(rows.values())),
+        "clusters": len({unit.cluster for unit in units}),
+    }
+
+
+def value(leaves: Leaves, credit: Callable[[Unit], float]) -> float:
+    """The value of a tree of which every unit has that credit."""
+    paths = sorted(leaves)
+    means = [math.fsum(map(credit, leaves[path])) / len(leaves[path]) for path in paths]
+    return math.fsum(share * mean for share, mean in zip(weights(paths), means, strict=True))
+
+
+def chance(leaves: Leaves) -> float:
+    """What is expected of who picks an option of every row at random, and must be right in all rows
+    of a unit; a row without options is never guessed.
+    """
+
+    def guessed(unit: Unit) -> float:
+        return math.prod(1 / len(row.options) if row.options else 0.0 for row in unit.rows)
+
+    return value(leaves, guessed)
+
+
+def counts(rows: Sequence[Any]) -> dict[str, int]:
+    """How many predictions there are, and how many of them could not be read or failed."""
+    statuses = Counter(row.status for row in rows)
+    return {
+        "rows": len(rows),
+        "ambiguous": statuses["ambiguous"],
+        "none": statuses["none"],
+        "errors": statuses["error"],
+    }
+
+
+def _interval(
+    leaves: Leaves, paths: Sequence[Path], shares: Sequence[float]
+) -> tuple[float, float, str]:
+    """Low, high and the name of the method."""
+    units = [unit for path in paths for unit in leaves[path]]
+    credits = {unit.credit for unit in units}
+    clusters = len({unit.cluster for unit in units})
+    binary = credits <= {0.0, 1.0}
+    if binary and len(paths) == 1 and clusters == len(units):
+        return *wilson(sum(int(unit.credit) for unit in units), clusters), "wilson"
+    if clusters == 1:
+        return 0.0, 1.0, "unknown"
+    if binary and len(credits) == 1:
+        return *wilson(int(credits.pop()) * clusters, clusters), "wilson_clusters"
+    sums, sizes = _clustered(leaves, paths)
+    strata = strata_of(sizes)
+    if (np.bincount(strata) == 1).any():  # alone in its stratum, a cluster would show no spread
+        return 0.0, 1.0, "unknown"
+    return *bootstrap(sums, sizes, np.array(shares), strata), "bootstrap"
+
+
+def _clustered(leaves: Leaves, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Per cluster and leaf the sum and the number of credits."""
+    numbers = sorted({unit.cluster for units in leaves.values() for unit in units})
+    place = {number: row for row, number in enumerate(numbers)}
+    sums, sizes = np.zeros((2, len(numbers), len(paths)))
+    for column, path in enumerate(paths):
+        for unit in leaves[path]:
+            sums[place[unit.cluster], column] += unit.credit
+            sizes[place[unit.cluster], column] += 1
+    return sums, sizes
+
+
+def strata_of(sizes: np.ndarray) -> np.ndarray:
+    """Clusters with an equal number occupy the same leaves."""
+    return np.unique(sizes > 0, axis=0, return_inverse=True)[1].ravel()

@@ -1,0 +1,126 @@
+"""Every condition of the registry is paired, deterministic and named as its key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from solvent.benchmarks.shapes.generated import Shapes
+from solvent.diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from tests.diagnostics.pixels import flat, question
+
+REGISTRY = OmegaConf.load(Path(__file__).resolve().parents[3] / "conf" / "conditions.yaml")
+KINDS = ["existence", "colour", "where", "override"]
+SAMPLES = Shapes(law="balanced", kinds=KINDS, questions=10, seed=0)()
+REWORDED = ("paraphrase", "image_only", "nothing", "mislead", "congruent", "irrelevant", "filler")
+
+
+def build(name: str) -> object:
+    return instantiate(REGISTRY[name], _convert_="all")
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name != "pairs"])
+def test_every_condition_of_the_registry(name: str) -> None:
+    condition = build(name)
+    assert condition.name == name
+    assert (condition.intervention is not None) == (name == "knock")
+    views = condition.views(SAMPLES)
+    assert views
+    assert views == build(name).views(SAMPLES)
+    place = {sample.uid: index for index, sample in enumerate(SAMPLES)}
+    order = [place[view.uid] for view in views]
+    assert order == sorted(set(order))
+    for view in views:
+        sample = SAMPLES[place[view.uid]]
+        same = replace(view, images=sample.images, shown=sample.shown)
+        if name.startswith(REWORDED):
+            same = replace(same, text=sample.text)
+        assert same == sample
+        for image, own in zip(view.images, sample.images, strict=view.images != ()):
+            assert image.load().size == own.load().size
+
+
+def test_every_condition_shows_something_of_its_own() -> None:
+    """No two entries of the registry show one sample equally, but for those meant to."""
+    seen = {}
+    for name in REGISTRY:
+        if name.startswith(("rerun", "knock", "swap_", "mask_100", "pairs")):
+            continue
+        view = next(v for v in build(name).views(SAMPLES) if v.tags["kind"] == "colour")
+        images = tuple(image.load().tobytes() for image in view.images)
+        assert seen.setdefault((view.uid, images, view.text), name) == name
+
+
+def test_a_full_mask_is_blank() -> None:
+    pairs = zip(build("mask_100").views(SAMPLES), build("blank").views(SAMPLES), strict=True)
+    for masked, blank in pairs:
+        assert masked.images[0].load().tobytes() == blank.images[0].load().tobytes()
+
+
+def test_knockout_cuts_every_row_after_the_image() -> None:
+    condition = build("knock")
+    assert isinstance(condition, Knock)
+    knockout = condition.intervention
+    assert (knockout.layers, knockout.heads, knockout.phase) == ("all", "all", "both")
+    assert knockout.rows == ("question", "last", "generated")
+    assert knockout.keys == ("image",)
+    assert type(knockout.mass).__name__ == "Drop"
+
+
+def test_real_is_the_identity_and_text_has_no_picture() -> None:
+    assert Real().views(SAMPLES) == SAMPLES
+    assert all(view.images == () for view in Text().views(SAMPLES))
+
+
+PLACED = replace(
+    question("a", flat("p"), text="See <image:1> What is it?"), context="In <image:1> there is"
+)
+
+
+def test_text_does_not_say_where_an_image_stood() -> None:
+    (view,) = Text().views([PLACED])
+    assert (view.text, view.context) == ("See What is it?", "In there is")
+
+
+def test_questions_whose_options_are_images_need_them() -> None:
+    sample = question("a", flat("p"), options=("<image:1>", "none"))
+    assert Text().views([sample]) == []
+    assert Nothing(name="nothing", instruction="Answer.").views([sample]) == []
+
+
+def test_neither_context_nor_question_is_left() -> None:
+    (seen,) = ImageOnly(name="image_only", instruction="Answer.").views([PLACED])
+    (unseen,) = Nothing(name="nothing", instruction="Answer.").views([PLACED])
+    assert seen == replace(PLACED, text="Answer.", context=None)
+    assert unseen == replace(seen, images=())
+
+
+def test_reruns_are_proper_subsets_of_whole_questions() -> None:
+    rotations = [
+        question(f"{k}/{r}", flat(str(k)), groups={"circular": str(k)})
+        for k in range(30)
+        for r in range(2)
+    ]
+    views = {k: Rerun(name="r", repeat=k, at_most=200).views(rotations) for k in (1, 2)}
+    assert views[1] != views[2]
+    for chosen in views.values():
+        assert len(chosen) == 48  # four fifths of 60
+        assert all(sum(v.groups == view.groups for v in chosen) == 2 for view in chosen)
+    assert len(Rerun(name="r", repeat=1, at_most=7).views(rotations)) == 6
+    with pytest.raises(ValueError, match="at_most must be at least 1 sample, got 0"):
+        Rerun(name="r", repeat=1, at_most=0)
+
+
+def test_pairs_are_every_picture_with_every_question_of_one_kind() -> None:
+    views = build("pairs").views(SAMPLES)
+    owners = {view.shown["donor"] for view in views}
+    questions = {view.uid.rpartition("/image")[0] for view in views}
+    assert owners == questions
+    assert len(views) == len(owners) ** 2
+    assert len({view.options for view in views}) == 1
+    assert len({(view.shown["donor"], view.uid.rpartition("/")[0]) for view in views}) == len(views)
+    assert build("pairs").views(SAMPLES[:1]) == []
