@@ -115,7 +115,14 @@ def test_what_a_configuration_names_is_there() -> None:
         (
             "hydra",
             ("evaluate.py", "compare.py", "solvent/commands/", "solvent/studies/",
-             "solvent/cells/", "solvent/cells/configuration.py"),
+             "solvent/cells/request.py", "solvent/cells/building.py", "solvent/cells/mistakes.py",
+             "solvent/cells/configuration.py", "solvent/cells/rescoring.py"),
+        ),
+        (
+            "omegaconf",
+            ("evaluate.py", "compare.py", "solvent/commands/", "solvent/studies/composing.py",
+             "solvent/studies/overrides.py", "solvent/cells/request.py",
+             "solvent/cells/configuration.py", "solvent/cells/mistakes.py"),
         ),
         ("accelerate", ("solvent/cells/", "solvent/models/")),
     ],

@@ -29,9 +29,11 @@ from solvent.benchmarks.images import FileImage, StoredImage
 from solvent.benchmarks.transforms import literal_list
 from solvent.cells import rescoring as rescore
 from solvent.cells import shown as show
-from solvent.cells.configuration import COMPUTING, check_targets, stored_config
+from solvent.cells.building import build
+from solvent.cells.configuration import COMPUTING, check_targets, stored_config, with_change
 from solvent.cells.loading import load_benchmark
 from solvent.cells.recomputing import recompute
+from solvent.cells.request import resolved
 from solvent.commands.commandline import Command
 from solvent.core.text import marked, spreadsheet, visible
 from solvent.models.refusals import ModelError
@@ -230,7 +232,7 @@ def test_samples_are_shown_literally(
     """Also those whose picture cannot be read."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("show", [f"output={tmp_path}", "benchmark.source.questions=1", "n=2"])
-    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark, samples = load_benchmark(resolved(config)["benchmark"])
     words = {"text": HOSTILE, "groups": {"image": HOSTILE}, "tags": {"kind": HOSTILE}}
     rewritten = [
         replace(sample, uid=f"{HOSTILE}{number}", options=(HOSTILE, "b"), gold=0, **words)
@@ -269,7 +271,21 @@ def test_a_stored_configuration_is_taken_literally(
 ) -> None:
     monkeypatch.setenv("SECRET", "password")
     (tmp_path / "config.yaml").write_text("benchmark: {text: 'a ${oc.env:SECRET} ${b}'}\n")
-    assert stored_config(tmp_path / "config.yaml").benchmark.text == "a ${oc.env:SECRET} ${b}"
+    assert stored_config(tmp_path / "config.yaml")["benchmark"]["text"] == "a ${oc.env:SECRET} ${b}"
+
+
+@pytest.mark.parametrize("backslashes", ["", "\\", "\\\\", "\\\\\\"])
+def test_what_settings_say_is_not_looked_up(
+    backslashes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backslash in front is an escape to omegaconf, and two are none."""
+    monkeypatch.setenv("SECRET", "password")
+    text = f"a\\b {backslashes}${{oc.env:SECRET}} ${{b}}"
+    settings = {"_target_": "collections.UserString", "seq": text}
+    assert str(build(settings, "benchmark")) == text
+    assert with_change({"benchmark": settings}, "benchmark.seq=1")["benchmark"]["seq"] == 1
+    changed = with_change({"benchmark": {**settings, "other": 0}}, "benchmark.other=1")
+    assert changed["benchmark"]["seq"] == text
 
 
 @pytest.mark.parametrize(
@@ -282,7 +298,7 @@ def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, targe
     definition = {"a": [{"_target_": "solvent.benchmarks.prompts.Layout"}, {"_target_": target}]}
     path.write_text(yaml.safe_dump({"benchmark": definition, "diagnostic": definition}))
     with pytest.raises(ValueError, match="would call"):
-        check_targets(stored_config(path).benchmark, ("solvent.benchmarks",), path)
+        check_targets(stored_config(path)["benchmark"], ("solvent.benchmarks",), path)
     (tmp_path / "DONE").write_text('{"tracking": []}')
     with pytest.raises(ValueError, match="would call"):
         rescore.rescore(tmp_path, [], label=None, write=False)

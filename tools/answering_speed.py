@@ -35,6 +35,7 @@ from solvent.cells.answering import Cell
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.parallel import team
 from solvent.cells.provenance import ROOT
+from solvent.cells.request import parse
 from solvent.cells.runner import run
 from solvent.core.types import Benchmark, Sample
 from solvent.storage.folder import CellFolder
@@ -96,10 +97,10 @@ def cores() -> int:
 def evaluated(config: DictConfig, samples: Sequence[Sample]) -> Timing:
     """The same samples through the evaluator, into a folder that is thrown away."""
     torch.set_num_threads(max(1, cores() // team().size))
-    benchmark, _ = load_benchmark(config.benchmark)
-    intervention = build(config.intervention, "intervention")
+    benchmark, _ = load_benchmark(parse(config).benchmark)
+    intervention = build(parse(config).intervention, "intervention")
     cell = Cell(
-        model=load_model(config.model),
+        model=load_model(parse(config).model),
         benchmark=benchmark,
         condition="real",
         samples=samples,
@@ -155,8 +156,8 @@ def main() -> None:
             return compose("evaluate", [*chosen, f"limit={settings.samples}", *overrides])
 
     generating, ranking = (composed(f"benchmark.answer.mode={m}") for m in ("generate", "rank"))
-    model = load_model(generating.model)
-    benchmark, samples = load_benchmark(generating.benchmark)
+    model = load_model(parse(generating).model)
+    benchmark, samples = load_benchmark(parse(generating).benchmark)
     tokens = generating.benchmark.answer.max_new_tokens
     setup = f"{settings.intervention}, batches of {settings.batch_size}, processes {team().size}"
     ways: dict[str, Callable[[Sequence[Sample]], Timing]] = {

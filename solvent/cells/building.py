@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import reprlib
 import types
 import typing
@@ -18,20 +19,21 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 TARGET = "_target_"
+UNSET = "???"  # of a YAML that leaves a value to whoever uses it
+ESCAPED = re.compile(r"(\\*)\$\{")  # a backslash before it would escape the one that escapes it
 OWN = (TARGET, "_convert_", "_recursive_", "_partial_", "_args_")  # of Hydra
 CHECKED = (bool, int, float, str, type(None))  # kinds of values that stand in a YAML
 KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false",
          type(None): "null"}  # fmt: skip
 
 
-def build(config: Any, name: str, has: str | None = None) -> Any:
-    """What a configuration stands for.
+def build(tree: Any, name: str, has: str | None = None) -> Any:
+    """What settings stand for.
 
     Args:
-        config: a node with `_target_`.
+        tree: plain settings with `_target_`; nothing in them is looked up any more.
         name: of the node, as it is called on the command line: "benchmark".
         has: an attribute that shows that what is made is of the right kind.
 
@@ -39,13 +41,11 @@ def build(config: Any, name: str, has: str | None = None) -> Any:
         ValueError: it names what does not exist, or a setting that what it names does not take, or
             that is of another kind. Also whatever its making raises.
     """
-    plain = OmegaConf.is_config(config)
-    tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True) if plain else config
     if not isinstance(tree, Mapping) or TARGET not in tree:
         raise ValueError(f"{name} is {said(tree)}; expected settings that say {TARGET}")
     check(tree, name)
     try:
-        made = instantiate(config, _convert_="all")
+        made = instantiate(literal(literal(tree)), _convert_="all")  # it looks texts up twice
     except InstantiationException as error:
         if error.__cause__ is None:
             raise
@@ -56,6 +56,15 @@ def build(config: Any, name: str, has: str | None = None) -> Any:
             f"expected an object with {has!r}"
         )
     return made
+
+
+def literal(tree: Any) -> Any:
+    """Settings with every `${` escaped, so that omegaconf looks nothing up when it reads them."""
+    if isinstance(tree, Mapping):
+        return {key: literal(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [literal(value) for value in tree]
+    return ESCAPED.sub(r"\1\1\\${", tree) if isinstance(tree, str) else tree
 
 
 def check(tree: Any, name: str) -> None:
@@ -167,6 +176,8 @@ def _check_settings(tree: Mapping[str, Any], name: str) -> None:
     for key, parameter in takes.items():
         if key not in given and parameter.default is parameter.empty:
             raise ValueError(f"the setting {name}.{key} is missing; {tree[TARGET]} needs it")
+        if given.get(key) == UNSET:
+            raise ValueError(f"the setting {name}.{key} has no value of its own: give it")
         if key in given and key in kinds:
             check_kind(given[key], kinds[key], f"{name}.{key}")
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from solvent.cells.input_files import input_files, read_metadata
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.monitor import progress_bar
 from solvent.cells.provenance import ROOT, installed
-from solvent.cells.request import read_request
+from solvent.cells.request import Request, parse
 from solvent.cells.revisions import pinned
 from solvent.core.checkpoints import digest_of
 from solvent.core.content import digest_samples
@@ -68,28 +67,30 @@ class Group:
         return [sample.gold for sample in self.samples]
 
 
-def calibrate(config: DictConfig) -> Path:
-    """Make the file, or say that it is there; returns its path."""
+def calibrate(config: Any) -> Path:
+    """Make the file that a configuration composed by Hydra asks for, or say that it is there;
+    returns its path.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(RedactedFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("solvent").setLevel(logging.INFO)
     screen = console()
-    read_request(config)
-    config = pinned(config)
-    path = place(config)
-    benchmark, samples = calibration_split(config)
-    recipe = build(config.calibration.recipe, "calibration.recipe")
-    facts = describe(config, recipe, samples)
-    if is_made(path, facts, config.calibration.overwrite):
+    request = pinned(parse(config))
+    path = place(request)
+    calibration = request.calibration
+    benchmark, samples = calibration_split(request)
+    recipe = build(calibration["recipe"], "calibration.recipe")
+    facts = describe(request, recipe, samples)
+    if is_made(path, facts, calibration["overwrite"]):
         screen.print(f"already made  [dim]{path}[/dim]", highlight=False)
         return path
-    intervention = build(config.intervention, "intervention")
-    model = load_model(config.model)
-    groups = form_groups(benchmark, samples, config.batch_size)
+    intervention = build(request.intervention, "intervention")
+    model = load_model(request.model)
+    groups = form_groups(benchmark, samples, request.batch_size)
     with progress_bar() as progress:
         task = progress.add_task(
-            f"{intervention.name} of {config.model.name} on {config.benchmark.name}",
+            f"{intervention.name} of {request.model['name']} on {request.benchmark['name']}",
             total=recipe.passes(len(groups)),
         )
         made = recipe.make(model, intervention, groups, lambda: progress.advance(task))
@@ -101,16 +102,16 @@ def calibrate(config: DictConfig) -> Path:
     return path
 
 
-def place(config: DictConfig) -> Path:
+def place(request: Request) -> Path:
     """The file that the intervention names. Raises `ValueError` where it names none to be made."""
-    name = config.intervention.name
-    if config.get("calibration") is None:
+    name = request.intervention["name"]
+    if request.calibration is None:
         known = sorted(path.stem for path in (ROOT / "conf" / "calibration").glob("*.yaml"))
         raise ValueError(
             f"The intervention {name!r} reads no file that can be made; those that do are "
             f"{', '.join(known)}"
         )
-    paths = {file.path for file in input_files(config.intervention)}
+    paths = {file.path for file in input_files(request.intervention)}
     if len(paths) != 1:
         raise ValueError(
             f"The intervention {name!r} should name one file to be made, but names "
@@ -119,24 +120,24 @@ def place(config: DictConfig) -> Path:
     return paths.pop()
 
 
-def calibration_split(config: DictConfig) -> tuple[Benchmark, list[Sample]]:
+def calibration_split(request: Request) -> tuple[Benchmark, list[Sample]]:
     """Samples that are not evaluated under the same settings.
 
     A benchmark that draws its samples draws others, with another seed; of any other, those are
     taken that `limit` leaves out, in the order in which a greater limit would add them.
     """
-    _, evaluated = load_benchmark(config.benchmark)
-    wanted, name = config.calibration.samples, config.benchmark.name
-    other = OmegaConf.create(OmegaConf.to_container(config.benchmark, resolve=True))
+    _, evaluated = load_benchmark(request.benchmark)
+    wanted, name = request.calibration["samples"], request.benchmark["name"]
     if wanted < 1:
         raise ValueError(f"calibration.samples must be at least 1, not {wanted}")
-    if "seed" in other.source:
-        other.source.seed, other.limit = config.calibration.seed, wanted
+    source, limit = request.benchmark["source"], request.benchmark["limit"]
+    if "seed" in source:
+        source, limit = {**source, "seed": request.calibration["seed"]}, wanted
         remedy = "choose another calibration.seed than benchmark.source.seed"
     else:
-        other.limit = None if other.limit is None else other.limit + wanted
+        limit = None if limit is None else limit + wanted
         remedy = "set a limit, here and for evaluate.py: calibration takes what it leaves out"
-    benchmark, samples = load_benchmark(other)
+    benchmark, samples = load_benchmark({**request.benchmark, "source": source, "limit": limit})
     uids = {sample.uid for sample in evaluated}
     left = [sample for sample in samples if sample.uid not in uids]
     if not left:
@@ -155,33 +156,32 @@ def form_groups(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> l
     return [Group(benchmark, samples[start::count]) for start in range(count)]
 
 
-def describe(config: DictConfig, recipe: Any, samples: Sequence[Sample]) -> dict[str, str]:
+def describe(request: Request, recipe: Any, samples: Sequence[Sample]) -> dict[str, str]:
     """Metadata of the file. Equal `settings` mean equal content."""
-    container = OmegaConf.to_container(config, resolve=True)
     uids = [sample.uid for sample in samples]
     names = uids if recipe.looks_at_samples else []
-    checkpoint = digest_of(config.model)
+    checkpoint = digest_of(request.model)
     settings = {
-        "model": container["model"],
+        "model": request.model,
         "checkpoint": checkpoint,
-        "benchmark": {k: v for k, v in container["benchmark"].items() if k != "limit"},
-        "calibration": {k: v for k, v in container["calibration"].items() if k != "overwrite"},
-        "batch_size": config.batch_size,
+        "benchmark": {k: v for k, v in request.benchmark.items() if k != "limit"},
+        "calibration": {k: v for k, v in request.calibration.items() if k != "overwrite"},
+        "batch_size": request.batch_size,
         "samples": digest_samples(samples),
-        "intervention": _without_files(container["intervention"])
+        "intervention": _without_files(request.intervention)
         if recipe.depends_on_intervention
-        else config.intervention.name,
+        else request.intervention["name"],
     }
     return {
-        "intervention": config.intervention.name,
+        "intervention": request.intervention["name"],
         "recipe": repr(recipe),
-        "model": config.model.name,
+        "model": request.model["name"],
         "checkpoint": checkpoint,
-        "benchmark": config.benchmark.name,
+        "benchmark": request.benchmark["name"],
         "n": str(len(names)),
         "uids": json.dumps(names),
         "uids_digest": hashlib.sha256("\n".join(names).encode()).hexdigest(),
-        "seed": str(config.calibration.seed),
+        "seed": str(request.calibration["seed"]),
         "versions": json.dumps({name: installed(name) for name in PACKAGES}),
         "settings": fingerprint(without_locations(settings)),
     }

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-TARGET = "_target_"
+from solvent.cells.building import TARGET, literal
+from solvent.cells.request import Settings
+
 COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
     "solvent.benchmarks.benchmark",
     "solvent.benchmarks.compat.lmms_eval",
@@ -32,8 +34,6 @@ COMPUTING = (  # modules and packages whose classes do nothing but compute when 
     "solvent.benchmarks.source",
     "solvent.diagnostics",
 )
-
-
 MOVED = {  # the first names that cells were stored under, and where those classes lie now
     "benchmarks": "solvent.benchmarks",
     "benchmarks.shapes.source": "solvent.benchmarks.shapes.generated",
@@ -50,9 +50,23 @@ MOVED = {  # the first names that cells were stored under, and where those class
 }
 
 
-def stored_config(path: Path) -> DictConfig:
+def stored_config(path: Path) -> dict[str, Any]:
     """What a cell's `config.yaml` says, literally: it was resolved when it was written."""
-    return OmegaConf.create(_literal(OmegaConf.to_container(OmegaConf.load(path))))
+    return _present(OmegaConf.to_container(OmegaConf.load(path)))
+
+
+def has_setting(settings: Settings, key: str) -> bool:
+    """Whether there is a setting of a dotted name."""
+    missing = object()
+    return (
+        OmegaConf.select(OmegaConf.create(literal(settings)), key, default=missing) is not missing
+    )
+
+
+def with_change(settings: Settings, change: str) -> dict[str, Any]:
+    """Settings with one of them replaced, `group.setting=value`, as on a command line."""
+    merged = OmegaConf.merge(literal(settings), OmegaConf.from_dotlist([change]))
+    return OmegaConf.to_container(merged, resolve=True)
 
 
 def present(name: str) -> str:
@@ -72,11 +86,11 @@ def _renamed(name: str, moved: Mapping[str, str], otherwise: str) -> str:
     return otherwise if home is None else moved[home] + name[len(home) :]
 
 
-def check_targets(config: Any, packages: Collection[str], path: Path) -> None:
+def check_targets(settings: Any, packages: Collection[str], path: Path) -> None:
     """Refuse a stored definition that would call anything but classes that compute.
 
     Args:
-        config: the definition.
+        settings: the definition.
         packages: of ours, that it may name.
         path: of the file, for the message.
 
@@ -84,7 +98,7 @@ def check_targets(config: Any, packages: Collection[str], path: Path) -> None:
         ValueError: it would; names what.
     """
     admitted = [name for name in COMPUTING if name.startswith(tuple(packages))]
-    for target in _targets(OmegaConf.to_container(config)):
+    for target in _targets(settings):
         if not (_within(target, admitted) and _is_class(target, admitted)):
             raise ValueError(
                 f"{path} would call {target!r}; expected a class of {' or '.join(packages)} that "
@@ -113,13 +127,11 @@ def _targets(tree: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def _literal(tree: Any) -> Any:
-    """The tree with every `${` escaped."""
+def _present(tree: Any) -> Any:
+    """The tree with its classes where they lie now."""
     if isinstance(tree, Mapping):
         return {
-            key: present(value) if key == TARGET and isinstance(value, str) else _literal(value)
+            key: present(value) if key == TARGET and isinstance(value, str) else _present(value)
             for key, value in tree.items()
         }
-    if isinstance(tree, list):
-        return [_literal(value) for value in tree]
-    return tree.replace("${", r"\${") if isinstance(tree, str) else tree
+    return [_present(value) for value in tree] if isinstance(tree, list) else tree

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from solvent.cells.configuration import TARGET, first
 from solvent.cells.input_files import by_content, input_files
 from solvent.cells.loading import data_digest
+from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import content, is_folder
 from solvent.core.types import Condition
 from solvent.storage.folder import CellFolder
@@ -55,8 +54,8 @@ class Identity:
         return fingerprint(self.setting)[:8]
 
 
-def identity(config: DictConfig, intervention: Any) -> Identity:
-    """Of the cell that a configuration asks for.
+def identity(request: Request, intervention: Any) -> Identity:
+    """Of the cell that is asked for.
 
     Where nothing is edited, layers make no difference. Data, checkpoints in folders and files that
     the intervention reads count by what is in them; what lies on the hub by its revision, which
@@ -64,18 +63,18 @@ def identity(config: DictConfig, intervention: Any) -> Identity:
     """
     what = {"name": intervention.name}
     if not intervention.is_identity:
-        what = _lasting(by_content(OmegaConf.to_container(config.intervention, resolve=True)))
+        what = _lasting(by_content(request.intervention))
     return Identity(
         intervention=intervention.name,
-        setting=_setting(config),
-        treatment={"intervention": what, "seed": config.seed},
+        setting=_setting(request),
+        treatment={"intervention": what, "seed": request.seed},
     )
 
 
-def cell_folder(config: DictConfig, known: Identity) -> CellFolder:
+def cell_folder(request: Request, known: Identity) -> CellFolder:
     """Where the results of a cell lie: equal definitions have equal folders."""
-    place = Path(config.output) / config.study / config.model.name / config.benchmark.name
-    return CellFolder(place / known.folder)
+    study = Path(request.output) / request.study
+    return CellFolder(study / request.model["name"] / request.benchmark["name"] / known.folder)
 
 
 def fingerprint(definition: Mapping[str, Any]) -> str:
@@ -84,17 +83,16 @@ def fingerprint(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _setting(config: DictConfig) -> dict[str, Any]:
+def _setting(request: Request) -> dict[str, Any]:
     """Everything that decides a result, apart from the intervention and its seed."""
-    container = OmegaConf.to_container(config, resolve=True)
-    setting = {key: container.get(key) for key in SETTING_KEYS}
-    setting["condition"] = {config.condition: container["conditions"][config.condition]}
-    setting["conditions"] = container["conditions"] if container.get("diagnostic") else None
-    model = setting["model"]
+    setting = {key: request.settings.get(key) for key in SETTING_KEYS}
+    setting["condition"] = {request.condition: request.conditions[request.condition]}
+    setting["conditions"] = request.conditions if request.tests else None
+    model = request.model
     if is_folder(model["checkpoint"]):  # which counts by what is in it
         files = content(model["checkpoint"], model["trust_remote_code"])
         setting["model"] = model | {"checkpoint": files, "revision": None}
-    return _lasting(without_locations(setting)) | {"data": data_digest(config.benchmark)}
+    return _lasting(without_locations(setting)) | {"data": data_digest(request.benchmark)}
 
 
 def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,30 +121,30 @@ def _without(tree: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def labels(
-    config: DictConfig, intervention: Any, condition: Condition, known: Identity
+    request: Request, intervention: Any, condition: Condition, known: Identity
 ) -> dict[str, Any]:
     """What a table of many cells needs to tell them apart."""
     return {
-        "model": config.model.name,
-        "benchmark": config.benchmark.name,
-        "prompt": config.prompt.name,
-        "compat": config.compat.name,
+        "model": request.model["name"],
+        "benchmark": request.benchmark["name"],
+        "prompt": request.prompt["name"],
+        "compat": request.compat["name"],
         "intervention": intervention.name,
-        "variant": "" if intervention.is_identity else _variant(config.intervention),
-        "layers": None if intervention.is_identity else str(config.intervention.layers),
+        "variant": "" if intervention.is_identity else _variant(request.intervention),
+        "layers": None if intervention.is_identity else str(request.intervention["layers"]),
         "condition": condition.name,
-        "seed": config.seed,
+        "seed": request.seed,
         "setting": known.pairing,
     }
 
 
-def _variant(intervention: DictConfig) -> str:
+def _variant(intervention: Settings) -> str:
     """Fields that differ from the intervention's own definition, beside layers and seed; files by
     the first digits of their digest.
     """
     files = {file.field: f"file={file.digest[:8]}" for file in input_files(intervention)}
-    stock = _flat(_definition(intervention.name))
-    fields = _flat(OmegaConf.to_container(intervention))
+    stock = _flat(_definition(intervention["name"]))
+    fields = _flat(intervention)
     changed = [
         f"{name}={value}"
         for name, value in fields.items()
@@ -162,7 +160,7 @@ def _definition(name: str) -> dict[str, Any]:
     return definition(name) if name in available() else {}
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(tree: Settings, prefix: str = "") -> dict[str, Any]:
     """Nested settings by dotted name."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError, safe_open
 
 from solvent.core.digests import digest
@@ -52,10 +51,9 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def input_files(intervention: DictConfig) -> list[InputFile]:
-    """Every file that the configuration of an intervention names, missing ones included."""
-    container = OmegaConf.to_container(intervention, resolve=True, throw_on_missing=True)
-    return [InputFile(field=field, path=Path(path)) for field, path in _files(container)]
+def input_files(intervention: Mapping[str, Any]) -> list[InputFile]:
+    """Every file that the settings of an intervention name, missing ones included."""
+    return [InputFile(field=field, path=Path(path)) for field, path in _files(intervention)]
 
 
 def _files(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from solvent.cells.asking import build_tests
-from solvent.cells.configuration import check_targets, stored_config
+from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
 from solvent.diagnostics.reading import read_all
 from solvent.reports.findings import show_findings
@@ -38,15 +36,15 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
     config = stored_config(run / "config.yaml")
     if not config.get("diagnostic"):
         raise ValueError(f"{run} was run without diagnostics: add diagnostic=all to its command")
-    check_targets(config.diagnostic, ("solvent.diagnostics",), run / "config.yaml")
+    check_targets(config["diagnostic"], ("solvent.diagnostics",), run / "config.yaml")
     if folder.declared:
         folder.check()
     for change in changes:
-        key, _, value = change.partition("=")
-        if OmegaConf.select(config, key) is None or not key.startswith("diagnostic."):
+        key = change.partition("=")[0]
+        if not (key.startswith("diagnostic.") and has_setting(config, key)):
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
-        OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
-    tests = build_tests(config)
+        config = with_change(config, change)
+    tests = build_tests(config["diagnostic"])
     names = [name for test in tests.values() for name in test.conditions]
     findings = read_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()

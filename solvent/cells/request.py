@@ -1,14 +1,21 @@
-"""What a run is asked for beside its groups: every setting typed and in its range."""
+"""A configuration, parsed and checked once: nobody beyond this file sees omegaconf.
+
+request = parse(config)       composed by Hydra -> typed settings, and plain groups of settings
+request.seed                  a setting of conf/evaluate.yaml
+request.model["checkpoint"]   one of the group `model`, as its YAML names it
+"""
 
 from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from solvent.cells.building import TARGET, check, check_kind
@@ -17,12 +24,12 @@ GROUPS = ("model", "prompt", "benchmark", "compat", "intervention", "tracking") 
 NAMED = ("model", "prompt", "benchmark", "compat", "intervention")  # their names become folders
 
 
+Settings = Mapping[str, Any]  # plain and resolved: numbers, texts, lists and settings by name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The settings of conf/evaluate.yaml that are no groups.
-
-    Raises `ValueError` where one is out of its range.
-    """
+    """What a run is asked for. Raises `ValueError` where a setting is out of its range."""
 
     output: str  # folder of all results
     study: str  # below it: a name, or several with / between them
@@ -32,6 +39,9 @@ class Request:
     batch_size: int  # at least 1
     max_failed: float  # share of a cell's samples, in [0, 1]
     stuck_minutes: float  # above 0
+    settings: Settings  # all of them, groups included, as they are written beside the results
+    overrides: tuple[str, ...]  # that were given on the command line
+    sweeps: bool  # whether it is one of several cells of a command
 
     def __post_init__(self) -> None:
         for name, allowed, expected in (
@@ -46,20 +56,70 @@ class Request:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected {expected}")
         check_name("study", self.study, nested=True)
 
+    @property
+    def model(self) -> Settings:
+        """Which checkpoint."""
+        return self.settings["model"]
 
-def read_request(config: DictConfig) -> Request:
-    """The settings of a composed configuration.
+    @property
+    def prompt(self) -> Settings:
+        """How a question is worded."""
+        return self.settings["prompt"]
+
+    @property
+    def benchmark(self) -> Settings:
+        """Which questions, and how answers are read and scored."""
+        return self.settings["benchmark"]
+
+    @property
+    def compat(self) -> Settings:
+        """Whose rules read the answers."""
+        return self.settings["compat"]
+
+    @property
+    def intervention(self) -> Settings:
+        """What is done to the decoder's attention."""
+        return self.settings["intervention"]
+
+    @property
+    def tracking(self) -> Settings:
+        """Where else the results go."""
+        return self.settings["tracking"]
+
+    @property
+    def conditions(self) -> Mapping[str, Settings]:
+        """All that a model can be shown, by name."""
+        return self.settings["conditions"]
+
+    @property
+    def tests(self) -> Mapping[str, Settings]:
+        """The modality-usage tests, by name."""
+        return self.settings.get("diagnostic") or {}
+
+    @property
+    def calibration(self) -> Settings | None:
+        """How the file that the intervention reads is made, if it reads one."""
+        return self.settings.get("calibration")
+
+    def changed(self, path: str, value: Any) -> Request:
+        """With another value of one setting of a group, `model.revision` say."""
+        return replace(self, settings=_changed(self.settings, path.split("."), value))
+
+
+def parse(config: DictConfig) -> Request:
+    """A composed configuration, checked.
 
     Raises `ValueError` where a setting is of another kind or out of range, where a group is
     missing, or where a name would lead out of the folder of results.
     """
-    settings = {}
-    kinds = typing.get_type_hints(Request)
-    for each in fields(Request):
-        value = _plain(config, each.name)
-        check_kind(value, kinds[each.name], each.name)
-        settings[each.name] = value
-    request = Request(**settings)
+    kinds = {
+        name: kind
+        for name, kind in typing.get_type_hints(Request).items()
+        if name not in ("settings", "overrides", "sweeps")
+    }
+    given = {name: _plain(config, name) for name in kinds}
+    for name, kind in kinds.items():
+        check_kind(given[name], kind, name)
     for group in GROUPS:
         node = config.get(group)
         if not isinstance(node, DictConfig) or TARGET not in node:
@@ -72,8 +132,25 @@ def read_request(config: DictConfig) -> Request:
             check_name(f"{group}.name", node.get("name"), nested=False)
     if not isinstance(config.get("conditions"), DictConfig):
         raise ValueError("conditions is no table of conditions by name; leave it as it is")
-    check_known(request.condition, list(config.conditions))
+    composed = HydraConfig.get() if HydraConfig.initialized() else None
+    request = Request(
+        **given,
+        settings=resolved(config),
+        overrides=tuple(composed.overrides.task) if composed else (),
+        sweeps=composed is not None and composed.mode == RunMode.MULTIRUN,
+    )
+    check_known(request.condition, list(request.conditions))
     return request
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The settings of a composed configuration, plain."""
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def as_yaml(settings: Settings) -> str:
+    """Settings as a cell's `config.yaml` holds them."""
+    return OmegaConf.to_yaml(settings)
 
 
 def check_texts(config: DictConfig, *names: str) -> None:
@@ -112,3 +189,8 @@ def check_known(name: str, known: Sequence[str]) -> None:
         raise ValueError(
             f"There is no condition named {name!r}{hint}; known are {', '.join(known)}."
         )
+
+
+def _changed(tree: Settings, path: Sequence[str], value: Any) -> dict[str, Any]:
+    name, *rest = path
+    return {**tree, name: _changed(tree[name], rest, value) if rest else value}

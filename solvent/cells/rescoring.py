@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from solvent.cells.building import build
-from solvent.cells.configuration import check_targets, stored_config
+from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.provenance import ROOT
+from solvent.cells.request import Settings
 from solvent.cells.scoring import scored
 from solvent.core.redaction import redacted_text
 from solvent.core.text import marked
@@ -51,15 +52,15 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
         raise FileNotFoundError(f"{run} has no config.yaml, which says how its answers are read")
     stored = stored_config(run / "config.yaml")
     config = changed(with_own_extractor(stored, changes, run / "config.yaml"), changes)
-    benchmark = build(config.benchmark, "benchmark")
+    benchmark = build(config["benchmark"], "benchmark")
     if "compat" in config:
-        benchmark = build(config.compat, "compat")(benchmark)
+        benchmark = build(config["compat"], "compat")(benchmark)
     folder.check()
     before, metrics = folder.predictions(), folder.metrics()
     after = [read_again(benchmark, prediction) for prediction in before]
     new = metrics | scored(benchmark, after)
     if "compat" in config:
-        new["compat"] = config.compat.name
+        new["compat"] = config["compat"]["name"]
     screen = console()
     _show(screen, metrics, new)
     changed_rows = [a for a, b in zip(after, before, strict=True) if _said(a) != _said(b)]
@@ -71,7 +72,7 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     return new
 
 
-def with_own_extractor(stored: DictConfig, changes: Sequence[str], path: Path) -> DictConfig:
+def with_own_extractor(stored: Settings, changes: Sequence[str], path: Path) -> Settings:
     """A stored configuration that only computes, but for an extractor of one's own.
 
     A language model that reads answers is called, and its replies are written: where to is taken
@@ -80,15 +81,15 @@ def with_own_extractor(stored: DictConfig, changes: Sequence[str], path: Path) -
     Raises:
         ValueError: the record would call something, or says otherwise than conf/compat.
     """
-    check_targets(stored.benchmark, ("solvent.benchmarks",), path)
-    compat = stored.get("compat") or OmegaConf.create()
-    own = OmegaConf.load(_profile("llm"))
+    check_targets(stored["benchmark"], ("solvent.benchmarks",), path)
+    compat = stored.get("compat") or {}
+    own = _profile("llm")
     if compat.get("_target_") != own["_target_"]:
         check_targets(compat, ("solvent.benchmarks",), path)
         return stored
     said = {change.partition("=")[0] for change in changes}
     if "compat" in said:  # another profile takes its place
-        return OmegaConf.merge(stored, {"compat": own})
+        return {**stored, "compat": own}
     for key in ("model", "base_url", "cache"):
         if compat.get(key) != own[key] and f"compat.{key}" not in said:
             raise ValueError(
@@ -96,22 +97,22 @@ def with_own_extractor(stored: DictConfig, changes: Sequence[str], path: Path) -
                 f"{own[key]!r}: whom to call and where to write is not taken from a stored record; "
                 f"say compat.{key}=VALUE yourself, or compat=none"
             )
-    stored.compat = own
-    return stored
+    return {**stored, "compat": own}
 
 
-def changed(config: DictConfig, changes: Sequence[str]) -> DictConfig:
+def changed(config: Settings, changes: Sequence[str]) -> Settings:
     """The configuration of a cell with other rules. Raises `ValueError` for any other change."""
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
             raise ValueError(f"{change!r} is no setting=value")
         if key == "parser":
-            config.benchmark.parser = {"_target_": _parser(value)}
+            benchmark = {**config["benchmark"], "parser": {"_target_": _parser(value)}}
+            config = {**config, "benchmark": benchmark}
         elif key == "compat":
-            config.compat = OmegaConf.load(_profile(value))
-        elif key.startswith(("benchmark.", "compat.")) and _exists(config, key):
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([change]))
+            config = {**config, "compat": _profile(value)}
+        elif key.startswith(("benchmark.", "compat.")) and has_setting(config, key):
+            config = with_change(config, change)
         else:
             raise ValueError(
                 f"{key!r} cannot be changed after the answers were given: expected parser=NAME, "
@@ -175,17 +176,12 @@ def _parser(name: str) -> str:
     return target
 
 
-def _profile(name: str) -> Path:
+def _profile(name: str) -> Settings:
     folder = ROOT / "conf" / "compat"
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in known:
         raise ValueError(f"there is no compat named {name!r}; known are {', '.join(known)}")
-    return known[name]
-
-
-def _exists(config: DictConfig, key: str) -> bool:
-    missing = object()
-    return OmegaConf.select(config, key, default=missing) is not missing
+    return yaml.safe_load(known[name].read_text(encoding="utf-8"))
 
 
 def _label(changes: Sequence[str]) -> str:

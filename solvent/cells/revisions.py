@@ -16,14 +16,12 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 from uuid import uuid4
 
-from omegaconf import DictConfig
-
+from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import folder_of
 from solvent.core.files import read_json, spoken
 
@@ -36,27 +34,27 @@ log = logging.getLogger("solvent")
 Resolve = Callable[[Kind, str, str], str]
 
 
-def pinned(config: DictConfig, resolve: Resolve | None = None) -> DictConfig:
-    """The configuration with a commit for every revision of what lies on the hub.
+def pinned(request: Request, resolve: Resolve | None = None) -> Request:
+    """The request with a commit for every revision of what lies on the hub.
 
     Args:
-        config: of a cell.
+        request: of a cell.
         resolve: finds the commit; `commit_of` unless given.
 
     Raises:
         ValueError: nobody can say which commit is meant.
         PermissionError: it is gated.
     """
-    folder = Path(config.output) / config.study / "revisions"
-    config = deepcopy(config)
-    for kind, where in (("model", config.model), ("dataset", config.benchmark.source)):
+    folder = Path(request.output) / request.study / "revisions"
+    for kind, where in (("model", request.model), ("dataset", request.benchmark["source"])):
         name = _on_hub(kind, where)
-        if name is not None and not COMMIT.fullmatch(where.revision):
-            where.revision = _pin(folder, kind, name, where.revision, resolve or commit_of)
-    return config
+        if name is not None and not COMMIT.fullmatch(where["revision"]):
+            commit = _pin(folder, kind, name, where["revision"], resolve or commit_of)
+            request = request.changed(SETTINGS[kind], commit)
+    return request
 
 
-def is_pinned(source: Any) -> bool:
+def is_pinned(source: Settings) -> bool:
     """Whether a commit says all about what a benchmark's rows are made of."""
     known = _on_hub("dataset", source) is not None
     return known and COMMIT.fullmatch(source["revision"]) is not None
@@ -109,11 +107,11 @@ def commit_of(kind: Kind, name: str, revision: str) -> str:
     return found
 
 
-def _on_hub(kind: Kind, where: Any) -> str | None:
+def _on_hub(kind: Kind, where: Settings) -> str | None:
     """The name on the hub of a model or a source of rows; None where it lies elsewhere."""
     if kind == "model":
-        path = where.checkpoint.startswith(("/", ".", "~")) or folder_of(where.checkpoint).is_dir()
-        return None if path else where.checkpoint
+        name = where["checkpoint"]
+        return None if name.startswith(("/", ".", "~")) or folder_of(name).is_dir() else name
     hub = "id" in where and "revision" in where and where.get("local") is None
     return where["id"] if hub else None
 

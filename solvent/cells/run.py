@@ -9,13 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
 from rich.markup import escape
 
 from solvent.cells.answering import Cell
-from solvent.cells.asking import Asked, Questions, identify, question, read
+from solvent.cells.asking import Asked, Questions, identify, question, understand
 from solvent.cells.diagnosing import (
     REFERENCE,
     answer_conditions,
@@ -30,7 +27,7 @@ from solvent.cells.processes.monitor import Monitor
 from solvent.cells.processes.parallel import team
 from solvent.cells.processes.signs import LOADING
 from solvent.cells.provenance import provenance
-from solvent.cells.request import read_request
+from solvent.cells.request import as_yaml, parse
 from solvent.cells.revisions import pinned
 from solvent.cells.runner import answer_all
 from solvent.cells.scoring import summarise
@@ -55,13 +52,13 @@ RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "id
 log = logging.getLogger("solvent")
 
 
-def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]:
+def run_cell(config: Any, *, brief: bool | None = None) -> dict[str, Any]:
     """Run one cell, or say that it is finished; returns its metrics.
 
     All processes of a run call it with the same configuration.
 
     Args:
-        config: as composed.
+        config: as composed by Hydra.
         brief: show one line instead of tables; None: in a sweep.
 
     Raises:
@@ -70,14 +67,13 @@ def run_cell(config: DictConfig, *, brief: bool | None = None) -> dict[str, Any]
         Stopped: the run was asked to end, and what it computed is kept.
     """
     _set_up_logging()
-    if brief is None:
-        brief = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     together = team()
     with together.together():
-        request = read_request(config)
+        request = parse(config)
+        brief = request.sweeps if brief is None else brief
         together.signs.expect(request.stuck_minutes)
-        config = together.once(lambda: pinned(config))
-        asked = read(config, together.once(lambda: identify(config)), request)
+        request = together.once(lambda: pinned(request))
+        asked = understand(request, together.once(lambda: identify(request)))
         if together.once(lambda: asked.folder.finished):
             return together.once(lambda: show_finished(asked, brief))
         questions = question(asked)
@@ -99,8 +95,8 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
     with claimed(folder.path) as holding:
         if folder.finished:
             raise BusyError(f"{folder.path} has just been finished by another run")
-        shown = redacted(OmegaConf.to_container(asked.config, resolve=True))
-        folder.open(OmegaConf.to_yaml(shown), redacted(asked.identity.definition))
+        settings = as_yaml(redacted(asked.request.settings))
+        folder.open(settings, redacted(asked.identity.definition))
         team().exchange()
         try:
             with spoken(folder.path):
@@ -117,7 +113,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
     """Answer everything, score it, and declare the cell done."""
     request, folder, together = asked.request, asked.folder, team()
     with together.signs.at(LOADING):
-        model = load_model(asked.config.model)
+        model = load_model(request.model)
         check_loaded(asked)
     facts = redacted(
         provenance(model.provenance())
@@ -162,19 +158,20 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
 
 def check_loaded(asked: Asked) -> None:
     """Refuse a checkpoint whose files changed between the look at them and the loading."""
-    model = asked.config.model
-    if is_folder(model.checkpoint):
+    model = asked.request.model
+    checkpoint = model["checkpoint"]
+    if is_folder(checkpoint):
         then = asked.identity.setting["model"]["checkpoint"]
-        if changed := differing(then, content(model.checkpoint, model.trust_remote_code)):
+        if changed := differing(then, content(checkpoint, model["trust_remote_code"])):
             raise ValueError(
-                f"{', '.join(changed)} of {model.checkpoint} changed while it was loaded: run the "
+                f"{', '.join(changed)} of {checkpoint} changed while it was loaded: run the "
                 "command again when it is written"
             )
 
 
 def check_same(asked: Asked) -> None:
     """Condemn the answers where data or input files changed while they were given."""
-    now, then = identify(asked.config).definition, asked.identity.definition
+    now, then = identify(asked.request).definition, asked.identity.definition
     if changed := [each for each in differing(then, now) if not each.startswith("model.")]:
         asked.folder.condemn(", ".join(changed))
 
@@ -207,7 +204,7 @@ def followed(
         identity=asked.folder.path.name,
         folder=asked.folder.path,
         study=asked.request.study,
-        config=OmegaConf.to_container(asked.config, resolve=True),
+        config=asked.request.settings,
         labels=asked.labels,
         provenance=facts,
         total=total,

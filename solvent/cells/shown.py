@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
 from solvent.cells.answering import prompts
 from solvent.cells.building import check_kind
 from solvent.cells.loading import load_benchmark, load_model, named_condition
+from solvent.cells.request import resolved
 from solvent.core.text import marked, visible
 from solvent.core.types import Benchmark, Prompt, RefusedError, Sample, in_words
 from solvent.reports.contact import contact_sheet
@@ -28,17 +28,20 @@ COLOURS = {
 LONGEST = 2000  # characters of one span
 
 
-def show(config: DictConfig) -> Path:
-    """Print the chosen samples as the model gets them; the path of the contact sheet."""
-    screen = console()
-    benchmark, samples = load_benchmark(config.benchmark)
-    condition = named_condition(config, config.condition)
-    check_kind(config.n, int, "n")
-    if config.n < 1:
-        raise ValueError(f"n is {config.n}; expected at least 1 sample to show")
-    chosen = evenly(condition.views(samples), config.n)
-    model = load_model(config.model)
-    title = f"{config.benchmark.name}, prompt {config.prompt.name}, condition {condition.name}"
+def show(config: Any) -> Path:
+    """Print the samples that a configuration composed by Hydra asks for as the model gets them; the
+    path of the contact sheet.
+    """
+    screen, asked = console(), resolved(config)
+    benchmark, samples = load_benchmark(asked["benchmark"])
+    condition = named_condition(asked["conditions"], asked["condition"])
+    check_kind(asked["n"], int, "n")
+    if asked["n"] < 1:
+        raise ValueError(f"n is {asked['n']}; expected at least 1 sample to show")
+    chosen = evenly(condition.views(samples), asked["n"])
+    model = load_model(asked["model"])
+    names = {group: asked[group]["name"] for group in ("model", "prompt", "benchmark")}
+    title = f"{names['benchmark']}, prompt {names['prompt']}, condition {condition.name}"
     screen.print(f"[bold]{marked(title)}[/bold]: {len(chosen)} of {len(samples):,} samples\n")
     cells = []
     for sample in chosen:
@@ -53,9 +56,8 @@ def show(config: DictConfig) -> Path:
             continue
         caption = f"{sample.uid}\n{sample.text}\ngold: {in_words(sample.gold, sample.options)}"
         cells.append((pictures, f"{caption}\n{tokens:,} image tokens"))
-    folder = Path(config.output) / "show"
-    name = f"{config.benchmark.name}-{config.model.name}-{config.prompt.name}-{condition.name}.png"
-    sheet = contact_sheet(cells, title, folder / name)
+    file = f"{names['benchmark']}-{names['model']}-{names['prompt']}-{condition.name}.png"
+    sheet = contact_sheet(cells, title, Path(asked["output"]) / "show" / file)
     screen.print(f"[dim]pictures  {marked(str(sheet))}[/dim]", highlight=False)
     return sheet
 

@@ -16,12 +16,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from solvent.cells.asking import build_tests, identify
 from solvent.cells.identity import cell_folder
 from solvent.cells.loading import needed_conditions
-from solvent.cells.request import read_request
+from solvent.cells.request import Request, parse
 from solvent.cells.revisions import pinned
 from solvent.studies.composing import compose_cell, composing, expand
 from solvent.studies.sweep import PlannedCell
@@ -110,31 +108,28 @@ def _try(overrides: Sequence[str]) -> Examined | None:
 
 
 def _examine(overrides: Sequence[str]) -> Examined:
-    config = compose_cell(overrides)
-    read_request(config)
-    config = pinned(config)
-    folder = cell_folder(config, identify(config))
-    benchmark = config.benchmark
-    model = OmegaConf.to_container(config.model, resolve=True)
+    request = pinned(parse(compose_cell(overrides)))
+    folder = cell_folder(request, identify(request))
+    model, benchmark = request.model, request.benchmark
     return Examined(
         overrides=tuple(overrides),
-        output=Path(config.output),
+        output=Path(request.output),
         folder=folder.path,
         finished=folder.finished,
-        shared=repr((model, benchmark.name)),
+        shared=repr((model, benchmark["name"])),
         asked=Asked(
-            model=config.model.name,
-            benchmark=benchmark.name,
-            limit=benchmark.limit,
+            model=model["name"],
+            benchmark=benchmark["name"],
+            limit=benchmark["limit"],
             expected=(benchmark.get("expect") or {}).get("rows"),
-            passes=_passes(config),
+            passes=_passes(request),
         ),
     )
 
 
-def _passes(config: DictConfig) -> int:
-    tests = build_tests(config)
-    return len(needed_conditions(config, tests)) if tests else 1
+def _passes(request: Request) -> int:
+    tests = build_tests(request.tests)
+    return len(needed_conditions(request.conditions, tests)) if tests else 1
 
 
 def _numbered(groups: Mapping[str, Sequence[PlannedCell]], hours: float) -> Iterator[PlannedCell]:

@@ -15,6 +15,7 @@ from solvent.benchmarks.benchmark import Expect
 from solvent.benchmarks.reducers import AllOf, Macro, Mean, MeanOf, Points
 from solvent.benchmarks.reducers.leaves import chance
 from solvent.cells.loading import load_benchmark
+from solvent.cells.request import parse
 from solvent.core.types import Prediction
 
 Predict = Callable[..., Prediction]
@@ -74,7 +75,7 @@ def test_hallusionbench_is_50_and_24_6_and_18_4(published: Path, predict: Predic
 
 
 def answered(config: DictConfig, predict: Predict) -> tuple[float, list[Prediction]]:
-    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark, samples = load_benchmark(parse(config).benchmark)
     rows = [
         predict(each.uid, gold=each.gold, options=each.options, groups=each.groups, tags=each.tags)
         for each in samples
@@ -95,7 +96,7 @@ def test_a_set_that_is_guessed_more_easily_than_published_says_so(
     composed: Callable[..., DictConfig], predict: Predict, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = composed("benchmark=shapes", "limit=90")
-    benchmark, _ = load_benchmark(config.benchmark)
+    benchmark, _ = load_benchmark(parse(config).benchmark)
     _, rows = answered(config, predict)
     whole = replace(benchmark, limit=None, expect=Expect(rows=90, groups={}, gold=None))
     with caplog.at_level(logging.WARNING, "solvent"):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from solvent.benchmarks.benchmark import Expect
 from solvent.cells.loading import load_benchmark
+from solvent.cells.request import parse
 from solvent.cells.run import run_cell
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
@@ -58,7 +59,7 @@ def test_rows_become_these_samples_and_are_scored(
     )
     assert isinstance(instantiate(config.benchmark.expect), Expect)
     config.benchmark.expect = None  # of the whole set, not of these rows
-    _, samples = load_benchmark(config.benchmark)
+    _, samples = load_benchmark(parse(config).benchmark)
     assert len(samples) == len(case.want)
     for sample, want in zip(samples, case.want, strict=True):
         assert fnmatchcase(sample.uid, want.uid)
@@ -101,7 +102,7 @@ def test_official_wording_takes_what_the_row_says(
         f"benchmark.source.local={stored(CASES[name], tmp_path)}",
     )
     config.benchmark.expect = None
-    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark, samples = load_benchmark(parse(config).benchmark)
     assert [benchmark.prompt(sample) for sample in samples] == OFFICIAL[name]
     reworded = [benchmark.prompt(replace(sample, text="Else?")) for sample in samples]
     expected = zip(OFFICIAL[name], samples, strict=True)

@@ -16,6 +16,7 @@ from solvent.cells.asking import identify
 from solvent.cells.calibration import calibrate, calibration_split
 from solvent.cells.identity import _variant
 from solvent.cells.input_files import InputFile, read_metadata, warn_of_other_checkpoints
+from solvent.cells.request import parse
 from solvent.cells.run import run_cell
 
 Composed = Callable[..., DictConfig]
@@ -29,7 +30,11 @@ SHAPES = {
 
 
 def folder(config: DictConfig) -> str:
-    return identify(config).folder
+    return identify(parse(config)).folder
+
+
+def variant(config: DictConfig) -> str:
+    return _variant(parse(config).intervention)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -100,19 +105,19 @@ def test_a_cell_depends_on_what_is_in_its_file_not_where_it_lies(
         composed("intervention=fixed_file", f"intervention.pattern.file={path}") for path in paths
     )
     assert folder(one) == folder(two) != folder(three)
-    assert _variant(one.intervention) == _variant(two.intervention) != _variant(three.intervention)
+    assert variant(one) == variant(two) != variant(three)
 
 
 def test_a_variant_is_what_differs_from_the_composed_definition(composed: Composed) -> None:
-    assert _variant(composed("intervention=uniform", "seed=3").intervention) == ""
+    assert variant(composed("intervention=uniform", "seed=3")) == ""
     changed = composed("intervention=uniform", "intervention.layers=late", "intervention.mix=0.5")
-    assert _variant(changed.intervention) == "mix=0.5"
-    assert _variant(composed("intervention=learned").intervention) == ""
+    assert variant(changed) == "mix=0.5"
+    assert variant(composed("intervention=learned")) == ""
 
 
 def test_evaluated_samples_are_not_calibrated_on(composed: Composed) -> None:
     with pytest.raises(ValueError, match=r"No sample of shapes is left .* another"):
-        calibration_split(composed("intervention=fixed_mean", "calibration.seed=0"))
+        calibration_split(parse(composed("intervention=fixed_mean", "calibration.seed=0")))
     made = ("intervention=fixed_mean", *SMALL)
     calibrate(composed(*made))
     leak = composed(*made, "benchmark.source.seed=1000", "limit=18")
@@ -140,11 +145,11 @@ def test_a_benchmark_of_files_calibrates_on_what_a_limit_leaves_out(composed: Co
     table = config.benchmark.source
     del table["seed"]  # as if it could not draw others
     table["_target_"] = f"{__name__}.drawn"
-    _, samples = calibration_split(config)
+    _, samples = calibration_split(parse(config))
     assert len(samples) == 20
     config.benchmark.limit = None
     with pytest.raises(ValueError, match="all 90 of them are evaluated: set a limit"):
-        calibration_split(config)
+        calibration_split(parse(config))
 
 
 def drawn(**settings: object) -> object:

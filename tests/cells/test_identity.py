@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from solvent.cells import loading
 from solvent.cells.asking import identify
 from solvent.cells.identity import cell_folder, fingerprint
+from solvent.cells.request import parse
 from solvent.core import digests
 from solvent.core.trees import differing
 from tests.conftest import ROOT
@@ -76,7 +77,7 @@ def asked(composed: Composed, place: Path, *overrides: str) -> DictConfig:
 
 
 def name(config: DictConfig) -> str:
-    return identify(config).folder
+    return identify(parse(config)).folder
 
 
 def row(number: int, **changes: Any) -> Change:
@@ -227,10 +228,10 @@ def test_shards_count_wherever_their_index_says_that_they_lie(
 def test_rows_that_a_limit_leaves_out_make_no_other_cell(composed: Composed, place: Path) -> None:
     few = asked(composed, place, "limit=1")
     before = name(few)
-    kept = json.loads(json.dumps(identify(few).definition))["data"]
+    kept = json.loads(json.dumps(identify(parse(few)).definition))["data"]
     for number in range(4):
         row(number, question="Which?")(place)
-        if identify(few).definition["data"] == kept:
+        if identify(parse(few)).definition["data"] == kept:
             break
     else:
         pytest.fail("every row decided about a cell that asks one")
@@ -262,10 +263,10 @@ def test_a_file_of_the_intervention_counts_by_its_content(
 
 
 def test_names_of_what_differs(composed: Composed, place: Path) -> None:
-    before = identify(asked(composed, place)).definition
+    before = identify(parse(asked(composed, place))).definition
     one_pixel(place)
     byte("chat_template.jinja", "{{", "{{ ")(place)
-    after = identify(asked(composed, place, "benchmark.answer.mode=generate")).definition
+    after = identify(parse(asked(composed, place, "benchmark.answer.mode=generate"))).definition
     assert differing(before, after) == [
         "benchmark.answer.mode", "data", "model.checkpoint.chat_template.jinja",
     ]  # fmt: skip
@@ -274,15 +275,15 @@ def test_names_of_what_differs(composed: Composed, place: Path) -> None:
 
 def test_a_move_of_the_code_makes_no_other_cell(composed: Composed) -> None:
     """Classes go by the names of before the package `solvent` was made: cells outlast it."""
-    definition = identify(composed("diagnostic=[information]")).definition
+    definition = identify(parse(composed("diagnostic=[information]"))).definition
     assert "solvent." not in json.dumps(definition)
 
 
 def test_the_folder_says_where_and_what(composed: Composed, place: Path, tmp_path: Path) -> None:
     config = asked(composed, place)
-    known = identify(config)
+    known = identify(parse(config))
     digest = fingerprint(known.definition)[:12]
-    assert cell_folder(config, known).path == (
+    assert cell_folder(parse(config), known).path == (
         tmp_path / "study" / "own" / "vmcbench" / f"learned-{digest}"
     )
 
@@ -291,7 +292,7 @@ def test_a_file_that_is_copied_over_with_its_old_time_is_read_anew(
     composed: Composed, place: Path
 ) -> None:
     """`datasets` keeps what it read under a file's time: other rows must not be served."""
-    before = identify(asked(composed, place))
+    before = identify(parse(asked(composed, place)))
     path = place / "data" / "dev.jsonl"
     times = path.stat()
     text = path.read_text()
@@ -299,6 +300,6 @@ def test_a_file_that_is_copied_over_with_its_old_time_is_read_anew(
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert path.stat().st_size == times.st_size
     config = asked(composed, place)
-    assert identify(config).folder != before.folder
-    _, samples = loading.load_benchmark(config.benchmark)
+    assert identify(parse(config)).folder != before.folder
+    _, samples = loading.load_benchmark(parse(config).benchmark)
     assert [sample.gold for sample in samples] == [2, 1, 2, 1]

@@ -15,6 +15,7 @@ import interventions
 from solvent.cells.answering import Cell, predict, prepare, prompts
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.memory import GLIBC, Room, release
+from solvent.cells.request import parse
 from solvent.core.types import Prediction
 from solvent.models.prefill import Prefill
 
@@ -22,9 +23,9 @@ from solvent.models.prefill import Prefill
 @pytest.fixture
 def cell(composed: Callable[..., DictConfig]) -> Cell:
     config = composed("limit=18", "benchmark.answer.normalise=minus_blind")
-    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark, samples = load_benchmark(parse(config).benchmark)
     return Cell(
-        model=load_model(config.model),
+        model=load_model(parse(config).model),
         benchmark=benchmark,
         condition="real",
         samples=samples[:6],
@@ -109,8 +110,8 @@ def test_freed_memory_is_kept_for_the_next_batch_and_given_back_when_there_is_no
 ) -> None:
     """Counted in pages that the kernel has to provide for a batch, over and over."""
     config = composed("limit=36")
-    model = load_model(config.model)
-    batch = model.encode(prompts(*load_benchmark(config.benchmark))[0])
+    model = load_model(parse(config).model)
+    batch = model.encode(prompts(*load_benchmark(parse(config).benchmark))[0])
 
     def faults(times: int) -> float:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

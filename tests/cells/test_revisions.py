@@ -17,6 +17,7 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from omegaconf import DictConfig
 
+from solvent.cells.request import parse
 from solvent.cells.revisions import commit_of, is_pinned, pinned
 from tests.conftest import ROOT
 
@@ -38,19 +39,25 @@ class Moving:
 
 def test_the_first_run_of_a_study_decides(composed: Composed, tmp_path: Path) -> None:
     hub = Moving()
-    first = pinned(composed(*HUB), hub)
+    first = pinned(parse(composed(*HUB)), hub)
     assert hub.asked == [
         ("model", "Qwen/Qwen2.5-VL-3B-Instruct", "main"),
         ("dataset", "lmms-lab-encoder/ChartQA", "main"),
     ]
-    assert (first.model.revision, first.benchmark.source.revision) == (f"{1:040x}", f"{2:040x}")
-    again = pinned(composed(*HUB, "intervention=uniform"), hub)
-    assert (again.model.revision, again.benchmark.source.revision) == (f"{1:040x}", f"{2:040x}")
+    assert (first.model["revision"], first.benchmark["source"]["revision"]) == (
+        f"{1:040x}",
+        f"{2:040x}",
+    )
+    again = pinned(parse(composed(*HUB, "intervention=uniform")), hub)
+    assert (again.model["revision"], again.benchmark["source"]["revision"]) == (
+        f"{1:040x}",
+        f"{2:040x}",
+    )
     assert len(hub.asked) == 2
-    other = pinned(composed(*HUB, "study=later"), hub)
-    assert other.model.revision == f"{3:040x}"
-    tag = pinned(composed(*HUB, "model.revision=v1/2"), hub)
-    assert tag.model.revision == f"{5:040x}"
+    other = pinned(parse(composed(*HUB, "study=later")), hub)
+    assert other.model["revision"] == f"{3:040x}"
+    tag = pinned(parse(composed(*HUB, "model.revision=v1/2")), hub)
+    assert tag.model["revision"] == f"{5:040x}"
     said = json.loads(
         (tmp_path / "study/revisions/dataset-lmms-lab-encoder--ChartQA@main.json").read_text()
     )
@@ -62,21 +69,21 @@ def test_the_first_run_of_a_study_decides(composed: Composed, tmp_path: Path) ->
 @pytest.mark.parametrize("content", ["", "[]", "{}", '"x"', '{"commit": "main"}', "null"])
 def test_a_damaged_pin_is_named(composed: Composed, tmp_path: Path, content: str) -> None:
     hub = Moving()
-    pinned(composed(*HUB, "model.revision=feat--x"), hub)
-    other = pinned(composed(*HUB, "model.revision=feat/x"), hub)  # another branch
-    assert other.model.revision == f"{3:040x}"
+    pinned(parse(composed(*HUB, "model.revision=feat--x")), hub)
+    other = pinned(parse(composed(*HUB, "model.revision=feat/x")), hub)  # another branch
+    assert other.model["revision"] == f"{3:040x}"
     (place,) = tmp_path.rglob("model-*@feat--x.json")
     place.write_text(content)
     with pytest.raises(ValueError, match=r"model-Qwen--Qwen2.5-VL-3B-Instruct@feat--x.json "):
-        pinned(composed(*HUB, "model.revision=feat--x"), hub)
+        pinned(parse(composed(*HUB, "model.revision=feat--x")), hub)
 
 
 def test_of_many_first_runs_one_decides(composed: Composed) -> None:
     hub = Moving()
-    configs = [composed(*HUB) for _ in range(8)]
+    requests = [parse(composed(*HUB)) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda config: pinned(config, hub), configs))
-    assert len({config.model.revision for config in found}) == 1
+        found = list(pool.map(lambda request: pinned(request, hub), requests))
+    assert len({request.model["revision"] for request in found}) == 1
 
 
 def test_commits_folders_and_local_copies_ask_nobody(composed: Composed, tmp_path: Path) -> None:
@@ -90,8 +97,8 @@ def test_commits_folders_and_local_copies_ask_nobody(composed: Composed, tmp_pat
         ["benchmark=nlvr"],
         [f"model.checkpoint={tmp_path}"],
     ):
-        config = composed(*overrides)
-        assert pinned(config, refuse) == config
+        request = parse(composed(*overrides))
+        assert pinned(request, refuse) == request
     assert not (tmp_path / "study").exists()
     assert is_pinned(composed("benchmark=pope").benchmark.source)
     assert not is_pinned(composed("benchmark=chartqa").benchmark.source)

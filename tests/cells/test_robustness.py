@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from solvent.cells.asking import identify
 from solvent.cells.identity import cell_folder
 from solvent.cells.mistakes import sentence
+from solvent.cells.request import parse
 from solvent.cells.run import run_cell
 from solvent.core.files import DiskError, make_folder
 from solvent.storage.folder import CellFolder
@@ -92,7 +93,7 @@ def test_a_read_only_folder_is_refused_in_a_sentence(small_disk: Path, composed:
 
 def test_so_is_one_that_is_there_already(small_disk: Path, composed: Compose) -> None:
     config = composed(*SETTINGS, f"output={small_disk}")
-    folder = cell_folder(config, identify(config)).path
+    folder = cell_folder(parse(config), identify(parse(config))).path
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(DiskError) as refused:

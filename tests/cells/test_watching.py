@@ -17,6 +17,7 @@ from solvent.cells import runner
 from solvent.cells.answering import Cell
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.watching import Watch, batch_file, gather
+from solvent.cells.request import parse
 from solvent.diagnostics import stored_states as states
 from solvent.diagnostics.stored_shares import Shares
 from solvent.storage.folder import CellFolder
@@ -145,9 +146,9 @@ def test_nothing_is_missed_where_all_was_read_before(
 
 
 def watched_cell(config: DictConfig) -> Cell:
-    benchmark, samples = load_benchmark(config.benchmark)
+    benchmark, samples = load_benchmark(parse(config).benchmark)
     return Cell(
-        model=load_model(config.model),
+        model=load_model(parse(config).model),
         benchmark=benchmark,
         condition="real",
         samples=samples,

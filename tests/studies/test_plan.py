@@ -18,6 +18,8 @@ import evaluate
 import solvent.models.vlm
 from solvent.cells import loading
 from solvent.cells import run as session
+from solvent.cells.asking import build_tests
+from solvent.cells.request import parse
 from solvent.commands import plan, task
 from solvent.commands.commandline import Command
 from solvent.core.stopping import RemoteError, Stopped
@@ -56,7 +58,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[DictConfig]:
     seen: list[DictConfig] = []
 
     def stand_in(config: DictConfig) -> None:
-        loading.load_model(config.model)
+        loading.load_model(parse(config).model)
         seen.append(config)
 
     monkeypatch.setattr(session, "run_cell", stand_in)
@@ -192,11 +194,9 @@ def test_tests_count_once_per_condition(tmp_path: Path) -> None:
 
 
 def _tests(overrides: list[str]) -> tuple:
-    from hydra.utils import instantiate
-
     with composing():
-        config = compose_cell(overrides)
-    return config, instantiate(config.diagnostic, _convert_="all")
+        request = parse(compose_cell(overrides))
+    return request.conditions, build_tests(request.tests)
 
 
 def test_models_load_once_per_task_and_once_per_model_in_one_process(

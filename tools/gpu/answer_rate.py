@@ -23,6 +23,7 @@ from interventions import load
 from solvent.cells.answering import Cell
 from solvent.cells.loading import load_benchmark
 from solvent.cells.provenance import ROOT
+from solvent.cells.request import parse
 from solvent.cells.runner import run
 from solvent.core.types import Benchmark, Sample
 from solvent.models.checkpoint import Source
@@ -81,7 +82,7 @@ def check(job: Job) -> None:
 def questions(count: int, tokens: int) -> tuple[Benchmark, Sequence[Sample]]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         chosen = [f"limit={count}", f"benchmark.answer.max_new_tokens={tokens}"]
-        return load_benchmark(compose("evaluate", chosen).benchmark)
+        return load_benchmark(parse(compose("evaluate", chosen)).benchmark)
 
 
 def wrapped(model: Any, megabytes: int) -> VLM:
