@@ -5,9 +5,10 @@ solvent VERB --help
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
+
+from solvent.core.names import did_you_mean
 
 BAD_INPUT = 2  # as every command ends on it
 VERBS = {
@@ -29,8 +30,7 @@ def main() -> None:
         return
     verb, *arguments = given
     if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        meant = f", did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(verb, VERBS)
         sys.stderr.write(f"solvent has no command {verb!r}{meant}; it has {', '.join(VERBS)}\n")
         sys.exit(BAD_INPUT)
     command = importlib.import_module(f"solvent.commands.{verb}")

@@ -7,7 +7,6 @@ samples, "two" and true are none either.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import re
@@ -19,6 +18,8 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+
+from solvent.core.names import did_you_mean
 
 TARGET = "_target_"
 UNSET = "???"  # of a YAML that leaves a value to whoever uses it
@@ -151,8 +152,7 @@ def target(path: Any, name: str) -> Callable[..., Any]:
         raise ValueError(f"{what}, but there is no module {error.name!r}") from None
     found = getattr(module, last, None)
     if found is None:
-        near = difflib.get_close_matches(last, dir(module), n=1)
-        meant = f", did you mean {place}.{near[0]}?" if near else ""
+        meant = did_you_mean(last, dir(module), f"{place}.")
         raise ValueError(f"{what}, which {place} does not have{meant}")
     if not callable(found):
         raise ValueError(f"{what}, which makes nothing; expected a class or a function")
@@ -167,8 +167,7 @@ def _check_settings(tree: Mapping[str, Any], name: str) -> None:
     given = {key: value for key, value in tree.items() if key not in OWN}
     for key in given:
         if key not in takes:
-            near = difflib.get_close_matches(key, takes, n=1)
-            meant = f", did you mean {name}.{near[0]}?" if near else ""
+            meant = did_you_mean(key, takes, f"{name}.")
             raise ValueError(
                 f"there is no setting {name}.{key}{meant}; {tree[TARGET]} takes {', '.join(takes)}"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from solvent.core.files import DiskError
+from solvent.core.names import did_you_mean
 
 
 def sentence(error: BaseException) -> str:
@@ -57,7 +57,6 @@ def _explain(error: BaseException) -> str:
 
 
 def _unknown(asked: re.Match[str], known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(asked["name"], known, n=1)
-    meant = f", did you mean {near[0]!r}?" if near else ""
+    meant = did_you_mean(asked["name"], known)
     names = ", ".join(known)
     return f"There is no {asked['group']} named {asked['name']!r}{meant}; known are {names}."

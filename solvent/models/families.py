@@ -6,13 +6,13 @@ differs (image token, terminator, patch sizes, templates) is read from the check
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from solvent.core.names import closest
 from solvent.models.refusals import ModelError
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ def find_family(config: PreTrainedConfig) -> Family:
             f"Expected a vision-language checkpoint (families: {known}), but {name!r} has no "
             "vision tower; set model.checkpoint to a vision-language model."
         )
-    nearest = difflib.get_close_matches(name, list(FAMILIES), n=1, cutoff=0.0)[0]
+    near = closest(name, FAMILIES)
+    nearest = f" (nearest known: {near!r})" if near else ""
     raise ModelError(
-        f"Expected one of the families {known}, but the checkpoint is of family {name!r} (nearest "
-        f"known: {nearest!r}); choose another model.checkpoint or add a row to "
+        f"Expected one of the families {known}, but the checkpoint is of family "
+        f"{name!r}{nearest}; choose another model.checkpoint or add a row to "
         "solvent/models/families.py."
     )
 

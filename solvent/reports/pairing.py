@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from solvent.core.files import read_json
+from solvent.core.names import did_you_mean
 from solvent.core.statistics import PairedDifference, paired_difference
 from solvent.core.trees import differing
 from solvent.core.types import Prediction
@@ -119,8 +119,7 @@ def check_baseline(cells: Sequence[FinishedCell], baseline: str, study: str) -> 
     """Raise `ValueError` where no cell is the baseline, with the nearest name that one has."""
     known = sorted({cell.metrics["intervention"] for cell in cells})
     if baseline not in known:
-        near = difflib.get_close_matches(baseline, known, n=1)
-        meant = f", did you mean baseline={near[0]}?" if near else ""
+        meant = did_you_mean(baseline, known, "baseline=")
         raise ValueError(
             f"no finished cell of the study {study!r} has the intervention {baseline!r}, which all "
             f"others are compared with{meant}; it has {', '.join(known)}: run the baseline, or "
