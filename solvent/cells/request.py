@@ -7,7 +7,6 @@ request.model["checkpoint"]   one of the group `model`, as its YAML names it
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from solvent.cells.building import TARGET, check, check_kind
+from solvent.core.names import did_you_mean
 
 GROUPS = ("model", "prompt", "benchmark", "compat", "intervention", "tracking")  # all are needed
 NAMED = ("model", "prompt", "benchmark", "compat", "intervention")  # their names become folders
@@ -184,10 +184,9 @@ def check_name(setting: str, name: Any, *, nested: bool) -> None:
 def check_known(name: str, known: Sequence[str]) -> None:
     """Refuse a condition that nobody defined, with the nearest that somebody did."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(name, known)
         raise ValueError(
-            f"There is no condition named {name!r}{hint}; known are {', '.join(known)}."
+            f"There is no condition named {name!r}{meant}; known are {', '.join(known)}."
         )
 
 
