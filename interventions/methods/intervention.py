@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from interventions.engine.noise import SCOPES
 from interventions.errors import InterventionError
 from interventions.methods.heads import HeadRule
 from interventions.methods.masses import Keep, Mass, Shift
-from interventions.methods.parts import Part, hint, shown
+from interventions.methods.parts import Part, closest, hint, shown
 from interventions.methods.patterns import Learned, Pattern
 from interventions.methods.probes import Probe
 from interventions.methods.scaling import Calibration
@@ -168,8 +167,8 @@ def check_intervention(given: Any, model: Any) -> None:
         return
     line = 'load("uniform", layers="middle")'
     if isinstance(given, str):
-        near = difflib.get_close_matches(Path(given).stem, available(), n=1)
-        line = f"load({near[0]!r})" if near else line
+        near = closest(Path(given).stem, available())
+        line = f"load({near!r})" if near else line
     elif isinstance(given, partial) and given.func is load:
         line = f"{given.args[0]}()"
     else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from abc import ABCMeta
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from numbers import Integral, Real
@@ -149,8 +149,8 @@ def _meant(kinds: Sequence[Part], value: Any) -> str | None:
         return _usage(value) if value in kinds else None
     if isinstance(value, str):
         names = {kind.__name__.lower(): kind for kind in kinds}
-        near = difflib.get_close_matches(value.lower().replace("_", ""), names, n=1)
-        return _usage(names[near[0]]) if near else None
+        near = closest(value.lower().replace("_", ""), names)
+        return _usage(names[near]) if near else None
     if isinstance(value, Mapping) and value:
         for kind in kinds:
             if value.keys() <= {field.name for field in fields(kind)}:
@@ -192,9 +192,15 @@ def _home(cls: type) -> str:
 
 def hint(name: str, known: Sequence[str]) -> str:
     """The nearest known name, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = closest(name, known)
     listed = f"known are {', '.join(known)}" if known else "it has none"
-    return f"; did you mean {near[0]!r}?" if near else f"; {listed}."
+    return f"; did you mean {near!r}?" if near else f"; {listed}."
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody may have meant; None where none is close."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return found[0] if found else None
 
 
 def shown(value: Any) -> str:

@@ -13,13 +13,14 @@ Axes: B batch, T tokens (columns of the padded batch), Q queries (rows).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+from interventions.methods.parts import closest
 
 ROLES = ("padding", "system", "image", "question", "last", "generated")
 PHASES = ("prefill", "decode", "both")
@@ -118,8 +119,8 @@ def select_heads(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
 def check_choice(value: str, choices: Sequence[str], field: str) -> None:
     """Raise `ValueError` naming the nearest choice when `value` is none of them."""
     if value not in choices:
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        near = closest(str(value), choices)
+        hint = f"; did you mean {near!r}?" if near else "."
         raise ValueError(f"{field} must be one of {', '.join(choices)}, got {value!r}{hint}")
 
 
