@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import folder_of
-from solvent.core.files import read_json, spoken
+from solvent.core.files import disk_errors_explained, read_json
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 Kind = Literal["model", "dataset"]
@@ -136,7 +136,7 @@ def _pin(folder: Path, kind: Kind, name: str, revision: str, resolve: Resolve) -
 def _write_once(place: Path, row: dict[str, str]) -> None:
     """Write a file that others may be writing: the first one's stays."""
     new = place.with_name(f".{place.name}.{uuid4().hex}")  # of this thread alone
-    with spoken(place):
+    with disk_errors_explained(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             new.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")

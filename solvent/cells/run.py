@@ -32,7 +32,7 @@ from solvent.cells.revisions import pinned
 from solvent.cells.runner import answer_all
 from solvent.cells.scoring import summarise
 from solvent.core.checkpoints import content, is_folder
-from solvent.core.files import spoken
+from solvent.core.files import disk_errors_explained
 from solvent.core.redaction import RedactedFormatter, redacted
 from solvent.core.stopping import Stopped
 from solvent.core.trees import differing
@@ -99,7 +99,7 @@ def held(asked: Asked, questions: Questions) -> Iterator[Holding | None]:
         folder.open(settings, redacted(asked.identity.definition))
         team().exchange()
         try:
-            with spoken(folder.path):
+            with disk_errors_explained(folder.path):
                 yield holding
         except Stopped as stopped:
             folder.end("stopped", stopped.why, len(questions.shown))

@@ -27,7 +27,7 @@ class DiskError(OSError):
 
 
 @contextmanager
-def spoken(path: Path, setting: str = OUTPUT) -> Iterator[None]:
+def disk_errors_explained(path: Path, setting: str = OUTPUT) -> Iterator[None]:
     """What the operating system refuses, in a sentence that says what to do.
 
     Args:
@@ -61,7 +61,7 @@ def write_atomically(path: Path, text: str | Iterable[bytes]) -> None:
     """Write a file so that it is either the old one or the whole new one, whatever happens."""
     new = path.with_name(f"{path.name}.new")
     pieces = [text.encode()] if isinstance(text, str) else text
-    with spoken(path):
+    with disk_errors_explained(path):
         try:
             with new.open("wb") as file:
                 for piece in pieces:
@@ -81,7 +81,7 @@ def append(path: Path, lines: Sequence[str], setting: str = OUTPUT) -> None:
     their own, whatever a kill has left of the last one. Where it is another process that has not
     come to the end of its line yet, an empty line comes between.
     """
-    with spoken(path, setting), path.open("a+b", buffering=0) as file:
+    with disk_errors_explained(path, setting), path.open("a+b", buffering=0) as file:
         left = "".join(f"{line}\n" for line in lines).encode()
         if _ends_torn(file):
             left = b"\n" + left
@@ -122,7 +122,7 @@ def mend(path: Path) -> None:
     if lost:
         log.warning("%s is torn in the middle: %d lines behind it are made again", path, lost)
     if good < path.stat().st_size:
-        with spoken(path), path.open("r+b") as file:
+        with disk_errors_explained(path), path.open("r+b") as file:
             file.truncate(good)
 
 
@@ -154,7 +154,7 @@ def make_folder(path: Path, needed: int) -> None:
     Raises `DiskError` when it cannot be made, or has not as much. Whether files can be made in one
     that is there already, a claim on it shows: a file to try it would be left behind by a kill.
     """
-    with spoken(path):
+    with disk_errors_explained(path):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError as error:  # below /proc, say

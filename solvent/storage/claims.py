@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from solvent.core import stopping
-from solvent.core.files import DiskError, spoken, write_atomically
+from solvent.core.files import DiskError, disk_errors_explained, write_atomically
 from solvent.core.stopping import Stopped
 
 BEAT = 10.0  # seconds between two beats
@@ -174,7 +174,7 @@ def _take(folder: Path) -> Holding:
                 "`python -m solvent status` shows how far it is"
             )
         claim = mine(found.number + 1 if found else 1)
-        with spoken(folder):
+        with disk_errors_explained(folder):
             try:
                 descriptor = os.open(
                     _place(folder, claim.number), os.O_CREAT | os.O_EXCL | os.O_WRONLY

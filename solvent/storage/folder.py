@@ -34,7 +34,14 @@ from typing import Any, NoReturn
 
 import yaml
 
-from solvent.core.files import append, make_folder, mend, read_json, spoken, write_atomically
+from solvent.core.files import (
+    append,
+    disk_errors_explained,
+    make_folder,
+    mend,
+    read_json,
+    write_atomically,
+)
 from solvent.core.redaction import redacted_text
 from solvent.core.types import Prediction
 from solvent.storage.records import Line, Stored, encode, scan, uids_of
@@ -146,7 +153,7 @@ class CellFolder:
 
         Cuts torn lines off. Call it in one process only, before any of them appends.
         """
-        with spoken(self.path):
+        with disk_errors_explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / "halt").unlink(missing_ok=True)
         for path in [*self._parts(), *self._times()]:
@@ -314,7 +321,7 @@ class CellFolder:
         notes = [self.path / name for name in ("outcome.json", "halt")]
         for path in [*self._parts(), *self._times(), *notes]:
             if path.exists():  # a disk that cannot be written refuses to remove what is not there
-                with spoken(path):
+                with disk_errors_explained(path):
                     path.unlink(missing_ok=True)
 
     def end(self, state: str, why: str, total: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from solvent.core.files import DiskError, append, read_lines, spoken
+from solvent.core.files import DiskError, append, disk_errors_explained, read_lines
 
 PROCESSES, LINES = 4, 60
 
@@ -61,5 +61,8 @@ def test_a_torn_line_costs_no_other(tmp_path: Path, torn: bytes) -> None:
 def test_the_setting_that_says_where_to_write_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"cannot be written \(Is a directory\): .*here=PLACE"):
         append(tmp_path, ["1"], "here=PLACE")
-    with pytest.raises(DiskError, match="another place with output=FOLDER"), spoken(tmp_path):
+    with (
+        pytest.raises(DiskError, match="another place with output=FOLDER"),
+        disk_errors_explained(tmp_path),
+    ):
         tmp_path.open("a")

@@ -21,7 +21,7 @@ from solvent.benchmarks.benchmark import Benchmark
 from solvent.benchmarks.freeform import FreeForm, FreeParser
 from solvent.benchmarks.parsers import Parser, Reading
 from solvent.core import paths
-from solvent.core.files import append, read_lines, spoken
+from solvent.core.files import append, disk_errors_explained, read_lines
 from solvent.core.types import Accepted
 
 NOTHING = "NONE"
@@ -90,7 +90,7 @@ class Extractor:
         if key not in self._known:
             self._known[key] = self._ask(question)
             line = {"key": key, "model": self.model, "reply": self._known[key]}
-            with spoken(self._file, SETTING):
+            with disk_errors_explained(self._file, SETTING):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
             append(self._file, [json.dumps(line, ensure_ascii=False)], SETTING)
         reply = self._known[key].strip()
@@ -137,7 +137,7 @@ class Extractor:
     def _known(self) -> dict[str, str]:
         """Replies by `_key`; the first one counts where two runs have asked the same."""
         known: dict[str, str] = {}
-        with spoken(self._file, SETTING):
+        with disk_errors_explained(self._file, SETTING):
             rows = list(read_lines(self._file)) if self._file.exists() else []
         for row in rows:
             if isinstance(row, dict) and {"key", "reply"} <= row.keys():  # no piece of a torn line
