@@ -107,7 +107,7 @@ def read_lines(path: Path) -> Iterator[Any]:
             yield json.loads(line)
 
 
-def mend(path: Path) -> None:
+def cut_torn_lines(path: Path) -> None:
     """Cut a file of JSON lines at the first one that a kill or a full disk has torn.
 
     Only where nobody is adding to it.

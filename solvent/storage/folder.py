@@ -36,9 +36,9 @@ import yaml
 
 from solvent.core.files import (
     append,
+    cut_torn_lines,
     disk_errors_explained,
     make_folder,
-    mend,
     read_json,
     write_atomically,
 )
@@ -157,7 +157,7 @@ class CellFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / "halt").unlink(missing_ok=True)
         for path in [*self._parts(), *self._times()]:
-            mend(path)
+            cut_torn_lines(path)
         return {uid: line.failed for uid, line in self._lines().items()}
 
     def answers(self) -> int:
@@ -264,7 +264,7 @@ class CellFolder:
             json.loads(line) for path in self._times() for line in path.read_text().splitlines()
         ]
         known = self.path / "timing.json"
-        if not times and known.exists():  # a finished cell that was mended
+        if not times and known.exists():  # a finished cell, whose files are made again
             return read_json(known)
         return {
             "seconds": round(sum(line[0] for line in times), 2),
