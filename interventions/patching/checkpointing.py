@@ -50,7 +50,7 @@ class Repeated:
 
     def __call__(self, function: Callable[..., Any], *inputs: Any, **settings: Any) -> Any:
         session = self._session
-        forward, plain = session.forward, session.looking
+        forward, plain = session.forward, session.plain_pass
 
         def again(*inputs: Any) -> Any:
             if not session.open:

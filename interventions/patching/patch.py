@@ -55,7 +55,7 @@ def _attend(
     """What transformers calls: the backend, then the edits of the open context, if there is one."""
     attention = attention_function(backend, module)
     session: Session | None = module.__dict__.get(SESSION)
-    if session is None or session.looking:  # another model of this configuration; a plain pass
+    if session is None or session.plain_pass:  # another model of this configuration
         return attention(module, query, key, value, attention_mask, **arguments)
     started = time.perf_counter()
     columns = None if session.forward is None else session.forward.sequences.ids.shape[1]

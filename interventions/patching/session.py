@@ -94,8 +94,8 @@ class Session:
         self._restore: list[Callable[[], None]] = []
 
     @property
-    def looking(self) -> bool:
-        """Whether a plain pass is running, that nobody edits or measures."""
+    def plain_pass(self) -> bool:
+        """Whether a forward of the unpatched model is running, neither edited nor measured."""
         return self.previewing or self.log.resting
 
     def enter(self) -> None:
@@ -248,7 +248,7 @@ class Session:
         self, layer: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         """Pre-hook of a decoder layer: mark the tokens that a probe finds in what enters it."""
-        if self.looking or self.forward is None:
+        if self.plain_pass or self.forward is None:
             return
         hidden = args[0] if args else kwargs["hidden_states"]
         mark_tokens(self.intervention.probe, layer, hidden, self.forward.sequences)
