@@ -29,11 +29,11 @@ from solvent.core.redaction import redacted_text
 from solvent.core.stopping import (
     ASKED,
     FAILED,
-    HEARD,
+    ON_REQUEST,
     RemoteError,
     Stopped,
-    leave_word,
     listening,
+    note_ending,
 )
 from solvent.core.text import visible
 from solvent.storage.claims import BusyError
@@ -90,18 +90,18 @@ class Command:
             why = redacted_text(stopped.why)
             sys.stderr.write(f"Stopped: {why}. {self.after_interruption}\n")
             self.code = stopped.code
-            leave_word(HEARD)
+            note_ending(ON_REQUEST)
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. {self.after_interruption}\n")
             self.code = INTERRUPTED
-            leave_word(HEARD)
+            note_ending(ON_REQUEST)
         except Exception:  # what Python would print, but for secrets
             sys.stderr.write(redacted_text(traceback.format_exc()))
             self.code = DEFECT
-            leave_word(FAILED)
+            note_ending(FAILED)
         else:
             if self.failed:
-                leave_word(FAILED)
+                note_ending(FAILED)
         finally:
             if not self.raises:
                 del os.environ["HYDRA_FULL_ERROR"]

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 STOP_FILE = "SOLVENT_STOP_FILE"  # environment variable: a path that is looked for between batches
-HEARD, FAILED = ".heard", ".failed"  # stand behind its name
+ON_REQUEST, FAILED = ".heard", ".failed"  # stand behind its name
 ASKED = 75  # exit code: EX_TEMPFAIL of sysexits.h, try again later
 REASONS = {
     signal.SIGINT: "Ctrl-C",
@@ -50,31 +50,31 @@ class RemoteError(Exception):
     """Another process of this run failed, and has said why."""
 
 
-class Ear:
-    """What this process was asked."""
+class StopRequests:
+    """What this process was asked by signals."""
 
     def __init__(self) -> None:
-        self.heard: Stopped | None = None
+        self.pending: Stopped | None = None
         self.patient = False  # a batch is being answered
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def receive(self, number: int, frame: FrameType | None) -> None:
         """A signal handler."""
         why = REASONS[signal.Signals(number)]
         stopped = Stopped(why, 128 + number)
-        if not self.patient or self.heard:
+        if not self.patient or self.pending:
             raise stopped
-        self.heard = stopped
+        self.pending = stopped
         log.warning("%s: stopping after this batch; once more stops at once", why)
 
 
-_ear = Ear()
+_requests = StopRequests()
 
 
 @contextmanager
 def listening() -> Iterator[None]:
     """Turn signals to this process into `Stopped` inside the block."""
-    before = {number: signal.signal(number, _ear.hear) for number in REASONS}
-    _ear.heard = None
+    before = {number: signal.signal(number, _requests.receive) for number in REASONS}
+    _requests.pending = None
     try:
         yield
     finally:
@@ -85,25 +85,28 @@ def listening() -> Iterator[None]:
 @contextmanager
 def patiently() -> Iterator[None]:
     """Inside the block a first signal waits for the next `check`."""
-    before, _ear.patient = _ear.patient, True
+    before, _requests.patient = _requests.patient, True
     try:
         yield
     finally:
-        _ear.patient = before
+        _requests.patient = before
 
 
 def check() -> None:
     """Raise `Stopped` when a signal has come, or the stop file is there."""
-    if _ear.heard:
-        heard, _ear.heard = _ear.heard, None
-        raise heard
+    if _requests.pending:
+        pending, _requests.pending = _requests.pending, None
+        raise pending
     place = os.environ.get(STOP_FILE)
     if place and Path(place).exists():
         raise Stopped(f"asked to end (the stop file {place})", ASKED)
 
 
-def leave_word(ending: str) -> None:
-    """Say beside the stop file how this process ends: `HEARD` or `FAILED`. No file, no word."""
+def note_ending(ending: str) -> None:
+    """Note beside the stop file how this process ends: `ON_REQUEST` or `FAILED`.
+
+    Does nothing where no stop file is agreed upon.
+    """
     place = os.environ.get(STOP_FILE)
     if not place:
         return
@@ -115,4 +118,4 @@ def leave_word(ending: str) -> None:
 
 def request(stopped: Stopped) -> None:
     """Have the next `check` raise it. For threads, which cannot stop the main one."""
-    _ear.heard = stopped
+    _requests.pending = stopped

@@ -159,7 +159,7 @@ class Signs:
         last.daemon = True
         last.start()
         with suppress(OSError):  # it has been said
-            stopping.leave_word(stopping.FAILED)
+            stopping.note_ending(stopping.FAILED)
             self._note(sentence)
         os._exit(HANGS)
 
