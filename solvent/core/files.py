@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import Any
@@ -59,19 +59,62 @@ def disk_errors_explained(path: Path, setting: str = OUTPUT) -> Iterator[None]:
 
 def write_atomically(path: Path, text: str | Iterable[bytes]) -> None:
     """Write a file so that it is either the old one or the whole new one, whatever happens."""
-    new = path.with_name(f"{path.name}.new")
     pieces = [text.encode()] if isinstance(text, str) else text
+    with disk_errors_explained(path), replacing(path) as new, new.open("wb") as file:
+        file.writelines(pieces)
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a file that others may be writing, too: the first one's stays. Whether it is this one.
+
+    Nobody ever finds a part of it.
+    """
+    new = _named_apart(path)
     with disk_errors_explained(path):
         try:
-            with new.open("wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            new.unlink(missing_ok=True)  # half a file would only keep a full disk full
-            raise
+            new.write_text(text, encoding="utf-8")
+            _secure(new)
+            os.link(new, path)
+        except FileExistsError:
+            return False
+        finally:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """Where to write a file that, when the block is left, stands at `path`, safe from a crash.
+
+    Whatever fails inside, what was there before stays, and nothing is left beside it. What a kill
+    leaves beside it, `NAME.new`, the next writing replaces.
+
+    Args:
+        path: of the file.
+        shared: whether others may write it at the same time; each then writes a file with a name
+            of its own, which a kill leaves for good.
+    """
+    new = _named_apart(path) if shared else path.with_name(f"{path.name}.new")
+    try:
+        yield new
+        _secure(new)
         os.replace(new, path)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)  # half a file would only keep a full disk full
+        raise
+
+
+def _named_apart(path: Path) -> Path:
+    """A name beside a file that no other process or thread has, on no machine."""
+    return path.with_name(f"{path.name}.{os.urandom(8).hex()}.new")
+
+
+def _secure(path: Path) -> None:
+    """Return when a file's content survives a crash of the machine."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def append(path: Path, lines: Sequence[str], setting: str = OUTPUT) -> None:

@@ -175,6 +175,7 @@ def _take(folder: Path) -> Holding:
             )
         claim = mine(found.number + 1 if found else 1)
         with disk_errors_explained(folder):
+            # not `write_once`: that needs hard links, which not every shared disk has
             try:
                 descriptor = os.open(
                     _place(folder, claim.number), os.O_CREAT | os.O_EXCL | os.O_WRONLY

@@ -1,15 +1,26 @@
-"""Lines that several processes add to one file, and what a kill leaves of them."""
+"""Files are whole or as before, and lines that several processes add to one are all there."""
 
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from multiprocessing import get_context
+from multiprocessing.pool import ThreadPool
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
-from solvent.core.files import DiskError, append, disk_errors_explained, read_lines
+from solvent.core.files import (
+    DiskError,
+    append,
+    disk_errors_explained,
+    read_lines,
+    replacing,
+    write_atomically,
+    write_once,
+)
 
 PROCESSES, LINES = 4, 60
 
@@ -66,3 +77,57 @@ def test_the_setting_that_says_where_to_write_is_named(tmp_path: Path) -> None:
         disk_errors_explained(tmp_path),
     ):
         tmp_path.open("a")
+
+
+def torn() -> Iterator[bytes]:
+    yield b"half of the "
+    raise KeyboardInterrupt
+
+
+def replace_half(path: Path, *, shared: bool) -> None:
+    with replacing(path, shared=shared) as new:
+        new.write_bytes(b"half of the ")
+        assert (path.read_text(), new.parent) == ("old", path.parent)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, shared: bool) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(KeyboardInterrupt):
+        replace_half(path, shared=shared)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, torn())
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"file": "old"}
+    with pytest.raises(DiskError, match="Is a directory"):
+        write_atomically(tmp_path, "new")
+    with replacing(path, shared=shared) as new:
+        new.write_text("new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_only_what_several_may_write_at_once_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """A kill leaves a file beside a cell's only until the next run, which writes it again."""
+    path = tmp_path / "file"
+    (tmp_path / "file.new").write_text("left by a kill")
+    with replacing(path, shared=True) as one, replacing(path, shared=True) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    write_atomically(path, "last")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["last"]
+
+
+def test_of_several_who_write_a_file_once_the_first_one_wins(tmp_path: Path) -> None:
+    path, together = tmp_path / "file", threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        together.wait()
+        return write_once(path, f"{number}\n" * 10_000)
+
+    with ThreadPool(8) as pool:
+        wrote = pool.map(write, range(8))
+    assert sum(wrote) == 1
+    assert path.read_text() == f"{wrote.index(True)}\n" * 10_000
+    assert list(tmp_path.iterdir()) == [path]
