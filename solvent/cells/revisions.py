@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
-from uuid import uuid4
 
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import folder_of
-from solvent.core.files import disk_errors_explained, read_json
+from solvent.core.files import make_folder, read_json, write_once
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 Kind = Literal["model", "dataset"]
@@ -121,7 +119,10 @@ def _pin(folder: Path, kind: Kind, name: str, revision: str, resolve: Resolve) -
     if not place.exists():
         commit = resolve(kind, name, revision)
         log.info("%s at %s is commit %s for this study", name, revision, commit)
-        _write_once(place, {"name": name, "revision": revision, "commit": commit})
+        row = {"name": name, "revision": revision, "commit": commit}
+        make_folder(place.parent, needed=0)
+        if not write_once(place, json.dumps(row, indent=2) + "\n"):
+            log.info("another run has written %s first", place)
     row = read_json(place)
     row = row if isinstance(row, dict) else {}
     same = (row.get("name"), row.get("revision")) == (name, revision)
@@ -131,20 +132,6 @@ def _pin(folder: Path, kind: Kind, name: str, revision: str, resolve: Resolve) -
             f"damaged: restore it, or delete it to take what {revision!r} stands for now"
         )
     return row["commit"]
-
-
-def _write_once(place: Path, row: dict[str, str]) -> None:
-    """Write a file that others may be writing: the first one's stays."""
-    new = place.with_name(f".{place.name}.{uuid4().hex}")  # of this thread alone
-    with disk_errors_explained(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            new.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
-            os.link(new, place)
-        except FileExistsError:
-            log.info("another run has written %s first", place)
-        finally:
-            new.unlink(missing_ok=True)
 
 
 def _kept(kind: Kind, name: str, revision: str) -> str | None:
