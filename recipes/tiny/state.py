@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from solvent.core.files import replacing
 
 ABOUT = "about"
 
@@ -27,9 +28,8 @@ def save(
         tensors |= {f"optimizer/{number}/{name}": value for name, value in moments.items()}
     about = {"groups": optimizer["param_groups"], "progress": progress}
     whole = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    new = path.with_suffix(".new")
-    save_file(whole, new, metadata={ABOUT: json.dumps(about)})
-    os.replace(new, path)
+    with replacing(path) as new:
+        save_file(whole, new, metadata={ABOUT: json.dumps(about)})
 
 
 def load(path: Path, device: str) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from solvent.cells.request import Request, parse
 from solvent.cells.revisions import pinned
 from solvent.core.checkpoints import digest_of
 from solvent.core.content import digest_samples
+from solvent.core.files import replacing
 from solvent.core.redaction import RedactedFormatter
 from solvent.core.types import Benchmark, Prompt, Sample
 from solvent.reports.table import console
@@ -212,12 +212,6 @@ def is_made(path: Path, facts: Mapping[str, str], overwrite: bool) -> bool:
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write the file so that it is either the old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.new")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
+    with replacing(path, shared=True) as new:
         save_file(whole, new, metadata=dict(metadata))
-        with new.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -21,6 +21,8 @@ from stat import S_ISREG
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from solvent.core.files import replacing
+
 CACHE = "SOLVENT_CACHE"  # environment variable
 FRESH = 2.0  # seconds: a file that was written just now may be written again within the same tick
 THREADS = 8
@@ -137,14 +139,10 @@ def _load(store: Path) -> dict[str, tuple[Seal, str]]:
 
 def _keep(store: Path, kept: Mapping[str, tuple[Seal, str]]) -> None:
     """Write what is known; of several at once one wins, and the others' digests are made again."""
-    new = store.with_name(f"{store.name}.{os.getpid()}.new")
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(store, shared=True) as new:
             new.write_text(json.dumps(kept), encoding="utf-8")
-            new.replace(store)
-        finally:
-            new.unlink(missing_ok=True)
     except OSError as error:
         log.warning(
             "digests of data and weights cannot be kept in %s (%s) and are made again by every "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from solvent.core.files import disk_errors_explained, replacing
 
 
 def save(path: Path, arrays: Mapping[str, Any], *, compressed: bool = True) -> None:
@@ -16,9 +17,5 @@ def save(path: Path, arrays: Mapping[str, Any], *, compressed: bool = True) -> N
     Equal arrays give equal bytes. Nothing in it is pickled.
     """
     write = np.savez_compressed if compressed else np.savez
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
+    with disk_errors_explained(path), replacing(path) as new, new.open("wb") as file:
         write(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
