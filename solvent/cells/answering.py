@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from solvent.cells.processes.memory import Room, out_of_memory, release
+from solvent.core.image_places import without_image_places
 from solvent.core.redaction import redacted_text
 from solvent.core.types import (
     VLM,
@@ -29,7 +30,6 @@ from solvent.core.types import (
     VisualMass,
 )
 
-IMAGE_MARKER = re.compile(r" ?<image:\d+>")  # where a text says that an image stands
 # Of a message: where an object lies, and what else a GPU holds, with the numbers of processes
 PASSING = re.compile(r" at 0x[0-9a-fA-F]+|(?<=\.) GPU \d+ has a total capacity .*")
 
@@ -87,7 +87,7 @@ def needs_blind(benchmark: Benchmark, sample: Sample) -> bool:
 
 def blind(prompt: Prompt) -> Prompt:
     """The same prompt without images, and without the places where they stood."""
-    return replace(prompt, images=(), regions=(), text=IMAGE_MARKER.sub("", prompt.text))
+    return replace(prompt, images=(), regions=(), text=without_image_places(prompt.text))
 
 
 def predict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import zip_longest
@@ -10,10 +9,10 @@ from typing import Any
 
 from PIL import Image
 
+from solvent.core.image_places import mentioned_images, with_images
 from solvent.core.types import Prompt
 from solvent.models.refusals import ModelError, PromptError
 
-IMAGE_MARKER = re.compile(r"<image:(\d+)>")  # here stands the k-th image, counting from 1
 _PROBE = "0"  # a text that no template changes or contains
 
 
@@ -37,7 +36,7 @@ class Chat:
         Images come first and then the text, except where the text says `<image:k>`: there stands
         image k, as often as it is mentioned.
         """
-        mentioned = _mentioned(prompt)
+        mentioned = mentioned_images(prompt.text)
         if any(not 1 <= number <= len(prompt.images) for number in mentioned):
             raise PromptError(
                 f"Expected <image:k> with k from 1 to {len(prompt.images)} in the text of "
@@ -47,7 +46,7 @@ class Chat:
             )
         numbered = enumerate(prompt.images, 1)
         leading = [image for number, image in numbered if number not in mentioned]
-        text = IMAGE_MARKER.sub(lambda _: self.image_text, prompt.text)
+        text = with_images(prompt.text, self.image_text)
         images = leading + [prompt.images[number - 1] for number in mentioned]
         turn = self._turn("user", text, images=len(leading))
         return self._apply([turn], opening=True), [image.convert("RGB") for image in images]
@@ -68,7 +67,7 @@ class Chat:
         Arguments:
             ids: tokens of the rendered prompt.
         """
-        mentioned = _mentioned(prompt)
+        mentioned = mentioned_images(prompt.text)
         alone = len(prompt.images) - len(set(mentioned))
         if (alone, len(mentioned)) not in self._written:
             turn = self._turn("user", _PROBE + self.image_text * len(mentioned), images=alone)
@@ -209,8 +208,3 @@ class Chat:
             if came != expected:
                 return self._tokenizer.convert_ids_to_tokens(expected if came is None else came)
         return None
-
-
-def _mentioned(prompt: Prompt) -> list[int]:
-    """Numbers of the images that a text mentions, in its order."""
-    return [int(number) for number in IMAGE_MARKER.findall(prompt.text)]

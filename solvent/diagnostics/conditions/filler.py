@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import ClassVar, Literal
 
+from solvent.core.image_places import image_place, mentioned_images
 from solvent.core.types import Sample
-from solvent.diagnostics.conditions.keys import IMAGE_PLACE, generator
+from solvent.diagnostics.conditions.keys import generator
 
 PLACES = ("before_image", "between", "after")
 SENTENCES = (  # short words: a small vocabulary spells every other word letter by letter
@@ -80,8 +81,8 @@ class Filler:
 def _before_images(sample: Sample, filler: str) -> Sample:
     """The filler and then the images that the text does not place itself, in their order."""
     mentioned = _mentioned(sample)
-    places = (f"<image:{number}>" for number in range(1, len(sample.images) + 1))
-    leading = "".join(place for place in places if place not in mentioned)
+    numbers = range(1, len(sample.images) + 1)
+    leading = "".join(image_place(number) for number in numbers if number not in mentioned)
     return _opened(sample, f"{filler} {leading}")
 
 
@@ -92,7 +93,7 @@ def _opened(sample: Sample, opening: str) -> Sample:
     return replace(sample, text=f"{opening}{sample.text}")
 
 
-def _mentioned(sample: Sample) -> set[str]:
-    """Places of images in the sample's texts."""
+def _mentioned(sample: Sample) -> set[int]:
+    """Numbers of the images that the sample's texts mention."""
     texts = (sample.context or "", sample.text, *sample.options)
-    return {place.strip() for text in texts for place in IMAGE_PLACE.findall(text)}
+    return {number for text in texts for number in mentioned_images(text)}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import replace
 
 import numpy as np
 
+from solvent.core.image_places import mentioned_images, without_image_places
 from solvent.core.types import Sample
 
 ROTATIONS = "circular"  # group kind of one question with its options in several orders
-IMAGE_PLACE = re.compile(r" ?<image:\d+>")  # where a text says that an image stands
 
 
 def question_key(sample: Sample) -> str:
@@ -27,7 +26,7 @@ def generator(*parts: object) -> np.random.Generator:
 
 def options_show_images(sample: Sample) -> bool:
     """Whether an option is, or holds, an image."""
-    return any(IMAGE_PLACE.search(option) for option in sample.options)
+    return any(mentioned_images(option) for option in sample.options)
 
 
 def without_images(sample: Sample) -> Sample:
@@ -36,6 +35,6 @@ def without_images(sample: Sample) -> Sample:
     return replace(
         sample,
         images=(),
-        text=IMAGE_PLACE.sub("", sample.text),
-        context=None if context is None else IMAGE_PLACE.sub("", context),
+        text=without_image_places(sample.text),
+        context=None if context is None else without_image_places(context),
     )
