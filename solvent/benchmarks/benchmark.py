@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +18,11 @@ from solvent.benchmarks.reducers import AllOf, Debiased, Mean, Reducer
 from solvent.benchmarks.reducers.leaves import chance
 from solvent.benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from solvent.benchmarks.source import Source
+from solvent.core.image_places import without_image_places
 from solvent.core.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
 
 CHANCE_DIFFERS = 0.01  # from what is published, which is rounded
 log = logging.getLogger("solvent")
-
-IMAGE_PLACE = re.compile(r"<image:\d+>")  # where an image stands inside a text
 
 
 class Export(Protocol):
@@ -226,7 +224,7 @@ class Benchmark:
     def prompt(self, sample: Sample) -> str:
         """The user's text for a sample; without images, their places in the text are left out."""
         text = self.profile.write(sample, self.answer.by if sample.options else "words")
-        return text if sample.images else IMAGE_PLACE.sub("", text)
+        return text if sample.images else without_image_places(text)
 
     def candidates(self, sample: Sample) -> tuple[str, ...]:
         """The answers to rank, in option order: the options' letters or their words."""

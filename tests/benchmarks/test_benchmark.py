@@ -278,7 +278,7 @@ def test_places_of_images_stay_only_where_there_are_images(
 ) -> None:
     question = sample(text="See <image:1> there.", images=("picture",))
     assert "See <image:1> there." in benchmark.prompt(question)
-    assert "See  there." in benchmark.prompt(dataclasses.replace(question, images=()))
+    assert "See there." in benchmark.prompt(dataclasses.replace(question, images=()))
 
 
 def test_rotations_that_the_data_hold_count_as_rows(sample: Callable[..., Sample]) -> None:
