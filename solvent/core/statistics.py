@@ -24,18 +24,19 @@ SEED = 0
 CHUNK = 500_000  # draws held in memory at a time
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval of a proportion, in [0, 1].
 
-    Source: Wilson (1927), https://doi.org/10.1080/01621459.1927.10502953. `scipy.stats.binomtest`
-    has it too, but computes a p-value first, a hundred times as long.
+    Successes may be shares of one: credits, or means of clusters. Source: Wilson (1927),
+    https://doi.org/10.1080/01621459.1927.10502953. `scipy.stats.binomtest` (whole successes only)
+    and statsmodels' `proportion_confint` have it too, and take a hundred times as long.
     """
-    z = ndtri(0.5 + 0.5 * CONFIDENCE)
+    z = ndtri(0.5 + 0.5 * confidence)
     share = successes / trials
     middle = 2 * trials * share + z**2
     spread = z * math.sqrt(4 * trials * share * (1 - share) + z**2)
     low, high = ((middle + side * spread) / (2 * (trials + z**2)) for side in (-1, 1))
-    return (0.0 if successes == 0 else low, 1.0 if successes == trials else high)
+    return (0.0 if successes == 0 else float(low), 1.0 if successes == trials else float(high))
 
 
 def bootstrap(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
 from solvent.core.statistics import paired_difference, wilson
 from tests.reports.test_results import ROW
@@ -51,3 +52,6 @@ def test_wilsons_interval_is_that_of_scipy(trials: int) -> None:
     for successes in {0, 1, trials // 3, trials - 1, trials}:
         theirs = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
         assert wilson(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-15)
+        part = successes * 0.9  # of successes, as credits are
+        theirs = proportion_confint(part, trials, alpha=0.1, method="wilson")
+        assert wilson(part, trials, 0.9) == pytest.approx(theirs, abs=1e-12)

@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
-from solvent.core.statistics import CHUNK, RESAMPLES, SEED, resampled
+from solvent.core.statistics import CHUNK, RESAMPLES, SEED, resampled, wilson
 
 FEW_CLUSTERS = 30  # below, intervals are marked unreliable
 BCA_CLUSTERS = 500  # below, intervals are bias-corrected and accelerated
@@ -94,14 +93,14 @@ def proportion(hits: Bool[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) ->
         return None
     share, units = float(hits.mean()), len(np.unique(clusters))
     (low, high), (lower, upper) = (
-        proportion_confint(share * units, units, alpha, method="wilson") for alpha in (0.05, 0.1)
+        wilson(share * units, units, confidence) for confidence in (0.95, 0.9)
     )
     return Estimate(
         value=share,
-        low=float(low),
-        high=float(high),
-        lower=float(lower),
-        upper=float(upper),
+        low=low,
+        high=high,
+        lower=lower,
+        upper=upper,
         n=len(hits),
         clusters=units,
         reliable=units >= FEW_CLUSTERS,

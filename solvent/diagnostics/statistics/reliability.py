@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
-from statsmodels.stats.proportion import proportion_confint
+
+from solvent.core.statistics import wilson
 
 BINS = 15
 DIGITS = 9  # confidences equal to here are equal
@@ -34,13 +35,13 @@ def reliability(
     points = []
     for each in np.unique(bins):
         rows = bins == each
-        low, high = proportion_confint(credit[rows].sum(), rows.sum(), method="wilson")
+        low, high = wilson(float(credit[rows].sum()), int(rows.sum()))
         points.append(
             {
                 "confidence": float(confidence[rows].mean()),
                 "accuracy": float(credit[rows].mean()),
-                "low": float(low),
-                "high": float(high),
+                "low": low,
+                "high": high,
                 "n": int(rows.sum()),
             }
         )
