@@ -16,7 +16,9 @@ sample.
 """
 
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, as shares of a picture's width and height."""
+"""Left, top, right, bottom, as shares of a picture's width and height. `interventions` has an equal
+alias of its own: it imports nothing of ours, and this package must not need it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
