@@ -368,7 +368,9 @@ def test_lack_of_memory_is_known_by_its_exceptions() -> None:
     assert out_of_memory(RuntimeError(cpu))
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert out_of_memory(MemoryError())
+    assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9.06 GB)"))
     assert not out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
+    assert not out_of_memory(RuntimeError(7))
 
 
 def test_the_blind_scores_are_subtracted_stored_and_not_measured(tmp_path: Path) -> None:

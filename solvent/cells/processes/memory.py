@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import platform
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 log = logging.getLogger("solvent")
 GLIBC = platform.libc_ver()[0] == "glibc"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 KEPT = 2**30  # bytes: larger blocks still go back when they are freed
-CPU_ALLOCATOR = "can't allocate memory"  # torch on a CPU raises a plain RuntimeError with this
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on a GPU or on the host."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and CPU_ALLOCATOR in str(error)
-    )
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = RuntimeError(str(error)) if isinstance(error, RuntimeError) else error
+    return should_reduce_batch_size(said)  # which knows what other backends and the CPU's say
 
 
 class Room:
@@ -38,9 +38,7 @@ class Room:
 
 def release() -> None:
     """Give back the memory that nobody holds any more."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    clear_device_cache(garbage_collection=True)
     if GLIBC:
         ctypes.CDLL(None).malloc_trim(0)
 
