@@ -91,6 +91,10 @@ def check_kind(value: Any, kind: Any, name: str) -> None:
 def fits(value: Any, kind: Any) -> bool:
     """Whether a value of a YAML is of an annotated kind. A node with `_target_` fits whatever is
     made, and whatever is unknown to this function fits.
+
+    Not what `interventions.methods.parts` checks, which is what a line of Python gives (arrays and
+    numpy's numbers fit, a list may be a tuple) and is said in Python's words; nor can it be had
+    without torch, which plans of cells do without.
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or (isinstance(value, Mapping) and TARGET in value):
