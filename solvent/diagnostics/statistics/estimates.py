@@ -183,7 +183,8 @@ def sign_flip(values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"]) 
     """One-sided p of a mean above 0: the signs of cluster sums are exchangeable under the null.
 
     Source: Fisher's randomisation test of paired differences, on clusters; as many random flips as
-    `RESAMPLES`, the observed one among them.
+    `RESAMPLES`, the observed one among them. `scipy.stats.permutation_test` draws other flips,
+    which would change p-values that are stored, and takes 40 times as long for 9,000 clusters.
     """
     sums, _ = cluster_sums(values, clusters)
     generator, total, exceeding = np.random.default_rng(SEED), sums.sum(), 1
