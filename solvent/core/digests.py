@@ -59,6 +59,15 @@ def digests(paths: Iterable[Path]) -> dict[Path, str | None]:
     return found
 
 
+def digest_now(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal, of its bytes as they are, whatever was kept of them.
+
+    For what somebody may have changed and given its old times back. Raises `OSError`.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def seals(paths: Iterable[Path]) -> tuple[Seal | None, ...]:
     """What changes when files are written again; None where there is no file."""
     return tuple(map(_seal, paths))
@@ -116,8 +125,7 @@ def _made(files: Sequence[Path], total: int) -> Iterator[str | None]:
 
 def _read(path: Path) -> tuple[str | None, int]:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        return digest_now(path), path.stat().st_size
     except OSError:  # whoever needs its content says why it cannot be read
         return None, 0
 

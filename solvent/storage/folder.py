@@ -23,7 +23,6 @@ The hash covers everything that can change a bit of a result and nothing that ca
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +33,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from solvent.core.digests import digest_now
 from solvent.core.files import (
     append,
     cut_torn_lines,
@@ -97,7 +97,7 @@ class CellFolder:
         """Raise `ValueError` where a file that is there is not as a finished cell declared it."""
         for name, expected in (self._done() or {"sha256": {}})["sha256"].items():
             place = self.path / name
-            if place.is_file() and _sha256(place) != expected:
+            if place.is_file() and digest_now(place) != expected:
                 raise ValueError(
                     f"{place} was changed since the cell was finished: restore it, or move the "
                     "folder away and run the cell's command again"
@@ -287,7 +287,7 @@ class CellFolder:
         """Declare the cell done, and known to some trackers."""
         done: dict[str, Any] = {"tracking": sorted({*tracking, *self.tracked()})}
         places = sorted(place for name in SEALED for place in self.path.glob(name))
-        sealed = {place.relative_to(self.path).as_posix(): _sha256(place) for place in places}
+        sealed = {place.relative_to(self.path).as_posix(): digest_now(place) for place in places}
         done["sha256"] = sealed
         write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
         self.settle()
@@ -348,11 +348,6 @@ class CellFolder:
 
     def _times(self) -> list[Path]:
         return sorted(self.path.glob("seconds-*.jsonl"))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_yaml(path: Path) -> Any:
