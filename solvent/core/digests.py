@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from stat import S_ISREG
 
@@ -140,9 +141,16 @@ def _store(folder: Path) -> Path:
 def _load(store: Path) -> dict[str, tuple[Seal, str]]:
     try:
         rows = json.loads(store.read_bytes())
-        return {name: (tuple(seal), made) for name, (seal, made) in rows.items()}
+        kept = {name: (tuple(seal), made) for name, (seal, made) in rows.items()}
     except (OSError, ValueError, TypeError, AttributeError):  # absent, or not ours: made again
-        return {}
+        kept = {}
+    return kept | _unwritten(store)
+
+
+@cache
+def _unwritten(store: Path) -> dict[str, tuple[Seal, str]]:
+    """What this process knows and cannot keep: a cell asks for its weights six times."""
+    return {}
 
 
 def _keep(store: Path, kept: Mapping[str, tuple[Seal, str]]) -> None:
@@ -152,6 +160,7 @@ def _keep(store: Path, kept: Mapping[str, tuple[Seal, str]]) -> None:
         with replacing(store, shared=True) as new:
             new.write_text(json.dumps(kept), encoding="utf-8")
     except OSError as error:
+        _unwritten(store).update(kept)
         log.warning(
             "digests of data and weights cannot be kept in %s (%s) and are made again by every "
             "run: set %s to a folder that can be written",

@@ -83,13 +83,20 @@ def test_a_damaged_store_is_made_again(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_said_and_costs_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SOLVENT_CACHE", str(tmp_path / "file"))
+    path = aged(tmp_path / "a", b"one")
     with caplog.at_level("WARNING", logger="solvent"):
-        assert digest(aged(tmp_path / "a", b"one")) == sha256(b"one")
-    assert "set SOLVENT_CACHE to a folder that can be written" in caplog.text
+        assert {digest(path) for _ in range(3)} == {sha256(b"one")}
+    assert caplog.text.count("set SOLVENT_CACHE to a folder that can be written") == 1
+    assert read == ["a"]  # this process remembers
+    path.write_bytes(b"other")
+    assert digest(path) == sha256(b"other")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
