@@ -222,10 +222,10 @@ class CellFolder:
             )
         if len(set(uids)) < len(uids):
             raise ValueError(f"{len(uids) - len(set(uids))} samples have a uid twice")
-        if foreign := lines.keys() - set(uids):
+        if unasked := lines.keys() - set(uids):
             raise ValueError(
-                f"{self.path} holds {len(foreign)} predictions of samples that were not asked, "
-                f"first {min(foreign)}: the data have changed since it was begun; move the folder "
+                f"{self.path} holds {len(unasked)} predictions of samples that were not asked, "
+                f"first {min(unasked)}: the data have changed since it was begun; move the folder "
                 "away and run the command again"
             )
 
