@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from solvent.core.files import write_atomically
 from solvent.core.types import Prediction
 
 
@@ -34,7 +35,7 @@ class OfficialCSV:
         """Write the predictions of one condition; the path of the file."""
         target = Path(folder) / self.file
         lines = [f"{self._image(row.uid)},{self._answer(row)}\n" for row in predictions]
-        target.write_text("".join(lines), encoding="utf-8")
+        write_atomically(target, "".join(lines))
         return target
 
     def _answer(self, prediction: Prediction) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.lib.format import open_memmap
 
+from solvent.core.files import write_atomically
 from solvent.diagnostics.statistics import arrays
 
 Part = Literal["image", "last", "question"]
@@ -88,7 +89,7 @@ def create(folder: Path, uids: Sequence[str], *, layers: int, hidden: int) -> St
     On disk a layer's samples are neighbours: they are written once and read layer by layer.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "uids.json").write_text(json.dumps(list(uids)))
+    write_atomically(folder / "uids.json", json.dumps(list(uids)))
     for part in PARTS:
         shape = (layers, len(uids), hidden)
         open_memmap(folder / f"{part}.npy", "w+", np.float32, shape)[:] = np.nan
