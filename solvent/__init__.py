@@ -9,5 +9,6 @@ tracking    where else results go
 cells       the life of a run
 studies     many cells
 reports     what people look at
+results     finished cells as data frames
 commands    what is typed
 """

@@ -16,7 +16,7 @@ FLOORS = (  # from the ground; who stands on one imports from those below it, ne
     ("core",),
     ("storage",),
     ("models", "benchmarks", "diagnostics", "tracking", "reports"),
-    ("cells",),
+    ("cells", "results"),
     ("studies",),
     ("commands",),
 )
@@ -27,7 +27,9 @@ USES_INTERVENTIONS = ("models", "cells")
 
 
 def sources(*folders: str) -> list[Path]:
-    return [path for name in folders for path in sorted((ROOT / name).rglob("*.py"))]
+    """Of packages, and of modules by name without `.py`."""
+    modules = [ROOT / f"{name}.py" for name in folders if (ROOT / f"{name}.py").exists()]
+    return [*modules, *(path for name in folders for path in sorted((ROOT / name).rglob("*.py")))]
 
 
 def named(path: Path) -> Iterator[str]:
@@ -70,6 +72,11 @@ def test_imports_go_down(place: str) -> None:
                 assert place in USES_INTERVENTIONS, where
             if root == "solvent" and floor_of(name) != place:
                 assert LEVEL[floor_of(name)] < LEVEL[place], where
+
+
+def test_everything_stands_on_a_floor() -> None:
+    there = {path.stem for path in (ROOT / "solvent").iterdir() if path.suffix in ("", ".py")}
+    assert there - {"__init__", "__main__", "__pycache__"} == LEVEL.keys()
 
 
 def test_interventions_stand_alone() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from solvent.core.trees import differing
 from solvent.core.types import Prediction
 from solvent.reports.table import intervention_name
 from solvent.storage.folder import CellFolder
+from solvent.storage.records import uids_of
 from solvent.storage.runs import commit, runs, unlike
 
 Key = tuple[str, ...]
 TREATMENT = ("intervention", "seed")  # of an identity; cells that differ in more do not pair
 FEW = 6  # fields that are named
+DAMAGE = (ValueError, KeyError, TypeError, OSError)  # what reading a damaged cell raises
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class FinishedCell:
     """A cell that was read back."""
 
     metrics: dict[str, Any]
-    predictions: list[Prediction]
+    predictions: Sequence[Prediction]
     identity: dict[str, Any] | None = None  # None: of before it was kept
     runs: Sequence[dict[str, Any]] = field(default_factory=list)  # that answered it
 
@@ -72,28 +74,48 @@ def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
         raise FileNotFoundError(
             f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
         )
-    cells, damaged, known = [], [], {}
+    found = [cell for _, cell in read_each(places)]
+    cells = [cell for cell in found if isinstance(cell, FinishedCell)]
+    return cells, [said for said in found if isinstance(said, str)]
+
+
+def read_each(
+    places: Iterable[Path], *, lazily: bool = False
+) -> Iterator[tuple[Path, FinishedCell | str]]:
+    """Finished cells one at a time, or a sentence where one is damaged, or a copy of one before it
+    in its study.
+    """
+    known: dict[tuple[Path, str], Path] = {}
     for place in places:
         try:
-            cell = read_cell(place)
+            cell = read_cell(place, lazily=lazily)
             what = json.dumps(cell.identity, sort_keys=True) if cell.identity else str(place)
-            first = known.setdefault(what, place)
+            first = known.setdefault((place.parent.parent.parent, what), place)
             if first != place:
                 raise ValueError(f"{place} is a copy of {first}: remove one of them")
-            cells.append(cell)
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            told = isinstance(error, ValueError | OSError)
-            damaged.append(str(error) if told else f"{place} is damaged ({error!r})")
-    return cells, damaged
+            yield place, cell
+        except DAMAGE as error:
+            yield place, damage(place, error)
 
 
-def read_cell(place: Path) -> FinishedCell:
-    """One finished cell. Raises `ValueError` where its files do not belong together."""
+def damage(place: Path, error: Exception) -> str:
+    """A sentence about a cell that could not be read."""
+    told = isinstance(error, ValueError | OSError)
+    return str(error) if told else f"{place} is damaged ({error!r})"
+
+
+def read_cell(place: Path, *, lazily: bool = False) -> FinishedCell:
+    """One finished cell. Raises `ValueError` where its files do not belong together.
+
+    Lazily, answers are decoded whenever they are looked at, and only then raise what is wrong with
+    one of them.
+    """
     folder = CellFolder(place)
     folder.check()
-    metrics, predictions = folder.metrics(), folder.predictions()
+    metrics, predictions = folder.metrics(), folder.stored() if lazily else folder.predictions()
     rows = metrics["score"]["rows"]
-    repeated = [uid for uid, n in Counter(row.uid for row in predictions).items() if n > 1]
+    uids = Counter(uids_of(place / "predictions.jsonl"))
+    repeated = [uid for uid, n in uids.items() if n > 1]
     if repeated:
         raise ValueError(
             f"{place}/predictions.jsonl answers {repeated[0]} twice: restore it, or move the "

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from solvent.core.text import marked, spreadsheet
-from solvent.reports.card import CHIPS, LINES
+from solvent.reports.card import CHIPS
 from solvent.reports.figures import STYLE
 from solvent.reports.findings import coloured
+from solvent.reports.judged import LINES
 from solvent.reports.table import cell_title
 
 Metrics = Mapping[str, Any]
