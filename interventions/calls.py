@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from interventions.errors import InterventionError
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def called_as(example: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -54,7 +55,7 @@ class Block(AbstractContextManager[T]):
         return self._inside.__enter__()
 
     def __exit__(self, *failure: Any) -> bool | None:
-        return self._inside.__exit__(*failure)
+        return None if self._inside is None else self._inside.__exit__(*failure)
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """As a decorator: a block of its own for every call."""

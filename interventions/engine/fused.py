@@ -68,8 +68,7 @@ def execute(
     batch, count, _, _ = call.query.shape
     if len(rows.index) == 0:
         return Outcome(sums=no_sums(batch, call.query.device))
-    edits = heads is not None and rows.edits
-    if not edits:
+    if heads is None or not rows.edits:
         return _joined(_measure(call, rows))
     parts = rows.parts()
     outcomes = _measure(call, parts.measured) if parts.measured is not None else []
@@ -100,14 +99,16 @@ def _measure(call: Call, rows: Rows) -> list[Outcome]:
 def _joined(outcomes: Sequence[Outcome]) -> Outcome:
     """One outcome for rows that were executed apart."""
     sums = reduce(add, (part.sums for part in outcomes))
-    edited = [part for part in outcomes if part.touched is not None]
-    if not edited:
+    index = [part.index for part in outcomes if part.index is not None]
+    touched = [part.touched for part in outcomes if part.touched is not None]
+    output = [part.output for part in outcomes if part.output is not None]
+    if not touched:
         return Outcome(sums=sums)
     return Outcome(
         sums=sums,
-        index=torch.cat([part.index for part in edited]),
-        touched=torch.cat([part.touched for part in edited], dim=2),
-        output=torch.cat([part.output for part in edited], dim=2),
+        index=torch.cat(index),
+        touched=torch.cat(touched, dim=2),
+        output=torch.cat(output, dim=2),
     )
 
 

@@ -138,7 +138,7 @@ class Tracker:
         past: int,
         ids: Int[Tensor, "batch new"],
         real: Bool[Tensor, "batch token"] | None,
-    ) -> tuple[Sequences, Sequences]:
+    ) -> tuple[Sequences, Sequences | None]:
         """The rows behind a filled cache after some new tokens, and as they were at the prompt.
 
         A cache that was never seen (a copy) is taken for the latest. Rows may have multiplied since
@@ -211,16 +211,17 @@ def _prompt(
         )
     factor = len(ids) // samples
     whole_ids, whole_real = ids[::factor], real[::factor]
-    if expectation.ids is not None and expectation.ids.shape[1] > 0:
-        columns = expectation.ids.shape[1]
+    prompt, mask = expectation.ids, expectation.real
+    if prompt is not None and mask is not None and prompt.shape[1] > 0:
+        columns = prompt.shape[1]
         seen = min(columns, ids.shape[1])
-        if not torch.equal(whole_ids[:, :seen], expectation.ids[:, :seen].to(ids.device)):
+        if not torch.equal(whole_ids[:, :seen], prompt[:, :seen].to(ids.device)):
             raise InterventionError(
                 "Expected generate to run the model on its own prompt, but other tokens came; call "
                 "the model on other prompts before or after generate, not during it."
             )
-        whole_real = torch.cat([whole_real[:, :seen], expectation.real[:, seen:].to(real)], dim=1)
-        whole_ids = expectation.ids.to(ids.device)
+        whole_real = torch.cat([whole_real[:, :seen], mask[:, seen:].to(real)], dim=1)
+        whole_ids = prompt.to(ids.device)
     lengths = whole_real.sum(dim=1)
     if expectation.prompt_lengths is not None:
         lengths = torch.tensor(expectation.prompt_lengths, device=ids.device)

@@ -28,7 +28,7 @@ from interventions.methods.heads import HeadRule
 from interventions.methods.intervention import Intervention
 from interventions.methods.masses import Drop, FromPattern, Keep, Shift
 from interventions.methods.patterns import Learned, Uniform
-from interventions.methods.selectors import ROLES
+from interventions.methods.selectors import ROLES, several
 
 
 def is_linear(intervention: Intervention) -> bool:
@@ -45,7 +45,7 @@ def is_mean(intervention: Intervention) -> bool:
     """Whether every key that a row may see gets the same weight."""
     return (
         isinstance(intervention.pattern, Uniform)
-        and set(ROLES[1:]) <= set(intervention.keys)
+        and set(ROLES[1:]) <= set(several(intervention.keys))
         and intervention.probe is None
         and intervention.calibration is None
         and intervention.mix == 1.0
@@ -65,7 +65,7 @@ class WholeRow(View):
     """A view whose block is all that a row may see: its log-mass is any constant."""
 
     @property
-    def learned_log_mass(self) -> Float[Tensor, "batch head row"]:  # type: ignore[override]
+    def learned_log_mass(self) -> Float[Tensor, "batch head row"]:
         shape = (len(self.rows.sample), self.heads, len(self.rows.index))
         return torch.zeros(shape, dtype=self.precision, device=self.call.query.device)
 
@@ -117,13 +117,13 @@ def edit_mean(
     else:
         mean = (allowed.to(value.dtype) / allowed.sum(dim=-1, keepdim=True).clamp_min(1)) @ value
     proposed = torch.zeros_like(view.learned_log_mass)
-    kept = 1.0
+    kept: float | Tensor = 1.0
     if intervention.mass.leaks:
         kept = intervention.mass.log_mass(view, proposed).exp()[..., None]
     kept = kept * intervention.value_gain
     output = expand_groups(mean, view.heads) * kept
     outcome = _outcome(view, intervention, heads, output, view.block.any(dim=-1))
-    if before is None:
+    if before is None or outcome.touched is None:
         return outcome
     image = (allowed & view.with_role(["image"])).sum(dim=-1)
     share = image / allowed.sum(dim=-1).clamp_min(1) * intervention.head_gain

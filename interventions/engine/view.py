@@ -78,7 +78,8 @@ class Rows:
         if self.index.device == device:
             return self
         if device not in self._cache:
-            moved = {k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor)}
+            tensors = {k: v for k, v in self.__dict__.items() if isinstance(v, Tensor)}
+            moved: dict[str, Any] = {k: v.to(device) for k, v in tensors.items()}
             self._cache[device] = replace(self, **moved, _cache={})
         return self._cache[device]
 

@@ -50,10 +50,12 @@ class Capture:
     @property
     def resting(self) -> bool:
         """Whether what comes is not looked at."""
+        assert self._log is not None  # it is set before anybody gets this
         return self._log.resting
 
-    def expect(self, samples: Sequence[str], **known: Sequence[object] | None) -> None:
+    def expect(self, samples: Sequence[str], **known: Sequence[Any] | None) -> None:
         """Name the rows of the next prompt, as `AttentionLog.expect` does."""
+        assert self._log is not None
         self._log.expect(samples, **known)
 
     def take(self) -> list[Attention]:

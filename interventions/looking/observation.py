@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from interventions.engine.sequences import Sequences
 from interventions.engine.view import Call, Rows, View
 from interventions.methods.intervention import Intervention
-from interventions.methods.probes import Sinks
 from interventions.patching.upstream import CACHE, parameters
 
 PLAIN = {"use_cache": False, "output_attentions": False}
@@ -51,7 +51,7 @@ def watch(probe: Any, call: Call, rows: Rows) -> None:
 
 
 def mark_tokens(
-    probe: Sinks, layer: int, hidden: Float[Tensor, "batch token width"], sequences: Sequences
+    probe: Any, layer: int, hidden: Float[Tensor, "batch token width"], sequences: Sequences
 ) -> None:
     """Mark the sinks among the new prompt tokens of one layer."""
     memory, name = sequences.memory, f"sinks.{layer}"
@@ -71,7 +71,7 @@ def mark_tokens(
 
 
 def prompt_confidence(
-    model: nn.Module, arguments: dict[str, Any], columns: Int[Tensor, " batch"]
+    model: PreTrainedModel, arguments: dict[str, Any], columns: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
     """Highest probability of the first answer token, from a forward of the whole prompt."""
     given = {key: value for key, value in arguments.items() if value is not None}

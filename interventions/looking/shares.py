@@ -89,6 +89,7 @@ class BudgetLog:
     @property
     def resting(self) -> bool:
         """Whether the log is paused: prompts that are read meanwhile are not measured."""
+        assert self.log is not None  # it is set before anybody gets this
         return self.log.resting
 
     def expect(self, samples: Sequence[str], **known: Sequence[Any] | None) -> None:
@@ -96,6 +97,7 @@ class BudgetLog:
 
         What was seen of these samples before, in a prompt that broke off say, is forgotten.
         """
+        assert self.log is not None
         self.log.expect(samples, **known)
         if not self.resting:  # a prompt that is not measured takes nothing away
             for uid in samples:

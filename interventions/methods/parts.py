@@ -42,7 +42,7 @@ class Part(ABCMeta):
         return super().__call__(*given, **named)
 
 
-def _check(cls: Part, given: Sequence[Any], named: Mapping[str, Any]) -> None:
+def _check(cls: type[Any], given: Sequence[Any], named: Mapping[str, Any]) -> None:
     known = {field.name: field for field in fields(cls) if field.init}
     if inspect.isabstract(cls) and (kinds := list(_kinds(cls))):
         raise ValueError(f"{cls.__name__} is what several parts have in common{_list(kinds)}")
@@ -61,7 +61,7 @@ def _check(cls: Part, given: Sequence[Any], named: Mapping[str, Any]) -> None:
     if missing:
         raise ValueError(f"{cls.__name__} lacks {', '.join(missing)}; write {_usage(cls)}.")
     for name, value in named.items():
-        wanted = _annotations(cls).get(name, Any)
+        wanted = _annotations(cls).get(name, Any)  # type: ignore[arg-type]  # classes are hashable
         if not _fits(value, wanted):
             raise ValueError(
                 f"{name} of {cls.__name__} must be {_one(wanted)}, got {shown(value)}"
@@ -127,7 +127,7 @@ def _several(wanted: Any) -> str:
     return f"{getattr(wanted, '__name__', str(wanted))} objects"
 
 
-def _advice(cls: Part, name: str, value: Any, wanted: Any) -> str:
+def _advice(cls: type[Any], name: str, value: Any, wanted: Any) -> str:
     """The line that works, where one can be guessed."""
     options = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
     kinds = [found for option in options if isinstance(option, Part) for found in _kinds(option)]
@@ -143,7 +143,7 @@ def _advice(cls: Part, name: str, value: Any, wanted: Any) -> str:
     return _list(kinds) if kinds else "."
 
 
-def _meant(kinds: Sequence[Part], value: Any) -> str | None:
+def _meant(kinds: Sequence[type[Any]], value: Any) -> str | None:
     """The part that somebody may have meant by a class, its name or its fields."""
     if isinstance(value, type):
         return _usage(value) if value in kinds else None
@@ -158,7 +158,7 @@ def _meant(kinds: Sequence[Part], value: Any) -> str | None:
     return None
 
 
-def _kinds(cls: Part) -> Iterator[Part]:
+def _kinds(cls: type[Any]) -> Iterator[type[Any]]:
     """Classes of a kind that can be written in a definition."""
     if not inspect.isabstract(cls):
         yield cls
@@ -166,7 +166,7 @@ def _kinds(cls: Part) -> Iterator[Part]:
         yield from _kinds(kind)
 
 
-def _list(kinds: Sequence[Part]) -> str:
+def _list(kinds: Sequence[type[Any]]) -> str:
     """`; there are interventions.methods.masses.Keep and Shift`"""
     homes: dict[str, list[str]] = {}
     for kind in kinds:
@@ -175,7 +175,7 @@ def _list(kinds: Sequence[Part]) -> str:
     return f"; known are {known}."
 
 
-def _usage(cls: Part, values: Mapping[str, Any] | None = None) -> str:
+def _usage(cls: type[Any], values: Mapping[str, Any] | None = None) -> str:
     """`interventions.methods.masses.Shift(factor=...)`, with the values that are known."""
     if example := getattr(cls, "usage", None):
         return example

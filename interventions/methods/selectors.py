@@ -60,14 +60,19 @@ def has_role(
     return torch.isin(roles, wanted)
 
 
+def several(wanted: int | Sequence[str | int]) -> Sequence[str | int]:
+    """Roles or positions; one position may be given alone."""
+    return (wanted,) if isinstance(wanted, int) else wanted
+
+
 def select_tokens(
     roles: Int[Tensor, "batch token"],
     positions: Int[Tensor, "batch token"],
-    wanted: Sequence[str | int],
+    wanted: int | Sequence[str | int],
 ) -> Bool[Tensor, "batch token"]:
     """Tokens by role or by position in the unpadded sequence."""
-    selected = has_role(roles, [name for name in wanted if isinstance(name, str)])
-    places = [place for place in wanted if not isinstance(place, str)]
+    selected = has_role(roles, [name for name in several(wanted) if isinstance(name, str)])
+    places = [place for place in several(wanted) if not isinstance(place, str)]
     if places:
         real = ~has_role(roles, ("padding",))
         selected |= real & torch.isin(positions, torch.tensor(places, device=roles.device))
@@ -77,7 +82,7 @@ def select_tokens(
 def select_rows(
     roles: Int[Tensor, "batch query"],
     positions: Int[Tensor, "batch query"],
-    wanted: Sequence[str | int],
+    wanted: int | Sequence[str | int],
     phase: str,
 ) -> Bool[Tensor, "batch query"]:
     """Rows by role or position, and phase: prefill means prompt rows, decode generated rows."""
@@ -88,7 +93,7 @@ def select_rows(
     return selected & (generated if phase == "decode" else ~generated)
 
 
-def select_layers(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
+def select_layers(wanted: str | int | Sequence[int], count: int) -> tuple[int, ...]:
     """Layer indices from words, a range or a list.
 
     `all`; `early`, `middle`, `late` (thirds); "2-5" (inclusive), "2-" (to the last layer);
@@ -101,7 +106,10 @@ def select_layers(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
     if wanted in THIRDS:
         third = THIRDS.index(wanted)
         return tuple(range(third * count // 3, (third + 1) * count // 3))
-    first, last, depth = LAYER_RANGE.fullmatch(wanted).groups()
+    written = LAYER_RANGE.fullmatch(wanted)
+    if written is None:
+        raise ValueError(f'Expected layers such as "middle", "2-5" or [0, 3], got {wanted!r}.')
+    first, last, depth = written.groups()
     if depth is None:
         stop = int(last) + 1 if last else max(count, int(first) + 1)
         return _checked(range(int(first), stop), count, "layers")
@@ -111,7 +119,7 @@ def select_layers(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(range(start * count // int(depth), -(-stop * count // int(depth))))
 
 
-def select_heads(wanted: str | Sequence[int], count: int) -> tuple[int, ...]:
+def select_heads(wanted: str | int | Sequence[int], count: int) -> tuple[int, ...]:
     """Head indices from `all` or a list."""
     return tuple(range(count)) if isinstance(wanted, str) else _checked(wanted, count, "heads")
 
@@ -124,11 +132,11 @@ def check_choice(value: str, choices: Sequence[str], field: str) -> None:
         raise ValueError(f"{field} must be one of {', '.join(choices)}, got {value!r}{hint}")
 
 
-def check_tokens(wanted: Sequence[str | int], field: str) -> None:
+def check_tokens(wanted: int | Sequence[str | int], field: str) -> None:
     """Raise `ValueError` unless these are roles or positions from 0 on."""
-    if not wanted:
+    if not several(wanted):
         raise ValueError(f"{field} must be a list of roles such as [last], got {wanted!r}.")
-    for item in wanted:
+    for item in several(wanted):
         if isinstance(item, str):
             check_choice(item, ROLES[1:], field)
         elif item < 0:
@@ -137,14 +145,15 @@ def check_tokens(wanted: Sequence[str | int], field: str) -> None:
             )
 
 
-def check_layers(wanted: str | Sequence[int]) -> None:
+def check_layers(wanted: str | int | Sequence[int]) -> None:
     """Raise `ValueError` when the words of a layer selection cannot be read."""
     if isinstance(wanted, str) and not LAYER_RANGE.fullmatch(wanted):
         check_choice(wanted, ("all", *THIRDS), 'layers, if not a list or a range like "2-5",')
 
 
-def _checked(wanted: Sequence[int], count: int, what: str) -> tuple[int, ...]:
+def _checked(wanted: int | Sequence[int], count: int, what: str) -> tuple[int, ...]:
     """Sorted unique indices, or one sentence saying how many there are."""
+    wanted = (wanted,) if isinstance(wanted, int) else wanted
     outside = [index for index in wanted if not 0 <= index < count]
     if outside or not wanted:
         got = f"got {outside}" if outside else "got none"

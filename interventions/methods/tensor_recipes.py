@@ -23,11 +23,15 @@ from interventions.looking.capture import Attention
 from interventions.methods.parts import Part
 
 
-class Group(Protocol):
-    """Samples that are read together."""
+class Prompts(Protocol):
+    """Prompts that are read together."""
 
     def prompts(self) -> Sequence[Any]:
         """As a model takes them: uid, images and text. Loads the pictures."""
+
+
+class Group(Prompts, Protocol):
+    """Samples that are read together."""
 
     def candidates(self) -> Sequence[Sequence[str]]:
         """Candidate answers of every sample."""
@@ -155,7 +159,7 @@ class _Prompts:
 
 
 def look(
-    model: Any, groups: Sequence[Group], rows: int, advance: Callable[[], None]
+    model: Any, groups: Sequence[Prompts], rows: int, advance: Callable[[], None]
 ) -> list[Attention]:
     """Learned attention of the last prompt rows of every sample, as many image tokens in each."""
     seen: list[Attention] = []

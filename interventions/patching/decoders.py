@@ -52,7 +52,7 @@ class Decoder:
     def config(self) -> PreTrainedConfig:
         return self.module.config
 
-    def select(self, wanted: str | Sequence[int]) -> tuple[int, ...]:
+    def select(self, wanted: str | int | Sequence[int]) -> tuple[int, ...]:
         """Layers with an attention matrix among those wanted.
 
         Layers without one are left out with a warning, unless one of them is asked for by number:
@@ -134,7 +134,7 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
     )
 
 
-def innermost(module: nn.Module) -> nn.Module:
+def innermost(module: PreTrainedModel) -> PreTrainedModel:
     """The module that holds the decoder layers; some models give its language-model head."""
     while not hasattr(module, "layers"):
         inner = module.get_decoder() if hasattr(module, "get_decoder") else module
@@ -160,7 +160,7 @@ def _sees_backend(attention: nn.Module) -> bool:
     """Whether an attention module behaves differently under another name of the same function."""
     kinds = {type(part) for part in attention.modules()}
     known = [kind for kind in kinds if kind.__module__.startswith("transformers.")]
-    return any(map(_names_backend, known))
+    return any(_names_backend(kind) for kind in known)  # type: ignore[arg-type]  # it is hashable
 
 
 @cache

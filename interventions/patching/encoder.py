@@ -53,7 +53,7 @@ class EncoderWatch:
         taken, self.pictures = self.pictures, []
         return taken
 
-    def _watch(self, encoder: nn.Module) -> None:
+    def _watch(self, encoder: PreTrainedModel) -> None:
         modules = [m for m in encoder.modules() if type(m).__name__.endswith("Attention")]
         name = backend_of(encoder.config)
         if name not in WATCHED or not modules:
@@ -132,7 +132,9 @@ def _attend(
     if encoder_watch is not None:
         with torch.no_grad():
             encoder_watch.record(query, key, kwargs.get("scaling"))
-    return attention_function(backend, module)(module, query, key, *args, **kwargs)
+    attention = attention_function(backend, module)
+    assert attention is not None  # it is what the encoder ran on before
+    return attention(module, query, key, *args, **kwargs)
 
 
 def _between_units(

@@ -87,7 +87,7 @@ def fixed_weights(
         while len(weights) < count and remaining:
             picture = remaining.pop(0)
             if boxes:
-                picture = replace(picture, regions=tuple(map(tuple, boxes.pop(0))))
+                picture = replace(picture, regions=tuple(_box(*box) for box in boxes.pop(0)))
             weights = np.concatenate([weights, pattern.weights(picture).cpu().numpy()])
         if len(weights) != count:
             raise InterventionError(
@@ -96,6 +96,10 @@ def fixed_weights(
             )
         samples.append(weights)
     return tuple(samples)
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Box:
+    return left, top, right, bottom
 
 
 def _gray(pixels: Float[Tensor, " *axes"], channel: int) -> Float[Tensor, " *axes"]:

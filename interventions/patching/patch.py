@@ -54,6 +54,7 @@ def _attend(
 ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
     """What transformers calls: the backend, then the edits of the open context, if there is one."""
     attention = attention_function(backend, module)
+    assert attention is not None  # `find_decoder` refuses models without
     session: Session | None = module.__dict__.get(SESSION)
     if session is None or session.plain_pass:  # another model of this configuration
         return attention(module, query, key, value, attention_mask, **arguments)
@@ -68,7 +69,7 @@ def _attend(
         query=query,
         key=key,
         value=value,
-        allowed=session.forward.once(
+        allowed=session.running.once(
             (attention_mask, shape, causal, query.device),
             lambda: allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
         ),

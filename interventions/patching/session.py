@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from interventions.looking.log import SUMS, AttentionLog, Record
 from interventions.looking.observation import mark_tokens, prompt_confidence, watch, watched_layer
 from interventions.methods.heads import HeadRule
 from interventions.methods.intervention import Intervention
-from interventions.methods.selectors import select_heads
+from interventions.methods.selectors import select_heads, several
 from interventions.patching.checkpointing import check_followed, follow_checkpoints
 from interventions.patching.decoders import (
     BACKENDS,
@@ -79,9 +79,8 @@ class Session:
         self.decoder = decoder = find_decoder(model)
         self.numbers = {id(module): layer for layer, module in decoder.attention.items()}
         self.layers = decoder.select(intervention.layers)
-        self.heads = intervention.heads
-        if not isinstance(self.heads, HeadRule):
-            self.heads = select_heads(self.heads, decoder.config.num_attention_heads)
+        heads, count = intervention.heads, decoder.config.num_attention_heads
+        self.heads = heads if isinstance(heads, HeadRule) else select_heads(heads, count)
         self.watched = watched_layer(intervention, self.layers)
         self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
@@ -97,6 +96,12 @@ class Session:
     def plain_pass(self) -> bool:
         """Whether a forward of the unpatched model is running, neither edited nor measured."""
         return self.previewing or self.log.resting
+
+    @property
+    def running(self) -> Forward:
+        """The forward that is running; asked for only inside of one."""
+        assert self.forward is not None
+        return self.forward
 
     def enter(self) -> None:
         """Put everything in place; `leave` undoes as much of it as was reached."""
@@ -125,7 +130,7 @@ class Session:
             self.encoder_watch = EncoderWatch(model, self.intervention.pattern.pictured)
             self._restore.append(self.encoder_watch.close)
         self._restore.append(follow_checkpoints(self))
-        self._put("generate", partial(self._generate, model.generate))
+        self._put("generate", partial(self._generate, cast("Callable[..., Any]", model.generate)))
         self._put("init_continuous_batching", refuse_paged)
         self.open = True
 
@@ -142,8 +147,8 @@ class Session:
         raise InterventionError(
             f"The intervention {self.intervention.name!r} edited no attention in "
             f"{self.log.forwards} forwards: no chosen layer, head and row (rows "
-            f"{list(self.intervention.rows)}, phase {self.intervention.phase}) met a key with role "
-            f"{list(self.intervention.keys)}."
+            f"{list(several(self.intervention.rows))}, phase {self.intervention.phase}) met a key "
+            f"with role {list(several(self.intervention.keys))}."
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
@@ -228,7 +233,7 @@ class Session:
 
     def _remember_confidence(self, arguments: dict[str, Any]) -> None:
         """Run the prompt unedited first, and keep the model's confidence in its first answer."""
-        sequences = self.forward.sequences
+        sequences = self.running.sequences
         if "confidence" in sequences.memory:
             return
         if sequences.cuts_prompt(arguments["input_ids"].shape[1]):
@@ -288,6 +293,7 @@ class Session:
         values = np.full((len(self.decoder.blocks), *means.shape[1:]), np.nan)  # layer sum batch
         values[list(self.decoder.attention)] = means
         cells = torch.stack([sums.cells.cpu() for sums in layers]).sum(dim=0).numpy()
+        assert forward.rows is not None  # a layer was reached
         rows = forward.rows.measured.sum(dim=1).tolist()
         for row, record in enumerate(records):
             self.log.add(record, values[:, :, row].T, rows[row], cells[:, row])
@@ -303,12 +309,13 @@ class Session:
             self.observe(call, rows, self._edited_heads(call))
         execute = execution.execute if weights is not None else self.execute
         outcome = execute(call, rows, self.intervention, self._edited_heads(call))
-        self.forward.sums[call.layer] = outcome.sums
-        if outcome.touched is None:
+        self.running.sums[call.layer] = outcome.sums
+        if outcome.index is None or outcome.touched is None or outcome.output is None:
             return output, weights
         edited = outcome.output.transpose(1, 2)
         output = overwritten(output, 1, outcome.index, outcome.touched.transpose(1, 2), edited)
         if weights is not None:
+            assert outcome.weights is not None  # of the reference
             weights = overwritten(weights, 2, outcome.index, outcome.touched, outcome.weights)
         return output, weights
 
@@ -326,7 +333,7 @@ class Session:
 
     def _rows(self, call: Call) -> Rows:
         """Who the rows are, found out in the first layer of a forward."""
-        forward = self.forward
+        forward = self.running
         if forward.rows is None:
             self._with_priors(forward)
             roles, count = forward.sequences.roles(self.decoder.image_token_id), call.query.shape[2]
@@ -340,16 +347,18 @@ class Session:
         if self.intervention.is_identity or self.intervention.pattern.pictured is None:
             return
         sequences = forward.sequences
-        if sequences.priors is None:
-            forward.expectation.priors = fixed_weights(
+        priors = sequences.priors
+        if priors is None:
+            forward.expectation.priors = priors = fixed_weights(
                 self.intervention.pattern.pictured,
                 sequences.image_counts[:: sequences.expansion],
                 self.encoder_watch.take() if self.encoder_watch is not None else [],
                 forward.expectation.regions,
                 self.model.config.model_type,
             )
-            forward.sequences = sequences = sequences.with_priors(forward.expectation.priors)
-        for prior, count in zip(sequences.priors, sequences.image_counts, strict=True):
+            forward.sequences = sequences = sequences.with_priors(priors)
+            priors = sequences.priors or ()
+        for prior, count in zip(priors, sequences.image_counts, strict=True):
             if len(prior) != count:
                 raise InterventionError(
                     f"A row has {count} image tokens but its fixed pattern has {len(prior)} "

@@ -186,4 +186,5 @@ def checkpointed(model: PreTrainedModel) -> list[nn.Module]:
 
 def as_image_features(features: list[Tensor]) -> Mapping[str, BaseModelOutputWithPooling]:
     """Features of every picture, as the argument `IMAGE_FEATURES` takes them."""
-    return {"image": BaseModelOutputWithPooling(pooler_output=features)}
+    # The field is declared as one tensor, but transformers itself puts a list of them there.
+    return {"image": BaseModelOutputWithPooling(pooler_output=features)}  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ def _of_folder(folder: Path, files: Mapping[str, Path]) -> dict[Path, str | None
     store = _store(folder)
     kept = _load(store)
     seals = {name: _seal(path) for name, path in files.items()}
-    known = {
+    known: dict[str, str | None] = {
         name: kept[name][1]
         for name, seal in seals.items()
         if name in kept and seal == kept[name][0]

@@ -35,7 +35,7 @@ def percent(estimate: Mapping[str, Any]) -> str:
 def as_share(estimate: Mapping[str, Any]) -> Mapping[str, Any]:
     """An estimate in [0, 1]: points become a share of the highest possible score."""
     highest = estimate.get("highest", 1)
-    return estimate | {key: estimate[key] / highest for key in ("value", "low", "high")}
+    return {**estimate, **{key: estimate[key] / highest for key in ("value", "low", "high")}}
 
 
 def unread(estimate: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,9 @@ from torch import Tensor
 
 from interventions.engine.view import View
 from interventions.methods.parts import Part
+
+if TYPE_CHECKING:
+    from interventions.methods.patterns.pictured import Prior  # which is a Pattern
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Pattern(metaclass=Part):
     scales_keys: ClassVar[bool] = False  # whether a_j = c_j s_j, see `key_factor`
 
     @property
-    def pictured(self) -> Pattern | None:
+    def pictured(self) -> Prior | None:
         """The part that is computed from pictures (a `Prior`), if there is one."""
         return None
 
@@ -103,7 +106,7 @@ class AsLogits(Pattern):
         return self.of.needs_confidence
 
     @property
-    def pictured(self) -> Pattern | None:
+    def pictured(self) -> Prior | None:
         return self.of.pictured
 
     def scores(self, view: View) -> Float[Tensor, "batch head|1 row key"]:
