@@ -32,6 +32,7 @@ from rich.progress import track
 from rich.table import Table
 
 from solvent.cells.answering import Cell
+from solvent.cells.building import build
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.parallel import team
 from solvent.cells.provenance import ROOT

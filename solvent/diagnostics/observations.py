@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics import stored_states as states

@@ -125,7 +125,7 @@ def test_parts_of_others_are_checked_as_far_as_their_fields_are_understood() -> 
 
     @dataclass(frozen=True, kw_only=True)
     class Unknown(Uniform):
-        by: Undefined
+        by: Undefined  # noqa: F821 - as what only a type checker imports
 
     assert Sharp(anything=Anything()).by == 2.0
     assert Inherits(by=3.0).by == 3.0
