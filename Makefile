@@ -41,4 +41,4 @@ with = SOLVENT_PYTHON=$(CURDIR)/.venv-$(1)/bin/python .venv-$(1)/bin/python
 constraints:
 	$(PYTHON) -m venv --clear .venv-constraints
 	.venv-constraints/bin/pip install --quiet '.[test]'
-	.venv-constraints/bin/pip freeze | $(PYTHON) -m tools.requirements pinned > constraints.txt
+	.venv-constraints/bin/pip freeze --all --exclude pip | $(PYTHON) -m tools.requirements pinned > constraints.txt

@@ -12,6 +12,7 @@ Every file in conf/intervention is a name of this package: `uniform(seed=3)` is
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from interventions.engine.sequences import InterventionError
@@ -27,12 +28,18 @@ __all__ = [
     "Intervention",
     "InterventionError",
     "Measurement",
+    "__version__",
     "available",
     "capture",
     "intervene",
     "load",
     "shares",
 ]
+
+try:
+    __version__ = version("solvent")  # which brings this package
+except PackageNotFoundError:  # a checkout that nobody installed
+    __version__ = "0+checkout"
 
 
 def __getattr__(name: str) -> Any:

@@ -12,3 +12,14 @@ reports     what people look at
 results     finished cells as data frames
 commands    what is typed
 """
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["__version__"]
+
+try:
+    __version__ = version("solvent")
+except PackageNotFoundError:  # a checkout that nobody installed
+    __version__ = "0+checkout"

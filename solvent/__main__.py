@@ -1,4 +1,4 @@
-"""The commands beside evaluate.py and compare.py: `solvent VERB` or `python -m solvent VERB`.
+"""All commands: `solvent VERB` or `python -m solvent VERB`.
 
 solvent VERB --help
 """
@@ -12,6 +12,8 @@ from solvent.core.names import did_you_mean
 
 BAD_INPUT = 2  # as every command ends on it
 VERBS = {
+    "evaluate": "run a cell, or with -m a sweep: a model x a benchmark x an intervention",
+    "compare": "the finished cells of a study: paired statistics, a table and a figure",
     "show": "look first: what a model gets of some samples, and their pictures",
     "calibrate": "make the file that an intervention reads",
     "plan": "which cells of a sweep are left, and which of them one task should run",

@@ -21,8 +21,9 @@ from hydra.core.global_hydra import GlobalHydra
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-import evaluate
+from solvent.commands import evaluate
 from solvent.commands.commandline import Command
+from solvent.core.paths import CONF
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., tuple[int, str, str]]
@@ -40,7 +41,7 @@ def composed(tmp_path: Path) -> Callable[..., DictConfig]:
     """`composed("limit=9")`: what `python evaluate.py limit=9` runs, with results in tmp_path."""
 
     def build(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose("evaluate", [f"output={tmp_path}", *overrides])
 
     return build

@@ -19,6 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from solvent.core.paths import CONF
+
 ROOT = Path(__file__).resolve().parent.parent
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.truncate"}  # audit events
 
@@ -143,7 +145,7 @@ def _work(
     command = Command()
 
     def main() -> None:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("evaluate", overrides)
         with command.job():
             run_cell(config)

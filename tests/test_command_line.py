@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import compare
 import solvent.commands.calibrate
 from solvent.cells import loading
+from solvent.commands import compare
 from solvent.models import vlm
 from tests.conftest import Run, last_sentence
 

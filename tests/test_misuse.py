@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-import compare
 import solvent.commands.calibrate
+from solvent.commands import compare
 from tests.conftest import ROOT, Run, last_sentence
 
 SETTINGS = {  # overrides: what the sentence says

@@ -35,6 +35,7 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.recomputing import recompute
 from solvent.cells.request import resolved
 from solvent.commands.commandline import Command
+from solvent.core.paths import CONF
 from solvent.core.text import marked, spreadsheet, visible
 from solvent.models.refusals import ModelError
 from solvent.models.vlm import load
@@ -230,7 +231,7 @@ def test_samples_are_shown_literally(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also those whose picture cannot be read."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("show", [f"output={tmp_path}", "benchmark.source.questions=1", "n=2"])
     benchmark, samples = load_benchmark(resolved(config)["benchmark"])
     words = {"text": HOSTILE, "groups": {"image": HOSTILE}, "tags": {"kind": HOSTILE}}

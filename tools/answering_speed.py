@@ -35,9 +35,9 @@ from solvent.cells.answering import Cell
 from solvent.cells.building import build
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.parallel import team
-from solvent.cells.provenance import ROOT
 from solvent.cells.request import parse
 from solvent.cells.runner import run
+from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
 from solvent.storage.folder import CellFolder
 

@@ -24,6 +24,7 @@ from interventions.engine.view import View
 from interventions.errors import InterventionError
 from interventions.methods.parts import Part
 from interventions.methods.selectors import ROLES, check_choice
+from interventions.methods.shipped import located
 from interventions.methods.tensor_files import Seal, seal
 
 
@@ -197,7 +198,8 @@ class Table(HeadRule):
         shape = (len(view.rows.sample), view.heads, len(view.rows.index))
         if self.file is None:
             return torch.ones(shape, dtype=torch.bool, device=view.rows.sample.device)
-        listed = _read_table(self.file, _seal(self.file))
+        path = located(self.file)
+        listed = _read_table(str(path), seal(path) if path.is_file() else None)
         unknown = {
             (layer, head)
             for layer, heads in listed.items()
@@ -230,10 +232,6 @@ class Every(HeadRule):
 
     def chosen(self, view: View) -> Bool[Tensor, "batch head row"]:
         return torch.stack([rule.chosen(view) for rule in self.rules.values()]).all(dim=0)
-
-
-def _seal(file: str) -> Seal | None:
-    return seal(Path(file)) if Path(file).is_file() else None
 
 
 @lru_cache(maxsize=8)

@@ -24,6 +24,7 @@ from interventions.methods.patterns import Learned, Pattern
 from interventions.methods.probes import Probe
 from interventions.methods.scaling import Calibration
 from interventions.methods.selectors import PHASES, check_choice, check_layers, check_tokens
+from interventions.methods.shipped import CONFIGS
 
 PARTS = {
     "pattern": Pattern,
@@ -32,7 +33,6 @@ PARTS = {
     "probe": Probe,
     "calibration": Calibration,
 }
-CONFIGS = Path(__file__).resolve().parents[2] / "conf" / "intervention"
 
 
 @dataclass(frozen=True, kw_only=True)

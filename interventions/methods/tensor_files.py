@@ -18,13 +18,14 @@ from torch import Tensor
 
 from interventions.engine.view import View
 from interventions.errors import InterventionError
+from interventions.methods.shipped import located
 
 Seal = tuple[int, int, int]
 
 
 def read_tensor(file: str, name: str, device: torch.device) -> Tensor:
     """A float32 tensor of a safetensors file; `InterventionError` when it is not there."""
-    path = Path(file)
+    path = located(file)
     if file == "???" or "${" in file:
         raise InterventionError(
             "This intervention reads a file; name it, as in "

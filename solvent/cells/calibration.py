@@ -24,12 +24,13 @@ from solvent.cells.identity import fingerprint, without_locations
 from solvent.cells.input_files import input_files, read_metadata
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.monitor import progress_bar
-from solvent.cells.provenance import ROOT, installed
+from solvent.cells.provenance import installed
 from solvent.cells.request import Request, parse
 from solvent.cells.revisions import pinned
 from solvent.core.checkpoints import digest_of
 from solvent.core.content import digest_samples
 from solvent.core.files import replacing
+from solvent.core.paths import CONF
 from solvent.core.redaction import RedactedFormatter
 from solvent.core.types import Benchmark, Prompt, Sample
 from solvent.reports.table import console
@@ -106,7 +107,7 @@ def place(request: Request) -> Path:
     """The file that the intervention names. Raises `ValueError` where it names none to be made."""
     name = request.intervention["name"]
     if request.calibration is None:
-        known = sorted(path.stem for path in (ROOT / "conf" / "calibration").glob("*.yaml"))
+        known = sorted(path.stem for path in (CONF / "calibration").glob("*.yaml"))
         raise ValueError(
             f"The intervention {name!r} reads no file that can be made; those that do are "
             f"{', '.join(known)}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from interventions.methods.shipped import located
 from solvent.core.digests import digest
 from solvent.core.types import Sample
 
@@ -53,7 +54,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def input_files(intervention: Mapping[str, Any]) -> list[InputFile]:
     """Every file that the settings of an intervention name, missing ones included."""
-    return [InputFile(field=field, path=Path(path)) for field, path in _files(intervention)]
+    return [InputFile(field=field, path=located(path)) for field, path in _files(intervention)]
 
 
 def _files(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -106,7 +107,7 @@ def by_content(tree: Any) -> Any:
     """An intervention's settings with a digest in the place of every path, however it is spelt."""
     if isinstance(tree, Mapping):
         return {
-            name: f"sha256:{digest(Path(value))}"
+            name: f"sha256:{digest(located(value))}"
             if name == FILE and value is not None
             else by_content(value)
             for name, value in tree.items()

@@ -8,14 +8,14 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from solvent.core import paths
+
 PACKAGES = ("solvent", "torch", "transformers", "accelerate", "hydra-core", "omegaconf", "datasets",
             "wandb", "numpy", "scipy", "pillow")  # fmt: skip
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,9 +45,12 @@ def installed(name: str) -> str | None:
 
 
 def _code() -> dict[str, Any]:
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    """None of what surrounds a wheel or an unpacked archive: that is somebody else's history."""
+    own = not paths.INSTALLED and (paths.ROOT / ".git").exists()
+    commit = _git("rev-parse", "HEAD") if own else None
     if commit is None:
         return {"commit": None, "uncommitted_changes": None, "changes": None}
+    changes = _git("status", "--porcelain")
     text = f"{changes}\n{_git('diff', 'HEAD')}" if changes else ""
     return {
         "commit": commit,
@@ -59,7 +62,7 @@ def _code() -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments],
+            ["git", "-C", str(paths.ROOT), *arguments],
             capture_output=True,
             text=True,
             errors="replace",

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from solvent.cells.building import build
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
-from solvent.cells.provenance import ROOT
 from solvent.cells.request import Settings
 from solvent.cells.scoring import scored
+from solvent.core.paths import CONF
 from solvent.core.redaction import redacted_text
 from solvent.core.text import marked
 from solvent.core.types import Benchmark, Prediction, Sample
@@ -177,7 +177,7 @@ def _parser(name: str) -> str:
 
 
 def _profile(name: str) -> Settings:
-    folder = ROOT / "conf" / "compat"
+    folder = CONF / "compat"
     known = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if name not in known:
         raise ValueError(f"there is no compat named {name!r}; known are {', '.join(known)}")

@@ -8,18 +8,16 @@ Settings are those of `evaluate.py`; what is this command's own stands under `ca
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
 from solvent.commands.commandline import Command
+from solvent.core.paths import CONF
 
-CONFIGS = str(Path(__file__).resolve().parents[2] / "conf")
 command = Command("No file was written; the same command begins again.")
 
 
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="evaluate")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 def main(config: DictConfig) -> None:
     """Compose the configuration, run the recipe, write the file."""
     from solvent.cells.calibration import calibrate  # torch and transformers: not needed for --help

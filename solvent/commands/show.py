@@ -8,18 +8,16 @@ and saves a contact sheet of their pictures.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
 from solvent.commands.commandline import Command
+from solvent.core.paths import CONF
 
-CONFIGS = str(Path(__file__).resolve().parents[2] / "conf")
 command = Command("Nothing was written.")
 
 
-@hydra.main(version_base="1.3", config_path=CONFIGS, config_name="show")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="show")
 def main(config: DictConfig) -> None:
     """Compose the configuration, show the samples."""
     from solvent.cells.shown import show  # torch and transformers: not needed for --help

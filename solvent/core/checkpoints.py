@@ -7,20 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from solvent.core import paths
 from solvent.core.digests import combined, digests
 
-ROOT = Path(__file__).resolve().parents[2]  # relative checkpoints start here
 DECIDING = ("*.safetensors", "*.json", "*.jinja", "additional_chat_templates/*.jinja", "*.model",
             "*.spm", "*.tiktoken", "*.bpe", "vocab.txt", "merges.txt")  # fmt: skip
 CODE = "*.py"  # decides, too, where code of the checkpoint is trusted
 
 
 def folder_of(checkpoint: str) -> Path:
-    """The folder that a checkpoint's name stands for, if it is one: relative to the repository."""
+    """The folder that a checkpoint's name stands for, if it is one; see `paths.resolve`.
+
+    The working directory counts only where the name is written as a path (`./...`, `../...`): a
+    folder that happens to lie there must not be taken for a model of that name on the hub.
+    """
     try:
-        return (ROOT / Path(checkpoint).expanduser()).resolve()
-    except (RuntimeError, OSError) as error:  # a loop of links, nobody's home, too long a name
-        raise ValueError(f"model.checkpoint={checkpoint!r} leads nowhere: {error}") from error
+        return paths.resolve(checkpoint, here=checkpoint.startswith("."))
+    except ValueError as error:
+        raise ValueError(f"model.checkpoint={checkpoint!r}: {error}") from error
 
 
 def is_folder(checkpoint: str) -> bool:

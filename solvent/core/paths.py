@@ -1,17 +1,36 @@
-"""Where data lie: relative paths start at the repository root, whatever the working directory."""
+"""Where everything lies: the repository or what was installed, definitions, data."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
+ROOT = PACKAGE.parent  # of the repository; where a wheel was installed, the folder of its packages
+INSTALLED = (PACKAGE / "conf").is_dir()  # from a wheel, which has the definitions inside
+CONF = (PACKAGE if INSTALLED else ROOT) / "conf"  # all definitions that come with solvent
 VARIABLE = "SOLVENT_DATA"
 
 
-def resolve(path: str | Path) -> Path:
-    """An absolute path; a relative one is taken from the repository root."""
+def resolve(path: str | Path, *, here: bool = True) -> Path:
+    """An absolute path, of something that need not be there.
+
+    A relative one is looked for from the repository root (of a wheel: from the folder that it was
+    installed in, for what it brings along), then from the working directory. What lies in neither
+    is taken from the repository root, and where there is no repository, from the working directory.
+
+    Args:
+        path: as a user writes it; ~ is a home.
+        here: whether the working directory counts.
+
+    Raises:
+        ValueError: the path leads nowhere.
+    """
     try:
-        return (REPOSITORY / Path(path).expanduser()).resolve()
+        asked = Path(path).expanduser()
+        starts = [ROOT, *([Path.cwd()] if here else [])]
+        lost = starts[-1] if INSTALLED else ROOT
+        found = (start for start in starts if (start / asked).exists())
+        return (next(found, lost) / asked).resolve()
     except (RuntimeError, OSError) as error:  # a loop of links, nobody's home, too long a name
         raise ValueError(f"the path {str(path)!r} leads nowhere: {error}") from error
 

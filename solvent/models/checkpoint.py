@@ -42,9 +42,8 @@ class Source:
 def find_source(checkpoint: str, revision: str, trust_remote_code: bool) -> Source:
     """Folder or hub id?
 
-    A relative name is first looked up from the repository root (never from the working directory);
-    if there is no such folder it is a hub id, unless it is written as a path (`/...`, `./...`,
-    `../...`, `~...`).
+    A relative name is first looked up as a folder, see `checkpoints.folder_of`; if there is none it
+    is a hub id, unless it is written as a path (`/...`, `./...`, `../...`, `~...`).
     """
     folder = folder_of(checkpoint)
     if is_folder(checkpoint):
@@ -53,7 +52,7 @@ def find_source(checkpoint: str, revision: str, trust_remote_code: bool) -> Sour
         what = "has no config.json" if folder.is_dir() else "does not exist"
         raise ModelError(
             f"Expected model.checkpoint={checkpoint!r} to be a folder with a model, but {folder} "
-            f"{what}; give a folder written by save_pretrained (relative to the repository root) "
+            f"{what}; give a folder written by save_pretrained (./NAME from the working directory) "
             "or a hub id owner/name."
         )
     return Source(location=checkpoint, revision=revision, trust_remote_code=trust_remote_code)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -20,7 +19,8 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-CONFIGS = Path(__file__).resolve().parents[2] / "conf"
+from solvent.core.paths import CONF
+
 NAME = "evaluate"
 
 
@@ -28,7 +28,7 @@ NAME = "evaluate"
 def composing() -> Iterator[None]:
     """Inside, `expand` and `compose_cell` know the configurations; every file is read once."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         loader.repository = _Kept(loader.repository)
         try:

@@ -12,9 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from solvent.benchmarks.benchmark import Benchmark
 from solvent.core import paths
+from solvent.core.paths import CONF
 from solvent.core.types import CandidateScore, Gold, Prediction, Sample, Status
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 @pytest.fixture

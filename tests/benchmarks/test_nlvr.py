@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from solvent.benchmarks.benchmark import Benchmark
+from solvent.core.paths import ROOT
 from solvent.core.types import Prediction, Sample, Status
 
 
@@ -212,6 +213,5 @@ def test_a_relative_data_folder_starts_at_the_repository(
 ) -> None:
     monkeypatch.setenv("SOLVENT_DATA", "nowhere/data")
     monkeypatch.chdir(tmp_path)
-    repository = Path(__file__).resolve().parents[2]
-    with pytest.raises(FileNotFoundError, match=str(repository / "nowhere" / "data" / "nlvr")):
+    with pytest.raises(FileNotFoundError, match=str(ROOT / "nowhere" / "data" / "nlvr")):
         instantiate(nlvr_config.benchmark).samples()

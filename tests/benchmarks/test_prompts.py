@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from solvent.benchmarks.prompts import Layout, Profile, letters
+from solvent.core.paths import CONF
 from solvent.core.types import Sample
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "prompt"
+FOLDER = CONF / "prompt"
 
 EXPECTED = {
     ("native", "words"): "What is it?",

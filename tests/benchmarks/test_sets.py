@@ -19,12 +19,12 @@ from solvent.benchmarks.benchmark import Expect
 from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.cells.run import run_cell
+from solvent.core.paths import CONF
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE
 
 CASES = BINARY | CHOICE | FREE
-CONF = Path(__file__).resolve().parents[2] / "conf"
 Composed = Callable[..., DictConfig]
 
 

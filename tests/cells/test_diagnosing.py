@@ -14,8 +14,8 @@ from hydra import compose, initialize_config_dir
 from solvent.cells import diagnosing
 from solvent.cells import run as session
 from solvent.cells.diagnosing import answers_of
-from solvent.cells.provenance import ROOT
 from solvent.cells.recomputing import recompute
+from solvent.core.paths import CONF
 from solvent.core.types import Accepted, Sample
 from solvent.diagnostics.answers import collect
 from solvent.diagnostics.statistics.distances import jensen_shannon_bits
@@ -27,7 +27,7 @@ SWAPPED = ("real", "swap", "swap_2", "swap_3", "swap_4")
 
 
 def run(output: Path, *overrides: str) -> tuple[CellFolder, dict[str, Any]]:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("evaluate", [f"output={output}", "limit=45", *overrides])
     metrics = session.run_cell(config)
     (place,) = (output / "study" / "tiny" / "shapes").iterdir()
@@ -178,7 +178,7 @@ def test_rotations_of_the_options_are_averaged(tmp_path: Path) -> None:
 def test_known_models_are_told_apart(
     finished: tuple[CellFolder, dict[str, Any]], tmp_path: Path
 ) -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = [f"output={tmp_path}", "limit=45", "model=tiny_blind"]
         config = compose("evaluate", [*settings, "diagnostic=[dependency]"])
     blind, sighted = session.run_cell(config), finished[1]

@@ -13,9 +13,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from solvent.benchmarks.benchmark import Benchmark
-from solvent.cells.provenance import ROOT
 from solvent.cells.rescoring import rescore
 from solvent.cells.scoring import summarise
+from solvent.core.paths import CONF
 from solvent.core.types import CandidateScore, Prediction, Sample
 from solvent.storage.folder import CellFolder
 from solvent.storage.records import encode
@@ -25,7 +25,7 @@ from solvent.storage.records import encode
 def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A ranked and a generated cell, finished, with answers from no model."""
     output = tmp_path_factory.mktemp("outputs")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return {mode: finished(output / mode, mode) for mode in ("rank", "generate")}
 
 

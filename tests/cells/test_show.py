@@ -10,12 +10,12 @@ from PIL import Image
 
 from solvent.benchmarks.prompts import By, Profile
 from solvent.cells.shown import evenly, show
+from solvent.core.paths import CONF
 from solvent.core.types import Sample
-from tests.conftest import ROOT
 
 
 def run(tmp_path: Path, *overrides: str) -> Path:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return show(compose("show", [f"output={tmp_path}", *overrides]))
 
 

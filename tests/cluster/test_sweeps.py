@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from solvent.core.paths import CONF
+
 STUDIES = sorted((CONF / "experiment").glob("*.yaml"))
 
 

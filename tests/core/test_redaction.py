@@ -17,10 +17,10 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
-import evaluate
 from solvent.benchmarks.shapes.drawing import DrawnImage
 from solvent.cells import run as session
 from solvent.cells.rescoring import rescore
+from solvent.commands import evaluate
 from solvent.commands.commandline import Command
 from solvent.core.redaction import (
     REDACTED,

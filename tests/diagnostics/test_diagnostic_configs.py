@@ -9,7 +9,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "diagnostic"
+from solvent.core.paths import CONF
+
+FOLDER = CONF / "diagnostic"
 PATHS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "all")
 FILES = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 
+from solvent.core.paths import CONF
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.conditions.boxes import evidence_weight
 from solvent.diagnostics.exchange import Exchange
@@ -20,7 +20,7 @@ from solvent.diagnostics.statistics.ratios import fieller, function_of_means
 from solvent.diagnostics.statistics.usable import _fit, fitted_bits
 from tests.diagnostics.scripted import MODELS, conflict, scripted
 
-CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "exchange.yaml"
+CONFIG = CONF / "diagnostic" / "exchange.yaml"
 SETTINGS = OmegaConf.to_container(OmegaConf.load(CONFIG))
 TEST = Exchange(**{name: value for name, value in SETTINGS.items() if name[0] != "_"})
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from solvent.benchmarks.shapes.generated import Shapes
+from solvent.core.paths import CONF
 from solvent.core.types import CandidateScore, Prediction, Sample
 from solvent.diagnostics.measures import Measures
 from solvent.diagnostics.statistics.grid import Grid, additive, emap, grid_samples, read_grid
 from tests.diagnostics.scripted import MODELS, scripted
 
-CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "measures.yaml"
+CONFIG = CONF / "diagnostic" / "measures.yaml"
 SETTINGS = OmegaConf.to_container(OmegaConf.load(CONFIG))
 TEST = Measures(**{name: value for name, value in SETTINGS.items() if name[0] != "_"})
 

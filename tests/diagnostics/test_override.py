@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from omegaconf import OmegaConf
 
+from solvent.core.paths import CONF
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.override import Override
 from solvent.diagnostics.statistics.dose import half_dose
 from tests.diagnostics.scripted import MODELS, conflict
 
-CONFIG = Path(__file__).parents[2] / "conf" / "diagnostic" / "override.yaml"
+CONFIG = CONF / "diagnostic" / "override.yaml"
 SETTINGS = OmegaConf.to_container(OmegaConf.load(CONFIG))
 TEST = Override(**{name: value for name, value in SETTINGS.items() if name[0] != "_"})
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlavaNextConfig
 
 import solvent.models.checkpoint as checkpoint_module
-from solvent.core import checkpoints
+from solvent.core import paths
 from solvent.models.checkpoint import choose_dtype, device_map, find_source
 from solvent.models.families import FAMILIES
 from solvent.models.refusals import ModelError
@@ -59,7 +59,7 @@ def test_relative_names_start_at_the_repository_root(
     (tmp_path / "models" / "mine").mkdir(parents=True)
     (tmp_path / "models" / "mine" / "config.json").write_text("{}")
     assert find_source("models/mine", "main", False).revision == "main"  # a hub id, not ./models
-    monkeypatch.setattr(checkpoints, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert find_source("models/mine", "main", False).location == str(tmp_path / "models/mine")
     assert (ROOT / "solvent/models/checkpoint.py").is_file()
 

@@ -12,9 +12,9 @@ from hydra.utils import instantiate
 
 from interventions import Intervention, load
 from solvent.benchmarks.shapes.generated import Shapes
+from solvent.core.paths import CONF
 from solvent.core.types import CandidateScore, Prompt, Sample
 from solvent.models.vlm import VLM
-from tests.conftest import ROOT
 from tests.interventions.every_method import DECODING, EDITS, LEAKY, prepared
 
 SAMPLES = Shapes(law="balanced", kinds=["existence", "where", "override"], questions=2, seed=3)()
@@ -32,7 +32,7 @@ def edit(name: str) -> Intervention:
 
 @pytest.fixture(scope="module")
 def tiny() -> VLM:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         return instantiate(compose("evaluate").model)
 
 

@@ -16,13 +16,13 @@ from matplotlib.figure import Figure
 
 from solvent.cells import run as session
 from solvent.cells.run import run_cell
+from solvent.core.paths import CONF
 from solvent.reports.comparison import compare
 from solvent.reports.pairing import read_cell, read_cells
 from solvent.storage.folder import CellFolder
 from solvent.storage.records import encode
 from solvent.storage.runs import runs
 from solvent.studies.cell_status import statuses
-from tests.conftest import ROOT
 from tests.reports.test_results import ROW
 
 Damage = Callable[[Path], None]
@@ -30,7 +30,7 @@ SMALL = ("limit=18", "batch_size=4")
 
 
 def cell(output: Path, *overrides: str) -> tuple[CellFolder, dict[str, Any]]:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("evaluate", [*SMALL, f"output={output}", *overrides])
     metrics = run_cell(config, brief=True)
     (path,) = (output / "study/tiny/shapes").glob(f"{metrics['intervention']}-*")
@@ -39,7 +39,7 @@ def cell(output: Path, *overrides: str) -> tuple[CellFolder, dict[str, Any]]:
 
 def run_tested(output: Path) -> None:
     overrides = [f"output={output}", "limit=45", "batch_size=8", "study=tested"]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("evaluate", [*overrides, "diagnostic=[information]"])
     run_cell(config, brief=True)
 

@@ -14,13 +14,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-import evaluate
 import solvent.models.vlm
 from solvent.cells import loading
 from solvent.cells import run as session
 from solvent.cells.asking import build_tests
 from solvent.cells.request import parse
-from solvent.commands import plan, task
+from solvent.commands import evaluate, plan, task
 from solvent.commands.commandline import Command
 from solvent.core.stopping import RemoteError, Stopped
 from solvent.studies import planning

@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText
 
 from interventions import intervene, load
 from solvent.cells.processes.memory import release
-from solvent.cells.provenance import ROOT
+from solvent.core.paths import ROOT
 from tests.random_models import random_inputs, random_model
 from tools.gpu.job import Job
 from tools.gpu.scores import compare, predictions

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from solvent.cells.provenance import ROOT
 from solvent.cells.run import run_cell
+from solvent.core.paths import ROOT
 from tools.gpu.job import Job
 
 INTERVENTIONS = ("learned", "uniform", "gaussian", "knockout")

@@ -29,13 +29,13 @@ from solvent.benchmarks.freeform import Open, Whole
 from solvent.benchmarks.matchers import Contains
 from solvent.benchmarks.parsers import Letter, Reading, Words
 from solvent.benchmarks.reducers import Mean
+from solvent.core.paths import CONF
 from solvent.core.types import Accepted
 from tests.benchmarks.test_benchmark import PROFILE
 from tools.replay import published_answers, readers, replay
 
 OPTIONS = ("cat", "green", "red", "blue")
 YES_NO = ("yes", "no")
-CONF = Path(__file__).resolve().parents[3] / "conf"
 
 # Answer; then what lmms-eval's shared rule, its rule for CV-Bench and BLINK, its rule for 3DSRBench
 # and VLMEvalKit's rule without a judge each read; "-": nothing that is an option.

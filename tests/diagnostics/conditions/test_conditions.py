@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from solvent.benchmarks.shapes.generated import Shapes
+from solvent.core.paths import CONF
 from solvent.diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
 from tests.diagnostics.pixels import flat, question
 
-REGISTRY = OmegaConf.load(Path(__file__).resolve().parents[3] / "conf" / "conditions.yaml")
+REGISTRY = OmegaConf.load(CONF / "conditions.yaml")
 KINDS = ["existence", "colour", "where", "override"]
 SAMPLES = Shapes(law="balanced", kinds=KINDS, questions=10, seed=0)()
 REWORDED = ("paraphrase", "image_only", "nothing", "mislead", "congruent", "irrelevant", "filler")

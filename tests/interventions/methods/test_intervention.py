@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 import yaml
@@ -17,30 +16,28 @@ from interventions import Intervention, available, load
 from interventions.methods.intervention import definition
 from interventions.methods.masses import Keep, Shift
 from interventions.methods.patterns import Learned
-
-CONFIGS = Path(interventions.__file__).parent.parent / "conf"
-
+from interventions.methods.shipped import CONFIGS
 
 READS_A_FILE = ("fixed_file", "fixed_mean", "donor", "learned_prior", "caac_vtc")
 
 
 def from_hydra(name: str, *overrides: str) -> Intervention:
     changes = [f"intervention={name}", *(f"intervention.{change}" for change in overrides)]
-    with initialize_config_dir(str(CONFIGS), version_base=None):
+    with initialize_config_dir(str(CONFIGS.parent), version_base=None):
         config = compose("evaluate", overrides=changes)
         return instantiate(config.intervention, _convert_="all")
 
 
 @pytest.mark.parametrize("name", available())
 def test_files_are_complete_named_after_themselves_and_explained(name: str) -> None:
-    text = (CONFIGS / "intervention" / f"{name}.yaml").read_text()
+    text = (CONFIGS / f"{name}.yaml").read_text()
     assert definition(name).keys() - {"_target_"} == {field.name for field in fields(Intervention)}
     assert yaml.safe_load(text)["name"] == name
     assert text.startswith("# ")
 
 
 def test_every_field_is_explained_where_it_first_stands() -> None:
-    text = (CONFIGS / "intervention" / "learned.yaml").read_text()
+    text = (CONFIGS / "learned.yaml").read_text()
     uncommented = [
         line
         for line in text.splitlines()
