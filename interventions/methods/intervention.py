@@ -144,10 +144,11 @@ def definition(name: str) -> dict[str, Any]:
         )
     if name not in available():
         raise ValueError(f"There is no intervention {name!r}{hint(Path(name).stem, available())}")
-    config = OmegaConf.load(CONFIGS / f"{name}.yaml")
-    layers = config.pop("defaults", ["_self_"])
-    merged = OmegaConf.merge(*(config if each == "_self_" else definition(each) for each in layers))
-    return OmegaConf.to_container(merged)
+    own: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{name}.yaml"))
+    layers = own.pop("defaults", ["_self_"])
+    merged = OmegaConf.merge(*(own if each == "_self_" else definition(each) for each in layers))
+    composed: Any = OmegaConf.to_container(merged)
+    return composed
 
 
 def check_intervention(given: Any, model: Any) -> None:
