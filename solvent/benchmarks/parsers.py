@@ -10,18 +10,19 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from solvent.benchmarks.prompts import letters
 from solvent.core.types import Status
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True)
+class Reading:
     """What was read: an option's index or a free answer with status "ok", else None."""
 
     value: int | str | None
     status: Status
-    guessed = False  # only the rules of others guess, see `solvent.benchmarks.compat.profile.Guess`
+    guessed: bool = False  # picked where none could be read, as only the rules of others do
 
 
 NOTHING = Reading(None, "none")

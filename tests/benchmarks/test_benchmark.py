@@ -15,7 +15,7 @@ from solvent.benchmarks.benchmark import Answer, Benchmark, Expect
 from solvent.benchmarks.clusters import subsample
 from solvent.benchmarks.hub import HubTable
 from solvent.benchmarks.images import StoredImage
-from solvent.benchmarks.parsers import Words
+from solvent.benchmarks.parsers import Reading, Words
 from solvent.benchmarks.prompts import Layout, Profile
 from solvent.benchmarks.reducers import AllOf, Mean
 from solvent.benchmarks.sample import Columns
@@ -82,10 +82,10 @@ def test_fields_have_no_defaults() -> None:
 def test_choose_takes_the_likeliest_and_never_the_first(
     benchmark: Benchmark, sample: Callable[..., Sample]
 ) -> None:
-    assert benchmark.choose(scores(-2.0, -1.0), sample()) == (1, "ok")
-    assert benchmark.choose(scores(-1.0, -math.inf), sample()) == (0, "ok")
-    assert benchmark.choose(scores(-1.5, -1.5), sample()) == (None, "ambiguous")
-    assert benchmark.choose(scores(-math.inf, -math.inf), sample()) == (None, "ambiguous")
+    assert benchmark.choose(scores(-2.0, -1.0), sample()) == Reading(1, "ok")
+    assert benchmark.choose(scores(-1.0, -math.inf), sample()) == Reading(0, "ok")
+    assert benchmark.choose(scores(-1.5, -1.5), sample()) == Reading(None, "ambiguous")
+    assert benchmark.choose(scores(-math.inf, -math.inf), sample()) == Reading(None, "ambiguous")
     for wrong in (math.nan, math.inf):
         with pytest.raises(ValueError, match="t/1: log-probabilities"):
             benchmark.choose(scores(-1.0, wrong), sample())
@@ -109,13 +109,13 @@ def test_candidates_are_valued_by_sum_by_token_or_less_the_blind_score(
     def answering(normalise: str) -> Benchmark:
         return changed(benchmark, answer=replace(benchmark.answer, normalise=normalise))
 
-    assert answering("sum").choose(given, sample()) == (0, "ok")
-    assert answering("mean").choose(given, sample()) == (1, "ok")
+    assert answering("sum").choose(given, sample()) == Reading(0, "ok")
+    assert answering("mean").choose(given, sample()) == Reading(1, "ok")
     assert answering("mean").answer.values(given, None) == [-1.0, -0.5]
     assert answering("minus_blind").answer.values(given, unseen) == [1.0, -1.0]
-    assert answering("minus_blind").choose(given, sample(), given) == (None, "ambiguous")
-    assert answering("minus_blind").choose(given, sample(), unseen) == (0, "ok")
-    assert answering("minus_blind").choose(unseen, sample(), given) == (1, "ok")
+    assert answering("minus_blind").choose(given, sample(), given) == Reading(None, "ambiguous")
+    assert answering("minus_blind").choose(given, sample(), unseen) == Reading(0, "ok")
+    assert answering("minus_blind").choose(unseen, sample(), given) == Reading(1, "ok")
     with pytest.raises(ValueError, match="not scored without the image"):
         answering("minus_blind").choose(given, sample())
     with pytest.raises(ValueError, match=r"answer\.normalise is 'length'"):

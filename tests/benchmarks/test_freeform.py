@@ -8,7 +8,7 @@ import pytest
 
 from solvent.benchmarks.freeform import Number, Numbers, Open, Phrase, Short
 from solvent.benchmarks.matchers import ByKind, Consensus, Contains, Equal, Precision, Relaxed
-from solvent.benchmarks.parsers import YesNo
+from solvent.benchmarks.parsers import Reading, YesNo
 from solvent.benchmarks.vqa import vqa_normalised
 from solvent.core.types import Accepted
 
@@ -20,9 +20,9 @@ def number(*answers: str, precision: int | None = None) -> Accepted:
 
 
 def test_phrase() -> None:
-    assert Phrase()("<think>red?</think> **Dark\nred.**", TEXT) == ("Dark red.", "ok")
+    assert Phrase()("<think>red?</think> **Dark\nred.**", TEXT) == Reading("Dark red.", "ok")
     for empty in ("", "  \n", "...", "<think>red"):
-        assert Phrase()(empty, TEXT) == (None, "none")
+        assert Phrase()(empty, TEXT) == Reading(None, "none")
 
 
 NUMBERS = [
@@ -66,7 +66,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("raw", "expected"), NUMBERS)
 def test_number(raw: str, expected: str) -> None:
     read = Number()(raw, number("1"))
-    assert read == ((None, expected) if expected.isalpha() else (expected, "ok"))
+    assert read == Reading(*((None, expected) if expected.isalpha() else (expected, "ok")))
 
 
 LISTS = [
@@ -85,8 +85,8 @@ LISTS = [
 
 @pytest.mark.parametrize(("raw", "expected"), LISTS)
 def test_numbers(raw: str, expected: list[float] | str) -> None:
-    value, status = Numbers()(raw, Accepted(answers=("[1, 2]",), kind="list"))
-    assert (status if value is None else json.loads(value)) == expected
+    read = Numbers()(raw, Accepted(answers=("[1, 2]",), kind="list"))
+    assert (read.status if read.value is None else json.loads(read.value)) == expected
 
 
 def test_short_reads_the_kind_that_is_accepted() -> None:
@@ -211,9 +211,9 @@ OPEN = [
 @pytest.mark.parametrize(("raw", "answer", "credit"), OPEN)
 def test_open_questions(raw: str, answer: str, credit: int) -> None:
     gold = Accepted(answers=(answer,))
-    value, status = Open()(raw, gold)
-    assert status == ("ok" if raw else "none")
-    assert (0 if value is None else Contains()(value, gold)) == credit
+    read = Open()(raw, gold)
+    assert read.status == ("ok" if raw else "none")
+    assert (0 if read.value is None else Contains()(read.value, gold)) == credit
 
 
 def test_an_open_question_with_several_answers() -> None:
@@ -239,8 +239,8 @@ YES_NO = [
 @pytest.mark.parametrize(("raw", "expected"), YES_NO)
 def test_yes_no(raw: str, expected: int | str) -> None:
     for options in (("yes", "no"), ("No", "Yes")):
-        value, status = YesNo()(raw, options)
-        named = None if value is None else ("yes", "no").index(options[value].casefold())
-        assert (status if named is None else named) == expected
+        read = YesNo()(raw, options)
+        named = None if read.value is None else ("yes", "no").index(options[read.value].casefold())
+        assert (read.status if named is None else named) == expected
     with pytest.raises(ValueError, match=r"not \['true', 'false'\]; for others use Words"):
         YesNo()(raw, ("true", "false"))

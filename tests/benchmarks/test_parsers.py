@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from solvent.benchmarks.parsers import Letter, Words
+from solvent.benchmarks.parsers import Letter, Reading, Words
 from solvent.core import paths
 
 OPTIONS = ("cat", "green", "red", "blue")
@@ -77,21 +77,21 @@ ADVERSARIAL = [
 
 @pytest.mark.parametrize(("raw", "meant"), CONFORMANCE)
 def test_letter_reads_the_conformance_table(raw: str, meant: str | None) -> None:
-    index, status = Letter()(raw, OPTIONS)
-    assert (index, status) == ((None, "none") if meant is None else ("ABCD".index(meant), "ok"))
+    expected = (None, "none") if meant is None else ("ABCD".index(meant), "ok")
+    assert Letter()(raw, OPTIONS) == Reading(*expected)
 
 
 @pytest.mark.parametrize(("raw", "meant"), ADVERSARIAL)
 def test_letter_reads_what_is_meant_or_nothing(raw: str, meant: str) -> None:
-    index, status = Letter()(raw, OPTIONS)
-    assert (index, status) == (("ABCD".index(meant), "ok") if len(meant) == 1 else (None, meant))
+    expected = ("ABCD".index(meant), "ok") if len(meant) == 1 else (None, meant)
+    assert Letter()(raw, OPTIONS) == Reading(*expected)
 
 
 def test_letter_knows_the_pronoun() -> None:
     nine = tuple(f"thing {number}" for number in range(9))
-    assert Letter()("I think so", nine) == (None, "none")
-    assert Letter()("The answer I choose is B", nine) == (1, "ok")
-    assert Letter()("I", nine) == (8, "ok")
+    assert Letter()("I think so", nine) == Reading(None, "none")
+    assert Letter()("The answer I choose is B", nine) == Reading(1, "ok")
+    assert Letter()("I", nine) == Reading(8, "ok")
 
 
 WORDS = [
@@ -131,8 +131,8 @@ WORDS = [
 
 @pytest.mark.parametrize(("raw", "options", "expected"), WORDS)
 def test_words(raw: str, options: tuple[str, ...], expected: int | str) -> None:
-    index, status = Words()(raw, options)
-    assert (index, status) == ((expected, "ok") if isinstance(expected, int) else (None, expected))
+    read = (expected, "ok") if isinstance(expected, int) else (None, expected)
+    assert Words()(raw, options) == Reading(*read)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_letter_on_published_answers_to_mmmu(model: str, right: int, unreadable:
     rows = [row for row in rows if row["question_type"] == "multiple-choice"]
     read = [Letter()(row["response"], list(row["index2ans"].values())) for row in rows]
     correct = sum(
-        index is not None and row["all_choices"][index] == row["answer"]
-        for row, (index, _) in zip(rows, read, strict=True)
+        each.value is not None and row["all_choices"][each.value] == row["answer"]
+        for row, each in zip(rows, read, strict=True)
     )
-    statuses = Counter(status for _, status in read)
+    statuses = Counter(each.status for each in read)
     assert len(rows) == 847
     assert (correct, 847 - statuses["ok"]) == (right, unreadable)

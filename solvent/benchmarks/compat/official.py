@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from solvent.benchmarks.compat.profile import Guess
 from solvent.benchmarks.freeform import said
 from solvent.benchmarks.parsers import Reading
 from solvent.benchmarks.prompts import letters
@@ -91,7 +90,7 @@ class MmmuLetter:
             places = [text.lower().rfind(option.lower()) for option in options]
             if max(places) >= 0:
                 return Reading(places.index(max(places)), "ok")
-        return Guess(self.pick(raw, options), "ok")
+        return Reading(self.pick(raw, options), "ok", guessed=True)
 
     @staticmethod
     def _forms(text: str, options: Sequence[str]) -> Iterator[list[str]]:
@@ -129,4 +128,4 @@ class PopeYesNo:
         if {"No", "not", "no"} & set(words):
             return Reading(names.index("no"), "ok")
         stated = re.search(r"(?i)\byes\b", raw) is not None
-        return (Reading if stated else Guess)(names.index("yes"), "ok")
+        return Reading(names.index("yes"), "ok", guessed=not stated)

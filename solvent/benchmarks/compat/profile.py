@@ -8,14 +8,8 @@ from dataclasses import dataclass
 
 from solvent.benchmarks.benchmark import Benchmark
 from solvent.benchmarks.freeform import FreeForm
-from solvent.benchmarks.parsers import Parser, Reading
+from solvent.benchmarks.parsers import Parser
 from solvent.benchmarks.sample import nearest
-
-
-class Guess(Reading):
-    """An option that was picked where none could be read: status "ok", but counted as guessed."""
-
-    guessed = True
 
 
 @dataclass(frozen=True, kw_only=True)

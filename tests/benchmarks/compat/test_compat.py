@@ -66,16 +66,16 @@ PEERS = [
 def test_the_letters_of_peers(raw: str, expected: str) -> None:
     parsers = (SharedLetter(), FirstLetter(), OrderedLetter(), InferredLetter())
     read = [parser(raw, OPTIONS) for parser in parsers]
-    assert "".join("-" if index is None else "ABCD"[index] for index, _ in read) == expected
-    assert all((index is None) == (status == "none") for index, status in read)
+    assert "".join("-" if each.value is None else "ABCD"[each.value] for each in read) == expected
+    assert all((each.value is None) == (each.status == "none") for each in read)
 
 
 def test_other_letters_of_lmms_eval() -> None:
-    assert FirstCharacter()("Because", OPTIONS) == (1, "ok")
-    assert FirstCharacter()("(B)", OPTIONS) == (None, "none")
-    assert BareLetter()("b", OPTIONS) == (1, "ok")
-    assert BareLetter()("B. green", OPTIONS) == (1, "ok")
-    assert BareLetter()("B green", OPTIONS) == (None, "none")
+    assert FirstCharacter()("Because", OPTIONS) == Reading(1, "ok")
+    assert FirstCharacter()("(B)", OPTIONS) == Reading(None, "none")
+    assert BareLetter()("b", OPTIONS) == Reading(1, "ok")
+    assert BareLetter()("B. green", OPTIONS) == Reading(1, "ok")
+    assert BareLetter()("B green", OPTIONS) == Reading(None, "none")
 
 
 WORDS = [  # answer; official POPE, lmms-eval's POPE, MME, HallusionBench, VLMEvalKit; ?: guessed
@@ -123,13 +123,14 @@ def test_chartqa_as_written(value: str, answer: str, credit: int) -> None:
 
 def test_official_letters_guess_where_they_cannot_read() -> None:
     official = MmmuLetter(pick=HashedPick(seed=42))
-    assert official("(A) or (B)", OPTIONS) == (1, "ok")  # the last one
-    assert official("It is C . Or D", OPTIONS) == (3, "ok")
-    assert official("I think that it is a green one", OPTIONS) == (1, "ok")
+    assert official("(A) or (B)", OPTIONS) == Reading(1, "ok")  # the last one
+    assert official("It is C . Or D", OPTIONS) == Reading(3, "ok")
+    assert official("I think that it is a green one", OPTIONS) == Reading(1, "ok")
     assert not official("B", OPTIONS).guessed
     for empty in ("", "green", "nothing"):
         read = official(empty, OPTIONS)
         assert (read.guessed, read.status) == (True, "ok")
+        assert read != Reading(read.value, "ok")  # what was picked is nothing that was read
         assert official(empty, OPTIONS) == read
     picks = Counter(official(f"no idea {n}", OPTIONS).value for n in range(400))
     assert min(picks.values()) > 60
@@ -224,5 +225,5 @@ def test_every_profile_can_be_built(benchmark: Benchmark) -> None:
 
 
 def test_whole_answers() -> None:
-    assert Whole()(" Yes. ", Accepted(answers=("x",))) == ("Yes.", "ok")
-    assert Whole()(" ", Accepted(answers=("x",))) == (None, "none")
+    assert Whole()(" Yes. ", Accepted(answers=("x",))) == Reading("Yes.", "ok")
+    assert Whole()(" ", Accepted(answers=("x",))) == Reading(None, "none")

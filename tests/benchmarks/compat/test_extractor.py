@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 
 from solvent.benchmarks.benchmark import Benchmark
 from solvent.benchmarks.compat.llm import Extractor
+from solvent.benchmarks.parsers import Reading
 from solvent.cells.mistakes import sentence
 from solvent.core.files import DiskError
 from solvent.core.types import Accepted
@@ -44,11 +45,11 @@ def mathvista(composed: Callable[..., object], tmp_path: Path) -> Benchmark:
 
 def test_rules_read_what_the_model_says(mathvista: Benchmark, asked: list[str]) -> None:
     number = Accepted(answers=("3",), kind="number")
-    assert mathvista.read_as("two cats", (), number) == ("2", "ok")
-    assert mathvista.read_as("who knows", (), number) == (None, "none")
-    assert mathvista.read_as("", (), number) == (None, "none")
-    assert mathvista.read_as("a wolf, I think", ("cat", "dog"), 0) == (1, "ok")
-    assert mathvista.read_as("who knows", ("cat", "dog"), 0) == (None, "none")
+    assert mathvista.read_as("two cats", (), number) == Reading("2", "ok")
+    assert mathvista.read_as("who knows", (), number) == Reading(None, "none")
+    assert mathvista.read_as("", (), number) == Reading(None, "none")
+    assert mathvista.read_as("a wolf, I think", ("cat", "dog"), 0) == Reading(1, "ok")
+    assert mathvista.read_as("who knows", ("cat", "dog"), 0) == Reading(None, "none")
     assert all("3" not in question for question in asked[:3])  # the gold answer
     assert "- cat\n- dog" in asked[3]
 
