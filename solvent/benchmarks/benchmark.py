@@ -221,6 +221,11 @@ class Benchmark:
         """How a sample is answered: without options there is nothing to rank."""
         return self.answer.mode if sample.options else "generate"
 
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest generated answer, in tokens."""
+        return self.answer.max_new_tokens
+
     def prompt(self, sample: Sample) -> str:
         """The user's text for a sample; without images, their places in the text are left out."""
         text = self.profile.write(sample, self.answer.by if sample.options else "words")

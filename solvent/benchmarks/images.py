@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from solvent.core import paths
+from solvent.core.types import Box
 
 # Decoded whatever the file's name says; nothing else is, since some decoders run other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -40,6 +41,7 @@ class FileImage:
 
     root: Path
     path: str
+    regions: ClassVar[tuple[Box, ...]] = ()  # a table of files does not say what matters in them
 
     def __post_init__(self) -> None:
         paths.check_inside(self.path)
@@ -94,6 +96,7 @@ class StoredImage:
     place: int | None
     folder: Path | None
     table: str | None
+    regions: ClassVar[tuple[Box, ...]] = ()
 
     @cached_property
     def identity(self) -> str:

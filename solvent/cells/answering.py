@@ -139,7 +139,7 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
         answers: Sequence[Any] = (
             cell.model.rank(batch, candidates)
             if ranks
-            else cell.model.generate(batch, cell.benchmark.answer.max_new_tokens)
+            else cell.model.generate(batch, cell.benchmark.max_new_tokens)
         )
     if prepared.blind is not None:
         with log.paused():
@@ -167,7 +167,7 @@ def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Promp
                 uid=sample.uid,
                 images=images,
                 text=benchmark.prompt(sample),
-                regions=tuple(getattr(image, "regions", ()) for image in sample.images),
+                regions=tuple(image.regions for image in sample.images),
             )
         )
     return readable, errors

@@ -14,7 +14,7 @@ from solvent.cells.building import check_kind
 from solvent.cells.loading import load_benchmark, load_model, named_condition
 from solvent.cells.request import resolved
 from solvent.core.text import marked, visible
-from solvent.core.types import Benchmark, Prompt, RefusedError, Sample, in_words
+from solvent.core.types import VLM, Benchmark, Prompt, RefusedError, Sample, in_words
 from solvent.reports.contact import contact_sheet
 from solvent.reports.table import console
 
@@ -69,7 +69,7 @@ def evenly(samples: Sequence[Sample], wanted: int) -> list[Sample]:
 
 
 def _show_sample(
-    screen: Console, benchmark: Benchmark, model: Any, sample: Sample, prompt: Prompt
+    screen: Console, benchmark: Benchmark, model: VLM, sample: Sample, prompt: Prompt
 ) -> tuple[Sequence[Any], int]:
     """Print one sample; its pictures, and the number of image tokens. Raises `RefusedError`."""
     seen = model.appearance(model.encode([prompt]))

@@ -42,12 +42,7 @@ def in_words(answer: Gold | str | None, options: Sequence[str]) -> str | None:
 
 
 class LazyImage(Protocol):
-    """An image that is decoded only when somebody looks at it.
-
-    It may also have `regions`, the boxes that matter for its question. They belong to the picture,
-    so that a condition that shows another picture shows its boxes, and one that moves or cuts what
-    is in it, in an image of its own, has none.
-    """
+    """An image that is decoded only when somebody looks at it."""
 
     @property
     def identity(self) -> str:
@@ -56,6 +51,14 @@ class LazyImage(Protocol):
     @property
     def content(self) -> str | Path:
         """What decides the pixels: words that say it all, or the file whose bytes do."""
+
+    @property
+    def regions(self) -> tuple[Box, ...]:
+        """Boxes that matter for its question; none where nobody knows them.
+
+        They belong to the picture, so that a condition that shows another picture shows its boxes,
+        and one that moves or cuts what is in it, in an image of its own, has none.
+        """
 
     def load(self) -> Image.Image:
         """The picture in RGB, transparency composited on white.
@@ -191,6 +194,9 @@ class VLM(Protocol):
     def rank(self, batch: Batch, candidates: Sequence[Sequence[str]]) -> list[list[CandidateScore]]:
         """Score every candidate answer of every prompt. Raises `RefusedError`."""
 
+    def answers(self, batch: Batch, candidates: Sequence[Sequence[str]]) -> tuple[Any, Any]:
+        """Log-probabilities of the next token and of every candidate, as tensors with gradients."""
+
     def generate(self, batch: Batch, max_new_tokens: int) -> list[str]:
         """Answer greedily, special tokens removed."""
 
@@ -209,6 +215,12 @@ class VLM(Protocol):
         self, intervention: Any, *, must_edit: bool = True
     ) -> AbstractContextManager[Any]:
         """Intervene, and see how prompts share out their attention; yields a log of both."""
+
+    def watch_states(self) -> AbstractContextManager[Any]:
+        """See what the decoder holds of prompts; yields what gives it, by uid, when it is taken."""
+
+    def appearance(self, batch: Batch) -> Any:
+        """What the model gets of a batch of one prompt, for people to look at."""
 
     def provenance(self) -> dict[str, Any]:
         """Checkpoint, revision, dtype, device and processor settings, for the run's record."""
@@ -238,6 +250,10 @@ class Benchmark(Protocol):
 
     def mode(self, sample: Sample) -> Literal["rank", "generate"]:
         """How a sample is answered: candidates are ranked, or text is generated."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest generated answer, in tokens."""
 
     def prompt(self, sample: Sample) -> str:
         """The user's text."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from solvent.core.types import Prediction, Sample
+from solvent.core.types import Box, Prediction, Sample
 from solvent.tracking import WandB
 
 IDENTITY = "uniform-0123456789ab"
@@ -25,6 +25,7 @@ METRICS = {
 class Picture:
     identity: str
     size: tuple[int, int]
+    regions: tuple[Box, ...] = ()
 
     def load(self) -> Image.Image:
         return Image.new("RGB", self.size, "red")

@@ -22,7 +22,7 @@ from solvent.cells.answering import Cell
 from solvent.cells.processes.memory import out_of_memory
 from solvent.cells.runner import form_batches, run
 from solvent.core.stopping import ASKED, STOP_FILE, Stopped
-from solvent.core.types import CandidateScore, RefusedError, Sample
+from solvent.core.types import Box, CandidateScore, RefusedError, Sample
 from solvent.storage.folder import CellFolder
 from tests.conftest import ROOT
 
@@ -38,6 +38,7 @@ FULL = (
 class Picture:
     identity: str
     broken: bool = False
+    regions: tuple[Box, ...] = ()
     foreign: bool = False
 
     def load(self) -> Image.Image:
@@ -128,7 +129,7 @@ class ScriptedBenchmark:
     rows: tuple[Sample, ...]
     name: str = "scripted"
     subtracts_blind: bool = False
-    answer: Any = field(default_factory=lambda: SimpleNamespace(mode="rank", max_new_tokens=1))
+    max_new_tokens: int = 1
 
     def samples(self) -> tuple[Sample, ...]:
         return self.rows

@@ -119,7 +119,7 @@ class _Resized:
 
     @property
     def regions(self) -> tuple[Box, ...]:
-        return getattr(self.original, "regions", ())
+        return self.original.regions
 
     def load(self) -> Image.Image:
         picture, size = self.original.load(), self.like.load().size

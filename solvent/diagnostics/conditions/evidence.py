@@ -43,7 +43,7 @@ class MaskEvidence:
         """The sample's pictures, painted on where they have boxes; none without boxes or room."""
         images: list[LazyImage] = []
         for place, image in enumerate(sample.images):
-            boxes = joined(getattr(image, "regions", ()))
+            boxes = joined(image.regions)
             key = f"{self.seed}/{question_key(sample)}/{place}"
             others = elsewhere(boxes, generator("evidence", key))
             if others is None:
@@ -67,7 +67,7 @@ class _Covered:
     @property
     def regions(self) -> tuple[Box, ...]:
         """What matters is where it was, seen or not."""
-        return getattr(self.original, "regions", ())
+        return self.original.regions
 
     def load(self) -> Image.Image:
         picture = self.original.load().copy()

@@ -61,7 +61,7 @@ class Edited:
     @property
     def regions(self) -> tuple[Box, ...]:
         """Where what matters is or would be; nothing where the content moved."""
-        return () if self.by.moves else getattr(self.original, "regions", ())
+        return () if self.by.moves else self.original.regions
 
     def load(self) -> Image.Image:
         """The edited picture. Raises `OSError` when the original is unreadable."""

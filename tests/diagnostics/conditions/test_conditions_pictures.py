@@ -121,6 +121,7 @@ def test_blank_takes_the_mean_colour_of_all_pictures() -> None:
 
 class _Broken:
     identity = "broken"
+    regions = ()
 
     def load(self) -> Image.Image:
         raise OSError("it is broken.")
