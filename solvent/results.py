@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from solvent.cells.configuration import stored_facts
 from solvent.core.types import (
     CandidateScore,
     Gold,
@@ -26,7 +27,7 @@ from solvent.core.types import (
     VisualMass,
     in_words,
 )
-from solvent.reports.judged import LINES
+from solvent.reports.facts import facts_of
 from solvent.reports.pairing import DAMAGE, FinishedCell, damage, read_each
 from solvent.storage.folder import CellFolder
 
@@ -158,7 +159,7 @@ def _records(
     """Lines of all cells, one cell in memory at a time."""
     places = _finished(path)
     read_any, last = False, ""
-    for place, cell in read_each(places, lazily=True):
+    for place, cell in read_each(places, stored_facts, lazily=True):
         try:
             if isinstance(cell, str):
                 raise ValueError(cell)
@@ -249,7 +250,7 @@ def _tests(findings: Mapping[str, Mapping[str, Any]]) -> Record:
     found: Record = {}
     for name, finding in findings.items():
         found |= {f"test_{name}_{key}": finding[key] for key in VERDICTS}
-        number = finding["metrics"].get(LINES[name].number) if name in LINES else None
+        number = finding["metrics"].get(facts_of(name, finding).number)
         if isinstance(number, Mapping):
             found |= _estimate(f"test_{name}", number)
     return found

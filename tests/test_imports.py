@@ -16,8 +16,8 @@ FLOORS = (  # from the ground; who stands on one imports from those below it, ne
     ("core",),
     ("storage",),
     ("models", "benchmarks", "diagnostics", "tracking", "reports"),
-    ("cells", "results"),
-    ("studies",),
+    ("cells",),
+    ("studies", "results"),
     ("commands",),
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

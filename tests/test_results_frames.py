@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from solvent import results
 from solvent.core.types import Accepted
-from solvent.reports.judged import LINES
 from solvent.storage.folder import CellFolder
 from tests.conftest import ROOT
 from tests.reports.test_results import ROW
@@ -79,7 +78,7 @@ def test_a_line_per_cell_says_what_its_metrics_say(output: Path) -> None:
         assert row["seconds"] == timing["seconds"]
     plain, tested = frame.to_dict("records")
     (found,) = json.loads(Path(tested["folder"], "diagnostics/findings.json").read_text()).values()
-    number = found["metrics"][LINES["information"].number]
+    number = found["metrics"]["entropy_gain_bits"]
     assert (tested["test_information_verdict"], tested["test_information_strict"]) == (
         found["verdict"],
         found["strict"],

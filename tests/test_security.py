@@ -207,7 +207,7 @@ def metrics(name: str) -> dict[str, Any]:
         lambda screen: table.show_line(screen, metrics(HOSTILE)),
         lambda screen: findings.show_findings(screen, metrics(HOSTILE)["diagnostics"]),
         lambda screen: rescore._show(screen, metrics(HOSTILE), metrics(HOSTILE)),
-        lambda screen: usages._show(screen, [metrics(HOSTILE)], ["information"]),
+        lambda screen: usages._show(screen, [metrics(HOSTILE)], usages.shown([metrics(HOSTILE)])),
     ],
 )
 def test_tables_show_hostile_text_literally(print_: Callable[[Console], None]) -> None:
@@ -239,7 +239,7 @@ def test_samples_are_shown_literally(
         replace(sample, uid=f"{HOSTILE}{number}", options=(HOSTILE, "b"), gold=0, **words)
         for number, sample in enumerate(samples[:2])
     ]
-    broken = SimpleNamespace(identity="broken", load=unreadable)
+    broken = SimpleNamespace(identity="broken", regions=(), load=unreadable)
     rewritten[1] = replace(rewritten[1], images=(broken,))
     monkeypatch.setattr(show, "load_benchmark", lambda settings: (benchmark, rewritten))
     show.show(config)

@@ -21,6 +21,7 @@ from solvent.cells.loading import load_benchmark, named_condition, needed_condit
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import digest_of
 from solvent.core.types import Benchmark, Condition, Diagnostic, Sample, Tracking
+from solvent.diagnostics.contract import check_tests
 from solvent.storage.folder import CellFolder
 
 
@@ -77,7 +78,9 @@ class Questions:
 
 def build_tests(settings: Mapping[str, Settings]) -> dict[str, Diagnostic]:
     """Modality-usage tests by name."""
-    return {name: build(settings[name], f"diagnostic.{name}", "conditions") for name in settings}
+    tests = {name: build(settings[name], f"diagnostic.{name}") for name in settings}
+    check_tests(tests)
+    return tests
 
 
 def question(asked: Asked) -> Questions:

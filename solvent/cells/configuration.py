@@ -10,11 +10,16 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from solvent.cells.building import TARGET, literal
+from solvent.cells.building import TARGET, build, literal
 from solvent.cells.request import Settings
+from solvent.core.types import Facts
+
+REFUSED = (ValueError, TypeError, ImportError, OSError, OmegaConfBaseException, yaml.YAMLError)
 
 COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
     "solvent.benchmarks.benchmark",
@@ -104,6 +109,28 @@ def check_targets(settings: Any, packages: Collection[str], path: Path) -> None:
                 f"{path} would call {target!r}; expected a class of {' or '.join(packages)} that "
                 "only computes: evaluate the model again rather than read what others stored"
             )
+
+
+def stored_facts(run: Path) -> dict[str, Facts]:
+    """Facts of the tests of a cell, by name, from classes of ours that its `config.yaml` names.
+
+    For cells of before facts were kept with findings. A test of somebody else's is left out, as
+    what a record names is not imported, and so is one whose settings no longer fit its class.
+    """
+    path, found = run / "config.yaml", {}
+    try:
+        tests = stored_config(path).get("diagnostic")
+    except REFUSED:  # damaged: its numbers can be shown all the same
+        return {}
+    if not isinstance(tests, Mapping):
+        return {}
+    for name, settings in tests.items():
+        try:
+            check_targets(settings, ("solvent.diagnostics",), path)
+            found[name] = build(settings, f"diagnostic.{name}", "facts").facts
+        except REFUSED:
+            continue
+    return found
 
 
 def _is_class(target: str, admitted: Collection[str]) -> bool:

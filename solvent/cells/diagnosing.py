@@ -1,7 +1,8 @@
 """The modality-usage tests of one cell: every condition is answered once and shared by all tests.
 
     <cell>/diagnostics/<condition>/predictions.jsonl   resumable, like the cell itself
-    <cell>/diagnostics/findings.json                   verdicts, numbers, and what figures show
+    <cell>/diagnostics/findings.json                   verdicts, numbers, what figures show, and
+                                                       facts of the tests: what they ask, say
 
 Where the cell itself shows the samples as they are and ranks their options, its own predictions
 serve as those of `real`.

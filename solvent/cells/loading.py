@@ -96,7 +96,7 @@ def needed_conditions(
     """All conditions that the tests need, by name, `real` first."""
     known = {name: named_condition(conditions, name) for name in conditions}
     for test in tests.values():
-        known |= test.composed(known) if hasattr(test, "composed") else {}
+        known |= test.composed(known)
     return {name: known[name] for name in needed(tests, list(known))}
 
 

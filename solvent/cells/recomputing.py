@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
-from solvent.diagnostics.reading import read_all
+from solvent.diagnostics.reading import FACTS, read_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
 from solvent.storage.folder import CellFolder
@@ -51,6 +51,14 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
     show_findings(screen, findings)
     stored = run / "diagnostics" / FINDINGS
     if stored.exists() and not changes:
-        same = findings == json.loads(stored.read_text())
+        same = without_facts(findings) == without_facts(json.loads(stored.read_text()))
         screen.print(f"{'equal to' if same else '[red]differs[/red] from'} what the cell stored")
     return findings
+
+
+def without_facts(findings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What was found, without what is said of the tests: old cells do not keep it."""
+    return {
+        name: {key: value for key, value in found.items() if key != FACTS}
+        for name, found in findings.items()
+    }

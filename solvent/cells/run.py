@@ -183,7 +183,7 @@ def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) 
     metrics = {**asked.labels, **summarise(cell.benchmark, folder.stored())}
     if asked.tests:
         findings = judge(asked.tests, list(questions.conditions), folder)
-        draw_usage(findings, cell_title(asked.labels), figures)
+        draw_usage(findings, asked.tests, cell_title(asked.labels), figures)
         metrics["diagnostics"] = {
             name: {key: value for key, value in found.items() if key != "series"}
             for name, found in findings.items()

@@ -17,12 +17,13 @@ command = Command()
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="compare")
 def main(config: DictConfig) -> None:
     """Read the cells, compare each with its baseline, print and draw."""
+    from solvent.cells.configuration import stored_facts
     from solvent.cells.request import check_texts
     from solvent.reports.comparison import compare
 
     with command.job():
         check_texts(config, "output", "study", "baseline")
-        compare(config.output, config.study, config.baseline)
+        compare(config.output, config.study, config.baseline, stored_facts)
 
 
 if __name__ == "__main__":

@@ -289,15 +289,75 @@ class Benchmark(Protocol):
         """Write the predictions in formats of other people."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """How a test stands on cards, in tables and in figures; kept with what it found."""
+
+    asks: str  # what it asks, in plain words
+    number: str  # name of the metric that is judged
+    unit: str
+    neutral: float | None  # the number of a model that does not look; None: nobody knows
+    place: int | None  # among the tests of a card; None: after those that have one, by name
+
+
+class Seen(Protocol):
+    """What was seen of a cell under a test's conditions; each part is loaded when it is asked for.
+
+    `solvent.diagnostics.base` has the class, and says what the parts are.
+    """
+
+    @property
+    def answers(self) -> Any:
+        """Scores of the options of every sample under every condition."""
+
+    @property
+    def scores(self) -> Any:
+        """Decoder states on their principal components. Only of a test that watches `states`."""
+
+    @property
+    def shares(self) -> Mapping[str, Any]:
+        """How attention was shared out, by condition. Only of a test that watches `shares`."""
+
+    @property
+    def pairs(self) -> Mapping[str, Sequence[Prediction]]:
+        """Answers under conditions that show other samples. Only of a test that watches `pairs`."""
+
+
+class Finding(Protocol):
+    """What a test says about one cell: verdicts, the numbers behind them, what figures show."""
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL, INCONCLUSIVE, VACUOUS, NOT APPLICABLE or ERROR."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Numbers by name, the judged one among them."""
+
+
 class Diagnostic(Protocol):
-    """A test of how the image is used: conditions, and what their answers say."""
+    """A test of how the image is used: conditions, and what their answers say.
+
+    `solvent.diagnostics.base.UsageTest` has neutral ones of what a test need not have.
+    """
 
     name: str
+    facts: Facts
     conditions: Sequence[str]  # that it needs, by name
-    watches: Mapping[str, Sequence[str]]  # states, shares -> conditions under which it needs them
+    watches: Mapping[str, Sequence[str]]  # states, shares, pairs -> conditions under which
+    components: int  # that are kept of every state, where it watches states
 
-    def read(self, *inputs: Any) -> Any:
+    def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
+        """Conditions that it makes of those that are defined, by name."""
+
+    def strata(self, answers: Any) -> Any:
+        """Which samples' states are compared with which, where it watches states."""
+
+    def read(self, seen: Seen) -> Finding:
         """What the paired answers say, or what was seen inside the model, or both."""
+
+    def draw(self, axes: Any, finding: Mapping[str, Any]) -> None:
+        """What is behind the verdict, on matplotlib's axes, from a finding as it is stored."""
 
 
 class Followed(Protocol):

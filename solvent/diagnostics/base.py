@@ -1,12 +1,28 @@
-"""What a test says about one cell."""
+"""What every modality-usage test has: facts, what it reads, what it finds, how that is drawn.
+
+A test of your own is one class that derives from `UsageTest`, and one YAML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from solvent.core.plotting import COLOURS, draw_estimate, draw_nothing
+from solvent.core.types import Condition, Facts, Prediction
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from solvent.diagnostics.answers import Answers
+    from solvent.diagnostics.statistics.projection import Scores
+    from solvent.diagnostics.statistics.strata import Strata
+    from solvent.diagnostics.stored_shares import Shares
+
+STATES, SHARES, PAIRS = "states", "shares", "pairs"  # what a test may watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +39,89 @@ class Finding:
     reason: str  # one sentence a person understands
     metrics: Mapping[str, Estimate | float | int | None]
     series: Mapping[str, Any]  # plain lists and numbers, for figures
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What was seen of one cell under a test's conditions; each part is loaded once, when asked.
+
+    Asking for a part that is not there raises `ValueError`.
+    """
+
+    parts: Mapping[str, Callable[[], Any]]  # name of a property -> what loads it
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Scores of the options of every sample under every condition."""
+        return self._loaded("answers", "")
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Decoder states on their principal components, of a test that watches `states`."""
+        return self._loaded("scores", STATES)
+
+    @cached_property
+    def shares(self) -> Mapping[str, Shares]:
+        """How attention was shared out, by condition, of a test that watches `shares`.
+
+        A condition under which nothing was measured is missing.
+        """
+        return self._loaded("shares", SHARES)
+
+    @cached_property
+    def pairs(self) -> Mapping[str, Sequence[Prediction]]:
+        """Answers by condition, of a test that watches `pairs`: samples that `real` has not."""
+        return self._loaded("pairs", PAIRS)
+
+    def _loaded(self, name: str, watched: str) -> Any:
+        if name not in self.parts:
+            raise ValueError(
+                f"a test asked for {name} of what was seen, which is only there where it watches "
+                f"{watched!r}: write watches = {{{watched!r}: (names of conditions)}} in its class"
+            )
+        return self.parts[name]()
+
+
+class UsageTest:
+    """A modality-usage test. Beside its settings it has `name`, `facts`, `conditions` and `read`.
+
+    All else has a neutral value here; `solvent.diagnostics.contract` says what is missing.
+    """
+
+    name: ClassVar[str]
+    facts: ClassVar[Facts]
+    conditions: Sequence[str]  # that it needs, by name
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}  # states, shares, pairs -> conditions
+    components: ClassVar[int] = 0  # that are kept of every state
+
+    def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
+        """Conditions that it makes of those that are defined, by name: none."""
+        return {}
+
+    def strata(self, answers: Answers) -> Strata:
+        """Which samples' states are compared with which. Who watches `states` must say."""
+        raise NotImplementedError
+
+    def read(self, seen: Seen) -> Finding:
+        """What was found. Every test must say."""
+        raise NotImplementedError
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """The judged number with its interval, and that of a model that does not look.
+
+        Args:
+            axes: of matplotlib, empty; a title is set by whoever made them.
+            finding: as it is stored, plain values only.
+        """
+        number = finding["metrics"].get(self.facts.number)
+        if not isinstance(number, Mapping):
+            draw_nothing(axes)
+            return
+        if self.facts.neutral is not None:
+            axes.axvline(self.facts.neutral, color="grey", linestyle=":", linewidth=1)
+        draw_estimate(axes, 0, number, COLOURS[0])
+        axes.margins(x=0.25)
+        axes.set(ylim=(-1, 1), yticks=[], xlabel=self.facts.unit)
 
 
 def measured(mean: Estimate, unit: str = "") -> str:

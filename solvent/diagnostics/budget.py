@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from solvent.core.types import Condition
+from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
+from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.base import Finding
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.composed import AtMost, compose
 from solvent.diagnostics.conditions.fillers import Curve, FillerCase, curve
 from solvent.diagnostics.statistics.estimates import Verdict, decide, estimate
 from solvent.diagnostics.statistics.head_attention import Metrics, attention
 from solvent.diagnostics.statistics.slopes import slope
 from solvent.diagnostics.stored_shares import Shares
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MEASURES = {"dependency": "J", "gain": "LG"}  # field of a curve -> its sign in reasons
 EQUAL = 1e-6  # bits; a smaller fall is rounding
@@ -38,7 +42,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(UsageTest):
     """Does the image lose influence, not only attention, as neutral text is added?
 
     The influence is J = JSD(real, swap) or LG = log2 P(gold | real) - log2 P(gold | text), in bits,
@@ -77,6 +81,17 @@ class Budget:
             raise ValueError("expected one draw, one place and one word of filler at least")
 
     @property
+    def facts(self) -> Facts:
+        """The slope that is judged is that of the first place."""
+        return Facts(
+            asks="Does it hold on as the text grows?",
+            number=self._fall(self.places[0]),
+            unit="bits per doubling",
+            neutral=0.0,
+            place=8,
+        )
+
+    @property
     def fillers(self) -> tuple[FillerCase, ...]:
         """All filler texts; their conditions are shown to `samples` samples each."""
         return tuple(
@@ -108,13 +123,14 @@ class Budget:
             for name, each in every.items()
         }
 
-    def read(self, answers: Answers, shares: Mapping[str, Shares]) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Shares per layer and head, curves over the length of the filler, and the verdict.
 
-        Without any filler condition only the shares are told. `shares` may lack conditions.
+        Without any filler condition only the shares are told.
 
         Raises `ValueError` when some but not all filler conditions were run.
         """
+        answers, shares = seen.answers, seen.shares
         metrics, series = attention(answers, shares, self.discoveries)
         bad = (answers.sizes > 1) & ~answers.valid(REFERENCE, "knock")
         metrics["invalid"] = int(bad.sum())
@@ -126,14 +142,37 @@ class Budget:
                 f"the attention budget needs {len(missing)} more conditions, first {missing[0]!r}; "
                 "run them or none with filler text"
             )
-        seen = [self._place(answers, shares, place) for place in self.places]
-        for one in seen:
+        places = [self._place(answers, shares, place) for place in self.places]
+        for one in places:
             metrics |= one.metrics
-        series["curves"] = [one.series for one in seen]
-        if max(bad.mean(), *(one.invalid for one in seen)) > self.most_invalid:
+        series["curves"] = [one.series for one in places]
+        if max(bad.mean(), *(one.invalid for one in places)) > self.most_invalid:
             reason = f"More than {self.most_invalid:.0%} of the samples have no numbers."
             return self._finding("ERROR", "ERROR", reason, metrics, series)
-        return self._finding(*self._judged(seen[0]), metrics, series)
+        return self._finding(*self._judged(places[0]), metrics, series)
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """What is the image's, by the length of the filler in the first place."""
+        curves = finding["series"].get("curves")
+        if not curves:
+            draw_nothing(axes)
+            return
+        drawn = curves[0]
+        words = np.array(drawn["words"])
+        for name, label, colour in (
+            ("mass", "share of attention", COLOURS[0]),
+            ("dependency", "J, bits", COLOURS[1]),
+            ("effect", "effect of cutting it, bits", COLOURS[2]),
+        ):
+            if all(drawn[name]):
+                draw_curve(axes, np.log2(1 + words), drawn[name], colour, label)
+        axes.set_xticks(np.log2(1 + words), words)
+        axes.set(ylim=(0, None), xlabel=f"words of filler, {drawn['place']}", ylabel="of the image")
+        axes.legend(frameon=False)
+
+    def _fall(self, place: str) -> str:
+        """Name of the slope of the influence, among the metrics."""
+        return f"{self.measure}_slope_bits_{place}"
 
     def _place(self, answers: Answers, shares: Mapping[str, Shares], place: str) -> Place:
         """What filler text in one place does to the samples that it was shown to."""
@@ -153,7 +192,7 @@ class Budget:
             told=getattr(each, self.measure)[needs],
             clusters=some.clusters[needs],
             invalid=float((~known).mean()) if len(some) else 0.0,
-            fall=f"{self.measure}_slope_bits_{place}",
+            fall=self._fall(place),
             text=f"text_accuracy_slope_{place}",
             metrics=counts | _slopes(some, each, needs, known & ~needs),
             series=_drawn(some, each, needs),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from solvent.core.plotting import COLOURS, draw_nothing
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.base import Finding
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.statistics.estimates import Verdict, decide
 from solvent.diagnostics.statistics.fusion import (
     SELDOM,
@@ -27,12 +29,15 @@ from solvent.diagnostics.statistics.projection import Scores
 from solvent.diagnostics.statistics.strata import Label, Strata, stratify
 from solvent.diagnostics.stored_states import Part
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 CONTROLS = ("swap", "knock")  # the text could not see the image whose states it is compared with
 MOST_INVALID = 0.01  # share of samples without finite states above which nothing is said
 
 
 @dataclass(frozen=True, kw_only=True)
-class Consistency:
+class Consistency(UsageTest):
     """Fusion gain: GC-CMI of image and text states given the answer, real run minus controls.
 
     gain(l) = I(image; text real | y) - max over controls of I(image; text control | y), in bits, at
@@ -59,6 +64,13 @@ class Consistency:
     kernel_samples: int
     seed: int
     name: ClassVar[str] = "consistency"
+    facts: ClassVar[Facts] = Facts(
+        asks="Do text states take up the image?",
+        number="gain_bits",
+        unit="bits shared",
+        neutral=0.0,
+        place=3,
+    )
 
     def __post_init__(self) -> None:
         if self.samples_per_dimension < 4:
@@ -91,8 +103,9 @@ class Consistency:
         least = self.smallest(self.dimensions)
         return stratify(answers, label=self.label, tags=self.tags, smallest=least)
 
-    def read(self, scores: Scores) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Judge stored scores. Raises `ValueError` for layers or components they do not have."""
+        scores = seen.scores
         layers = self._layers(scores)
         runs = [name for name in self.conditions if name in scores.last]
         shown = [scores.image, *(scores.last[name] for name in runs)]
@@ -120,6 +133,20 @@ class Consistency:
             metrics=counts["metrics"] | metrics,
             series=counts["series"] | series | self._beside(kept),
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """Bits that image and text states share, by layer and run, and the gain."""
+        profile = finding["series"].get("last")
+        if not profile:
+            draw_nothing(axes)
+            return
+        layers, runs = finding["series"]["layers"], profile["information_bits"].items()
+        for (name, bits), colour in zip(runs, COLOURS, strict=False):
+            axes.plot(layers, bits, "o-", color=colour, markersize=3, label=name)
+        gain = profile["gain_bits"]
+        axes.plot(layers, gain, "s--", color=COLOURS[6], markersize=3, label="gain")
+        axes.set(xlabel="decoder layer (0: input)", ylabel="GC-CMI of image and text, bits")
+        axes.legend(frameon=False)
 
     def _layers(self, scores: Scores) -> list[int]:
         """Layer 0 and those that are judged."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.plotting import COLOURS, draw_nothing
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding, measured
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.statistics.distances import (
     flips,
     jensen_shannon_bits,
@@ -45,13 +47,16 @@ from solvent.diagnostics.swaps import (
     probability_gap,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 NEEDED = ("real", "swap", *PLACEBOS)
 CONTENT = ("swap_same", "swap_diff")
 WITHOUT_CONTENT = ("blank", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dependency:
+class Dependency(UsageTest):
     """Answers to the same question with its own picture and with those of other questions.
 
     Per sample, D = mean over swaps of the Jensen-Shannon divergence of the two answers, in [0, 1]
@@ -71,16 +76,22 @@ class Dependency:
 
     margin_bits: float  # least effect of interest
     name: ClassVar[str] = "dependency"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Does another image change the answer?",
+        number="jsd_over_placebo_bits",
+        unit="bits of change",
+        neutral=0.0,
+        place=1,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *SWAPS, *CONTENT, *WITHOUT_CONTENT)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Verdicts and numbers. Raises `ValueError` when `swap` or a placebo was not run."""
-        screened = screen(answers, NEEDED, (*SWAPS, *CONTENT, *WITHOUT_CONTENT))
+        screened = screen(seen.answers, NEEDED, (*SWAPS, *CONTENT, *WITHOUT_CONTENT))
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers
@@ -111,6 +122,19 @@ class Dependency:
             },
             series=_series(answers, gap, estimates, limits),
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """Distributions of the divergence to other pictures, to placebos and to reruns."""
+        series = finding["series"]
+        if not series:
+            draw_nothing(axes)
+            return
+        quantiles = series["quantiles_bits"].items()
+        for (name, values), colour in zip(quantiles, COLOURS, strict=False):
+            if values:
+                axes.plot(values, series["levels"], color=colour, label=name)
+        axes.set(xlabel="JSD to the answer to the image, bits", ylabel="share of samples below")
+        axes.legend(frameon=False)
 
 
 def _columns(answers: Answers, gap: Gap) -> dict[str, Float[np.ndarray, " N"]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from solvent.core.plotting import COLOURS, draw_bar, draw_nothing
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.boxes import Weight, evidence_weight
 from solvent.diagnostics.conditions.conflict import asserted_conflicts
 from solvent.diagnostics.statistics.distances import entropy_bits
@@ -18,12 +20,15 @@ from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, 
 from solvent.diagnostics.statistics.ratios import function_of_means
 from solvent.diagnostics.statistics.usable import fitted_bits
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 Metrics = dict[str, Estimate | float | int | None]
 Values = dict[str, Float[np.ndarray, " N"]]  # of nothing, image, text, both
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchange:
+class Exchange(UsageTest):
     """Bits that image and text contribute, and the weight of image evidence under conflict.
 
     With v = log2 P(right option) given nothing, the image, the text or both, the contributions are
@@ -50,7 +55,13 @@ class Exchange:
     least_spread: float
     most_invalid: float
     name: ClassVar[str] = "exchange"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Is the image worth bits about the truth?",
+        number="image_bits",
+        unit="bits of the right answer",
+        neutral=0.0,
+        place=7,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -65,12 +76,13 @@ class Exchange:
     def _conflict(self) -> tuple[str, str, str]:
         return ("mislead", self.image_alone, self.text_alone)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Contributions, gains and the evidence weight.
 
         Raises:
             ValueError: an asserted option does not exist, or conditions assert different ones.
         """
+        answers = seen.answers
         valid = self._valid(answers)
         kept = answers.take(valid)
         weight = self._weight(answers)
@@ -108,6 +120,20 @@ class Exchange:
                 "verdicts": by_blind,
             },
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """What image, text and their synergy contribute."""
+        names = ("image_bits", "text_bits", "synergy_bits")
+        kept = [(name, finding["metrics"].get(name)) for name in names]
+        kept = [(name, found) for name, found in kept if found]
+        if not kept:
+            draw_nothing(axes)
+            return
+        for place, (_, found) in enumerate(kept):
+            draw_bar(axes, place, found, COLOURS[place])
+        axes.set_xticks(range(len(kept)), [name.removesuffix("_bits") for name, _ in kept])
+        axes.axhline(0, color="grey", linewidth=1)
+        axes.set(ylabel="bits about the right answer")
 
     def _valid(self, answers: Answers) -> Bool[np.ndarray, " N"]:
         """Samples whose every option has a probability above 0 under all four conditions."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.plotting import COLOURS, draw_estimate, draw_nothing
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding, measured
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.statistics.distances import FLOOR, entropy_bits, kullback_leibler_bits
 from solvent.diagnostics.statistics.estimates import (
     Estimate,
@@ -31,9 +33,12 @@ from solvent.diagnostics.swaps import (
     noise_information_bits,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @dataclass(frozen=True, kw_only=True)
-class Information:
+class Information(UsageTest):
     """Entropy of the answer without the picture minus that with it.
 
     Per sample, dH = H(answer | text) - H(answer | text, picture), in [-log2 K, log2 K] bits. PASS
@@ -55,17 +60,23 @@ class Information:
     baselines: Sequence[str]  # conditions without the picture; the first is judged
     margin_bits: float  # least effect of interest, of dH and of J
     name: ClassVar[str] = "information"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Does the image narrow the answer down?",
+        number="entropy_gain_bits",
+        unit="bits of entropy",
+        neutral=0.0,
+        place=5,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """What it reads."""
         return ("real", *RERUNS, *self.baselines, *SWAPS)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Verdicts and numbers. Raises `ValueError` without the first baseline or `swap`."""
         primary = self.baselines[0]
-        screened = screen(answers, ("real", primary, "swap"), (*self.baselines[1:], *SWAPS))
+        screened = screen(seen.answers, ("real", primary, "swap"), (*self.baselines[1:], *SWAPS))
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers
@@ -101,6 +112,25 @@ class Information:
             },
             series=_series(estimates, columns, raw, gate, primary),
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """The distribution of dH, and its mean over each way of having no picture."""
+        series = finding["series"]
+        if not series:
+            draw_nothing(axes)
+            return
+        axes.plot(series["gain_quantiles_bits"], series["levels"], color=COLOURS[0])
+        for place, name in enumerate(series["baselines"]):
+            mean = {
+                key: series[f"{part}_bits"][place]
+                for key, part in (("value", "mean"), ("low", "low"), ("high", "high"))
+            }
+            level = 0.12 + 0.1 * place
+            draw_estimate(axes, level, mean, COLOURS[1])
+            axes.annotate(f"mean over {name}", (mean["high"], level), xytext=(4, -3),
+                          textcoords="offset points", fontsize=7)  # fmt: skip
+        axes.axvline(0, color="grey", linestyle=":", linewidth=1)
+        axes.set(xlabel="bits of entropy that the image removes", ylabel="share of samples below")
 
     def _there(self, answers: Answers) -> list[str]:
         return [name for name in self.baselines if name in answers.scores]

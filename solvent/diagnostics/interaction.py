@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from solvent.core.types import Prediction
+from solvent.core.plotting import COLOURS, draw_bar, draw_nothing
+from solvent.core.types import Facts, Prediction
 from solvent.diagnostics.answers import REFERENCE
-from solvent.diagnostics.base import Finding
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.pairs import PAIRED
 from solvent.diagnostics.statistics.estimates import Verdict, decide
 from solvent.diagnostics.statistics.grid import Emap, emap, read_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PAIRS = "pairs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interaction:
+class Interaction(UsageTest):
     """Every image with every question of some samples, and the best sum of two terms.
 
     PASS: accuracy of the model is surely above that of its own additive projection by the margin.
@@ -30,6 +34,13 @@ class Interaction:
     margin: float
     most_invalid: float
     name: ClassVar[str] = "interaction"
+    facts: ClassVar[Facts] = Facts(
+        asks="Is it more than the sum of its parts?",
+        number="accuracy_of_interaction",
+        unit="accuracy gained",
+        neutral=0.0,
+        place=10,
+    )
     watches: ClassVar[Mapping[str, Sequence[str]]] = {PAIRS: (PAIRS,)}
 
     @property
@@ -37,8 +48,9 @@ class Interaction:
         """What it reads."""
         return (REFERENCE, PAIRS)
 
-    def read(self, pairs: Sequence[Prediction]) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Judge the answers to all pairs."""
+        pairs = seen.pairs[PAIRS]
         own = [row for row in pairs if (row.shown or {}).get("donor") == _question(row)]
         samples = [replace(row, uid=_question(row)) for row in own]
         if len(samples) < 2:
@@ -55,6 +67,17 @@ class Interaction:
             f"({gain.low:.3f} to {gain.high:.3f}) of accuracy over the best sum of the two"
         )
         return self._finding(decide(gain, self.margin), reason, metrics)
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """What images, questions and their interaction have of the variance of answers."""
+        shares = {name: each for name, each in finding["series"].get("shares", {}).items() if each}
+        if not shares:
+            draw_nothing(axes)
+            return
+        for place, (each, colour) in enumerate(zip(shares.values(), COLOURS, strict=False)):
+            draw_bar(axes, place, each, colour)
+        axes.set_xticks(range(len(shares)), [name.removesuffix("_share") for name in shares])
+        axes.set(ylim=(0, 1), ylabel="share of the variance of answers")
 
     def _finding(self, verdict: Verdict, reason: str, metrics: Mapping[str, object]) -> Finding:
         shares = {

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from solvent.core.plotting import COLOURS, draw_estimate
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.base import Finding
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.statistics.distances import top_set
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate_columns
 from solvent.diagnostics.statistics.ratios import function_of_means
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Metrics = dict[str, Estimate | float | int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measures:
+class Measures(UsageTest):
     """Perceptual score and multimodal gain, in differences of accuracy in [-1, 1].
 
     Perceptual score = accuracy(real) - accuracy(swap), also as a share of accuracy(real), and of
@@ -38,20 +43,27 @@ class Measures:
     blinds: Sequence[str]
     most_invalid: float
     name: ClassVar[str] = "measures"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Is it right more often with its own image?",
+        number="perceptual_score",
+        unit="accuracy gained",
+        neutral=0.0,
+        place=9,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
         return (REFERENCE, *self.blinds, *self.swaps)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Accuracies and their differences."""
+        answers = seen.answers
         own = self._credit(answers, REFERENCE)
         blind = {name: self._credit(answers, name) for name in self.blinds}
         swapped = _mean_there(np.stack([self._credit(answers, each) for each in self.swaps]))
         bad = np.isnan(own) | np.isnan(blind[self.blinds[0]]) | self._failed_swaps(answers)
-        pair, seen = np.column_stack([own, swapped]), np.isfinite(own) & np.isfinite(swapped)
+        pair, both = np.column_stack([own, swapped]), np.isfinite(own) & np.isfinite(swapped)
         majority = _majority(answers)
         clusters = answers.clusters
         columns = {
@@ -69,13 +81,13 @@ class Measures:
             "majority": majority,
             **estimate_columns(columns, clusters),
             "perceptual_score_of_accuracy": function_of_means(
-                pair[seen], clusters[seen], lambda mean: 1 - mean[:, 1] / mean[:, 0]
+                pair[both], clusters[both], lambda mean: 1 - mean[:, 1] / mean[:, 0]
             ),
         }
         verdict = decide(metrics["perceptual_score"], self.margin)
         if bad.sum() > self.most_invalid * len(answers):
             verdict = "ERROR"
-        strict: Verdict = "PASS" if (own > swapped)[seen].all() else "FAIL"
+        strict: Verdict = "PASS" if (own > swapped)[both].all() else "FAIL"
         return Finding(
             test=self.name,
             verdict=verdict,
@@ -84,6 +96,16 @@ class Measures:
             metrics=metrics,
             series={},
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """Accuracies under all conditions."""
+        found = finding["metrics"]
+        names = [name for name in found if name.startswith("accuracy_") and found[name]]
+        for place, name in enumerate(names):
+            draw_estimate(axes, place, found[name], COLOURS[0])
+        axes.set_yticks(range(len(names)), [name.removeprefix("accuracy_") for name in names])
+        axes.invert_yaxis()
+        axes.set(xlim=(0, 1.02), xlabel="accuracy")
 
     def _credit(self, answers: Answers, condition: str) -> Float[np.ndarray, " N"]:
         if condition not in answers.scores:

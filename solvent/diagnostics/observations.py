@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics import stored_states as states
 from solvent.diagnostics.answers import REFERENCE, Answers, collect
+from solvent.diagnostics.base import PAIRS, SHARES, STATES, Seen
 from solvent.diagnostics.statistics.projection import Scores, project
 from solvent.diagnostics.stored_shares import Shares
-
-STATES, SHARES, PAIRS = "states", "shares", "pairs"
 
 
 def gather(
@@ -44,21 +43,26 @@ def paired(
     return {name: rows for name, rows in predictions.items() if name not in others}
 
 
-def inputs(
+def seen_by(
     test: Diagnostic,
-    answers: Answers,
+    answers: Callable[[], Answers],
     predictions: Mapping[str, Sequence[Prediction]],
     cell: Path,
-) -> tuple[Any, ...]:
-    """What a test reads: answers; scores of states; answers and shares of attention; or pairs."""
-    if PAIRS in test.watches:
-        return tuple(predictions[name] for name in test.watches[PAIRS])
+) -> Seen:
+    """What a test reads: answers, and what it watches. Nothing is loaded before it asks."""
+    parts: dict[str, Callable[[], Any]] = {"answers": answers}
     if STATES in test.watches:
-        return (Scores.load(cell / "diagnostics" / "states.npz"),)
+        parts["scores"] = lambda: Scores.load(cell / "diagnostics" / "states.npz")
     if SHARES in test.watches:
-        paths = {name: _place(cell, name) / "shares.npz" for name in test.watches[SHARES]}
-        return (answers, {name: Shares.load(path) for name, path in paths.items() if path.exists()})
-    return (answers,)
+        parts["shares"] = lambda: _shares(cell, test.watches[SHARES])
+    if PAIRS in test.watches:
+        parts["pairs"] = lambda: {name: predictions[name] for name in test.watches[PAIRS]}
+    return Seen(parts=parts)
+
+
+def _shares(cell: Path, names: Sequence[str]) -> dict[str, Shares]:
+    paths = {name: _place(cell, name) / "shares.npz" for name in names}
+    return {name: Shares.load(path) for name, path in paths.items() if path.exists()}
 
 
 def _place(cell: Path, condition: str) -> Path:

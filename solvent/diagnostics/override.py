@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from solvent.core.types import Condition
-from solvent.diagnostics.answers import REFERENCE, Answers
-from solvent.diagnostics.base import Finding
+from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
+from solvent.core.types import Condition, Facts
+from solvent.diagnostics.answers import REFERENCE
+from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.composed import at_most
 from solvent.diagnostics.conditions.conflict import Conflict, asserted_conflicts, follow, wins
 from solvent.diagnostics.statistics.dose import HalfDose, half_dose
@@ -23,6 +24,9 @@ from solvent.diagnostics.statistics.estimates import (
     sign_flip,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
 CONTROLS = ("congruent", "irrelevant", "mislead")
 LEVEL = 0.05  # of the sign-flip test, which stays exact where clusters are too few for an interval
@@ -31,7 +35,7 @@ Metrics = dict[str, Estimate | float | int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Override:
+class Override(UsageTest):
     """P(c_i | image, text) > P(c_t | image, text), though the text asserts c_t.
 
     c_i is the right option and c_t the asserted one; M = ln P(c_i) - ln P(c_t) in nats. The image
@@ -57,7 +61,13 @@ class Override:
     samples: int
     most_invalid: float
     name: ClassVar[str] = "override"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Does the image beat a false caption?",
+        number="win_rate_eligible",
+        unit="share of conflicts won",
+        neutral=0.5,
+        place=2,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -71,12 +81,13 @@ class Override:
         compared = {AFTER, *CONTROLS, *doses} - {CONFLICT}
         return at_most(known, sorted(compared), self.samples)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Win rates, margins, dose response and controls.
 
         Raises:
             ValueError: an asserted option does not exist, or conditions assert different ones.
         """
+        answers = seen.answers
         texts = [self.text_alone, AFTER, *(name for name, dose in self.doses.items() if dose > 0)]
         conflict = asserted_conflicts(answers, CONFLICT, texts)
         noise = conflict.noise(self.reruns, REFERENCE, self.floor)
@@ -111,6 +122,21 @@ class Override:
                 "dose": self._curve(conflict, noise),
                 "dose_50_reason": half.reason,
             },
+        )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """How often the image wins, by how often a false option is asserted."""
+        doses = [each for each in finding["series"].get("dose", ()) if each["win_rate"]]
+        if not doses:
+            draw_nothing(axes)
+            return
+        rates = [each["win_rate"] for each in doses]
+        draw_curve(axes, [each["dose"] for each in doses], rates, COLOURS[0])
+        axes.axhline(0.5, color="grey", linestyle=":", linewidth=1)
+        axes.set(
+            ylim=(-0.03, 1.03),
+            xlabel="times that a false option is asserted",
+            ylabel="the image wins",
         )
 
     def _controls(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from solvent.core.types import Condition
+from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
+from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding, measured
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.conditions.composed import at_most
 from solvent.diagnostics.conditions.severity import area, monotonicity, trend
 from solvent.diagnostics.statistics.distances import (
@@ -33,12 +34,15 @@ from solvent.diagnostics.statistics.floors import PLACEBOS, RERUNS, floor, in_ev
 from solvent.diagnostics.statistics.screening import screen, unlikely
 from solvent.diagnostics.swaps import probability_gap
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 EVIDENCE = ("mask_relevant", "mask_irrelevant")
 OTHERS = ("noise", "shuffle", "blank", "paraphrase", *EVIDENCE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perturbation:
+class Perturbation(UsageTest):
     """Answers to pictures of which ever more is masked, cropped away or recoloured.
 
     Per sample, S = total variation between the answers to the picture and to the perturbed one, in
@@ -59,7 +63,13 @@ class Perturbation:
     margin: float  # least effect of interest, in total variation
     samples: int  # that conditions which are not judged are shown to
     name: ClassVar[str] = "perturbation"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Does hiding a quarter change the answer?",
+        number="over_placebo",
+        unit="total variation",
+        neutral=0.0,
+        place=4,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -75,13 +85,13 @@ class Perturbation:
     def _perturbations(self) -> tuple[str, ...]:
         return tuple(f"{name}_{each}" for name, levels in self.families.items() for each in levels)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Verdicts and numbers.
 
         Raises `ValueError` when the primary perturbation or a placebo was not run.
         """
         needed = ("real", self.primary, *PLACEBOS)
-        screened = screen(answers, needed, (*self._perturbations, *OTHERS))
+        screened = screen(seen.answers, needed, (*self._perturbations, *OTHERS))
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers
@@ -113,6 +123,25 @@ class Perturbation:
             },
             series=self._series(estimates),
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """How far the answer moves, by how much of the picture is gone."""
+        series = finding["series"]
+        if not series:
+            draw_nothing(axes)
+            return
+        for (name, family), colour in zip(series["families"].items(), COLOURS, strict=False):
+            points = [
+                {"value": mean, "low": low, "high": high}
+                for mean, low, high in zip(
+                    family["mean"], family["low"], family["high"], strict=True
+                )
+            ]
+            draw_curve(axes, family["severity"], points, colour, name)
+        if series["placebo"] is not None:
+            axes.axhline(series["placebo"], color="grey", linestyle=":", label="placebo")
+        axes.set(ylim=(0, 1), xlabel="severity", ylabel="total variation")
+        axes.legend(frameon=False)
 
     def _columns(self, answers: Answers) -> dict[str, Float[np.ndarray, " N"]]:
         """Every value per sample whose mean is reported."""

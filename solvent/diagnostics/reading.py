@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import numpy as np
 
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics.answers import Answers, collect
-from solvent.diagnostics.observations import inputs, paired
+from solvent.diagnostics.contract import check_finding
+from solvent.diagnostics.observations import paired, seen_by
 from solvent.diagnostics.statistics.estimates import holm
 from solvent.diagnostics.statistics.place_bias import TURN, calibrated
 
+FACTS = "facts"  # key of what a finding keeps of its test: asks, number, unit, neutral, place
 DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
 
 
@@ -24,7 +27,7 @@ def read_all(
     predictions: Mapping[str, Sequence[Prediction]],
     cell: Path,
 ) -> dict[str, dict[str, Any]]:
-    """Findings by test, as plain values; what is not a number is None.
+    """Findings by test, as plain values, each with the test's facts; what is no number is None.
 
     The p-values of the tests (`p_value` among their metrics) are adjusted together, by Holm, as
     `p_value_adjusted`.
@@ -33,11 +36,12 @@ def read_all(
         predictions: by condition.
         cell: folder of the cell.
     """
-    answers = unbiased(collect(paired(tests, predictions)))
-    findings = {
-        name: plain(asdict(test.read(*inputs(test, answers, predictions, cell))))
-        for name, test in tests.items()
-    }
+    answers = cache(lambda: unbiased(collect(paired(tests, predictions))))
+    findings = {}
+    for name, test in tests.items():
+        found = test.read(seen_by(test, answers, predictions, cell))
+        check_finding(name, test, found)
+        findings[name] = plain(asdict(found)) | {FACTS: asdict(test.facts)}
     tested = [
         name for name, found in findings.items() if found["metrics"].get("p_value") is not None
     ]

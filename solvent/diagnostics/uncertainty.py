@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.plotting import COLOURS, draw_nothing
+from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding, measured
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.statistics.distances import flips
 from solvent.diagnostics.statistics.estimates import (
     Estimate,
@@ -32,11 +34,14 @@ from solvent.diagnostics.statistics.reliability import (
 from solvent.diagnostics.statistics.screening import screen, unlikely
 from solvent.diagnostics.swaps import SWAPS, change, credit, image_effect_bits
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 STRONG = 0.9  # share of samples above which a gain is called consistent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uncertainty:
+class Uncertainty(UsageTest):
     """Confidence with the picture minus that without it.
 
     Per sample, C = probability of the likeliest option, in [1/K, 1], and dC = C(text, picture) -
@@ -56,21 +61,27 @@ class Uncertainty:
     margin: float  # loss of mean confidence that is tolerated
     dependency_margin_bits: float  # least effect of other pictures for a PASS to count
     name: ClassVar[str] = "uncertainty"
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}
+    facts: ClassVar[Facts] = Facts(
+        asks="Is it surer with the image than without?",
+        number="confidence_gain",
+        unit="probability",
+        neutral=0.0,
+        place=6,
+    )
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *self.baselines, *SWAPS)
 
-    def read(self, answers: Answers) -> Finding:
+    def read(self, seen: Seen) -> Finding:
         """Verdicts and numbers.
 
         Raises `ValueError` when the first baseline, `swap` or a placebo was not run.
         """
         primary = self.baselines[0]
         needed = ("real", primary, "swap", *PLACEBOS)
-        screened = screen(answers, needed, (*self.baselines[1:], *SWAPS))
+        screened = screen(seen.answers, needed, (*self.baselines[1:], *SWAPS))
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers
@@ -100,6 +111,26 @@ class Uncertainty:
             },
             series=_series(points["real"], points[primary], gain) | {"ungated": raw, "gate": gate},
         )
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """Accuracy against confidence, with the picture and without."""
+        bins = finding["series"].get("reliability")
+        if not bins:
+            draw_nothing(axes)
+            return
+        for (name, points), colour in zip(bins.items(), COLOURS, strict=False):
+            axes.errorbar(
+                [point["confidence"] for point in points],
+                [point["accuracy"] for point in points],
+                yerr=[
+                    [max(0.0, point["accuracy"] - point["low"]) for point in points],
+                    [max(0.0, point["high"] - point["accuracy"]) for point in points],
+                ],
+                fmt="o", color=colour, markersize=3, label=name, capsize=2, linewidth=1.2,
+            )  # fmt: skip
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+        axes.legend(frameon=False, title="image")
 
     def _kept(
         self, columns: Mapping[str, Float[np.ndarray, " N"]], least: float, answers: Answers

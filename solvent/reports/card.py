@@ -7,14 +7,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from solvent.core.text import visible
+from solvent.core.types import Facts
+from solvent.reports.facts import Found, facts_of, in_order
 from solvent.reports.figures import COLOURS, STYLE
-from solvent.reports.judged import LINES, Line
 
 CHIPS = {  # verdict -> colour, and how a person would say it
     "PASS": (COLOURS[2], "yes"),
@@ -25,19 +26,19 @@ CHIPS = {  # verdict -> colour, and how a person would say it
     "ERROR": ("#000000", "failed"),
 }
 ROW = 0.72  # inches per test
-WRAP = 62  # characters of a line of reasons
+WRAP, WRAP_ASKS = 62, 44  # characters of a line of reasons, and of what is asked
 
 
-def draw_card(findings: Mapping[str, Mapping[str, Any]], title: str, folder: Path) -> Path:
+def draw_card(findings: Mapping[str, Found], title: str, folder: Path) -> Path:
     """One row per test: the question, the verdict, the number with its interval, the reason."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [name for name in LINES if name in findings]
+    tests = in_order({name: facts_of(name, finding) for name, finding in findings.items()})
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            len(names), 1, figsize=(10, ROW * len(names) + 1.0), squeeze=False
+            len(tests), 1, figsize=(10, ROW * len(tests) + 1.0), squeeze=False
         )
-        for name, row in zip(names, axes[:, 0], strict=True):
-            _draw_row(row, LINES[name], findings[name])
+        for (name, facts), row in zip(tests.items(), axes[:, 0], strict=True):
+            _draw_row(row, facts, findings[name])
         figure.suptitle(title, x=0.01, ha="left", weight="bold", fontsize=12)
         figure.text(
             0.01,
@@ -47,8 +48,13 @@ def draw_card(findings: Mapping[str, Mapping[str, Any]], title: str, folder: Pat
             color="grey",
             fontsize=8,
         )
+        height = figure.get_figheight()  # inches; few tests need as much room for what is below
         figure.subplots_adjust(
-            left=0.46, right=0.62, top=1 - 0.55 / figure.get_figheight(), bottom=0.06, hspace=1.1
+            left=0.46,
+            right=0.62,
+            top=1 - 0.55 / height,
+            bottom=max(0.06, 0.49 / height),
+            hspace=1.1,
         )
         path = folder / "modality_card.png"
         figure.savefig(path)
@@ -56,24 +62,26 @@ def draw_card(findings: Mapping[str, Mapping[str, Any]], title: str, folder: Pat
     return path
 
 
-def _draw_row(axes: Axes, line: Line, finding: Mapping[str, Any]) -> None:
+def _draw_row(axes: Axes, facts: Facts, finding: Found) -> None:
     colour, word = CHIPS[finding["verdict"]]
     place = {"transform": axes.transAxes, "va": "center"}
-    axes.text(-2.95, 0.5, line.asks, weight="bold", fontsize=9.5, **place)
+    asks = textwrap.fill(visible(facts.asks), WRAP_ASKS, max_lines=2, placeholder=" ...")
+    axes.text(-2.95, 0.5, asks, weight="bold", fontsize=9.5, **place)
     axes.text(
         -0.5, 0.5, word, color="white", ha="center", fontsize=9, weight="bold", **place,
         bbox={"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "none"},
     )  # fmt: skip
-    said = finding["reason"][:1].upper() + finding["reason"][1:]
+    said = visible(finding["reason"][:1].upper() + finding["reason"][1:])
     reason = textwrap.fill(said, WRAP, max_lines=3, placeholder=" ...")
     axes.text(1.12, 0.5, reason, fontsize=7.5, color="#333333", **place)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.tick_params(labelsize=7, pad=1, length=2)
-    axes.set_xlabel(line.unit, fontsize=7, labelpad=1)
-    axes.axvline(line.neutral, color="grey", linewidth=1, linestyle=":")
-    number = finding["metrics"].get(line.number)
+    axes.set_xlabel(visible(facts.unit), fontsize=7, labelpad=1)
+    if facts.neutral is not None:
+        axes.axvline(facts.neutral, color="grey", linewidth=1, linestyle=":")
+    number = finding["metrics"].get(facts.number)
     if isinstance(number, Mapping):
         axes.plot([number["low"], number["high"]], [0, 0], color=colour, linewidth=2.5)
         axes.plot(number["value"], 0, "o", color=colour, markersize=6)

@@ -20,7 +20,7 @@ from rich.table import Table
 from solvent.core.statistics import PairedDifference
 from solvent.core.text import marked, spreadsheet
 from solvent.reports.figures import COLOURS, STYLE
-from solvent.reports.pairing import Key, Row, check_baseline, pair, read_cells, remarks
+from solvent.reports.pairing import Key, KnownFacts, Row, check_baseline, pair, read_cells, remarks
 from solvent.reports.table import as_share, console, intervention_name, mass, percent, share
 from solvent.reports.table import compat as rules_of
 from solvent.reports.usages import compare_usage
@@ -32,16 +32,24 @@ COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "in
 THIRDS = ("early", "middle", "late")
 
 
-def compare(output: str, study: str, baseline: str) -> pd.DataFrame:
+def compare(
+    output: str, study: str, baseline: str, known: KnownFacts | None = None
+) -> pd.DataFrame:
     """Print the table of a study; write `comparison.csv` and one figure per family beside its
     cells.
+
+    Args:
+        output: folder of all results.
+        study: below it.
+        baseline: name of the intervention that the others are compared with.
+        known: facts of the tests of a cell that was stored before findings kept them.
 
     Raises:
         FileNotFoundError: no cell is finished.
         ValueError: none of them is the baseline; or some are damaged, after the others are shown.
     """
     folder = Path(output) / study
-    cells, damaged = read_cells(folder)
+    cells, damaged = read_cells(folder, known)
     if cells:
         check_baseline(cells, baseline, study)
     rows = pair(cells, baseline)

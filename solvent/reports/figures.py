@@ -1,7 +1,4 @@
-"""Figures a paper could print.
-
-Colours are those of Okabe and Ito, safe for colour-blind readers.
-"""
+"""Figures a paper could print."""
 
 from __future__ import annotations
 
@@ -15,20 +12,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from solvent.core.plotting import COLOURS, STYLE, draw_estimate
 from solvent.core.text import visible
 from solvent.reports.table import as_share, cell_title
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "figure.dpi": 150,
-    "text.parse_math": False,  # a data set may hold $ signs
-    "savefig.bbox": "tight",
-}
 
 
 def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
@@ -66,12 +52,6 @@ def _draw_slices(axes: Axes, rows: Mapping[str, Mapping[str, Any]], chance: floa
     axes.annotate("chance, all", (chance, 1.01), xycoords=("data", "axes fraction"), color="grey",
                   ha="center", va="bottom", fontsize=8)  # fmt: skip
     axes.set(xlim=(0, 1.02), xlabel="score, with 95 % interval")
-
-
-def draw_estimate(axes: Axes, place: float, estimate: Mapping[str, Any], colour: str) -> None:
-    """A point with its interval, lying on the row `place`."""
-    axes.plot([estimate["low"], estimate["high"]], [place, place], color=colour, linewidth=1.5)
-    axes.plot(estimate["value"], place, "o", color=colour, markersize=4)
 
 
 def _draw_layers(axes: Axes, masses: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ def show_findings(screen: Console, findings: Mapping[str, Mapping[str, Any]]) ->
         table.add_column(column)
     for name, finding in findings.items():
         why = marked(finding["reason"])
-        table.add_row(name, coloured(finding["verdict"]), marked(finding["strict"]), why)
+        table.add_row(marked(name), coloured(finding["verdict"]), marked(finding["strict"]), why)
     screen.print(table)
     numbers = Table(box=box.SIMPLE_HEAD)
     numbers.add_column("number")

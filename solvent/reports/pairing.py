@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from solvent.core.files import read_json
 from solvent.core.names import did_you_mean
 from solvent.core.statistics import PairedDifference, paired_difference
 from solvent.core.trees import differing
-from solvent.core.types import Prediction
+from solvent.core.types import Facts, Prediction
+from solvent.reports.facts import with_facts
 from solvent.reports.table import intervention_name
 from solvent.storage.folder import CellFolder
 from solvent.storage.records import uids_of
 from solvent.storage.runs import commit, runs, unlike
 
 Key = tuple[str, ...]
+KnownFacts = Callable[[Path], Mapping[str, Facts]]
 TREATMENT = ("intervention", "seed")  # of an identity; cells that differ in more do not pair
 FEW = 6  # fields that are named
 DAMAGE = (ValueError, KeyError, TypeError, OSError)  # what reading a damaged cell raises
@@ -64,8 +67,14 @@ class Row:
     baseline: FinishedCell | None = None
 
 
-def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
+def read_cells(
+    folder: Path, known: KnownFacts | None = None
+) -> tuple[list[FinishedCell], list[str]]:
     """All finished cells below a study's folder, and a sentence for each that is damaged.
+
+    Args:
+        folder: of the study.
+        known: of the tests of cells whose findings keep no facts, by the cell's folder.
 
     Raises `FileNotFoundError` when there is none.
     """
@@ -74,25 +83,28 @@ def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
         raise FileNotFoundError(
             f"no finished cell below {folder}; run `python evaluate.py study={folder.name}` first"
         )
-    found = [cell for _, cell in read_each(places)]
+    found = [cell for _, cell in read_each(places, known)]
     cells = [cell for cell in found if isinstance(cell, FinishedCell)]
     return cells, [said for said in found if isinstance(said, str)]
 
 
 def read_each(
-    places: Iterable[Path], *, lazily: bool = False
+    places: Iterable[Path], known: KnownFacts | None, *, lazily: bool = False
 ) -> Iterator[tuple[Path, FinishedCell | str]]:
     """Finished cells one at a time, or a sentence where one is damaged, or a copy of one before it
-    in its study.
+    in its study. `known` as in `read_cells`.
     """
-    known: dict[tuple[Path, str], Path] = {}
+    seen: dict[tuple[Path, str], Path] = {}
     for place in places:
         try:
             cell = read_cell(place, lazily=lazily)
             what = json.dumps(cell.identity, sort_keys=True) if cell.identity else str(place)
-            first = known.setdefault((place.parent.parent.parent, what), place)
+            first = seen.setdefault((place.parent.parent.parent, what), place)
             if first != place:
                 raise ValueError(f"{place} is a copy of {first}: remove one of them")
+            if known and "diagnostics" in cell.metrics:
+                findings = with_facts(cell.metrics["diagnostics"], partial(known, place))
+                cell = replace(cell, metrics=cell.metrics | {"diagnostics": findings})
             yield place, cell
         except DAMAGE as error:
             yield place, damage(place, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from solvent.core.text import marked, spreadsheet
+from solvent.core.text import marked, spreadsheet, visible
+from solvent.core.types import Facts
 from solvent.reports.card import CHIPS
+from solvent.reports.facts import facts_of, in_order
 from solvent.reports.figures import STYLE
 from solvent.reports.findings import coloured
-from solvent.reports.judged import LINES
 from solvent.reports.table import cell_title
 
 Metrics = Mapping[str, Any]
+WRAP = 48  # characters of a panel's title
 
 
 def compare_usage(screen: Console, cells: Sequence[Metrics], folder: Path) -> None:
@@ -27,12 +30,23 @@ def compare_usage(screen: Console, cells: Sequence[Metrics], folder: Path) -> No
     tested = [cell for cell in cells if cell.get("diagnostics")]
     if not tested:
         return
-    names = [name for name in LINES if any(name in cell["diagnostics"] for cell in tested)]
-    _show(screen, tested, names)
+    tests = shown(tested)
+    _show(screen, tested, tests)
     spreadsheet(tabulate(tested)).to_csv(folder / "usage.csv", index=False)
-    _draw(tested, names, folder / "usage.png")
+    _draw(tested, tests, folder / "usage.png")
     for name in ("usage.csv", "usage.png"):
         screen.print(f"tests   [dim]{marked(str(folder / name))}[/dim]", highlight=False)
+
+
+def shown(cells: Sequence[Metrics]) -> dict[str, Facts]:
+    """All tests that some cell has, in their order, as the first cell that keeps facts has them."""
+    found: dict[str, Facts] = {}
+    for known in (True, False):
+        for cell in cells:
+            for name, finding in cell["diagnostics"].items():
+                if bool(finding.get("facts")) is known:
+                    found.setdefault(name, facts_of(name, finding))
+    return in_order(found)
 
 
 def tabulate(cells: Sequence[Metrics]) -> pd.DataFrame:
@@ -50,20 +64,21 @@ def tabulate(cells: Sequence[Metrics]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _show(screen: Console, cells: Sequence[Metrics], names: Sequence[str]) -> None:
+def _show(screen: Console, cells: Sequence[Metrics], tests: Mapping[str, Facts]) -> None:
     table = Table(title="modality usage", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("test")
     for cell in cells:
         table.add_column(marked(cell_title(cell)))
-    for name in names:
-        table.add_row(name, *(_cell(cell["diagnostics"].get(name), name) for cell in cells))
+    for name, facts in tests.items():
+        found = (cell["diagnostics"].get(name) for cell in cells)
+        table.add_row(marked(name), *(_told(each, facts.number) for each in found))
     screen.print(table)
 
 
-def _cell(found: Mapping[str, Any] | None, name: str) -> str:
+def _told(found: Mapping[str, Any] | None, metric: str) -> str:
     if found is None:
         return ""
-    number = found["metrics"].get(LINES[name].number)
+    number = found["metrics"].get(metric)
     spread = (
         f"\n{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
         if isinstance(number, Mapping)
@@ -72,23 +87,24 @@ def _cell(found: Mapping[str, Any] | None, name: str) -> str:
     return coloured(found["verdict"]) + spread
 
 
-def _draw(cells: Sequence[Metrics], names: Sequence[str], path: Path) -> None:
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
+def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> None:
+    columns = min(3, len(tests))
+    rows = -(-len(tests) // columns)
     titles = [cell_title(cell) for cell in cells]
     height = 0.9 + 0.28 * len(cells)  # inches per row of panels
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows, columns, figsize=(3.2 * columns + 1.5, height * rows), squeeze=False, sharey=True
         )
-        for axes in grid.flat[len(names) :]:
+        for axes in grid.flat[len(tests) :]:
             axes.set_axis_off()
-        for name, axes in zip(names, grid.flat, strict=False):
+        for (name, facts), axes in zip(tests.items(), grid.flat, strict=False):
             for place, cell in enumerate(cells):
-                _draw_point(axes, place, cell["diagnostics"].get(name), LINES[name].number)
-            axes.axvline(LINES[name].neutral, color="grey", linestyle=":", linewidth=1)
-            axes.set_title(LINES[name].asks, fontsize=8)
-            axes.set_xlabel(LINES[name].unit, fontsize=8)
+                _draw_point(axes, place, cell["diagnostics"].get(name), facts.number)
+            if facts.neutral is not None:
+                axes.axvline(facts.neutral, color="grey", linestyle=":", linewidth=1)
+            axes.set_title(textwrap.fill(visible(facts.asks), WRAP), fontsize=8)
+            axes.set_xlabel(visible(facts.unit), fontsize=8)
             axes.margins(x=0.1)
         grid[0, 0].set_yticks(range(len(cells)), titles)
         grid[0, 0].set_ylim(len(cells) - 0.5, -0.5)
@@ -98,7 +114,7 @@ def _draw(cells: Sequence[Metrics], names: Sequence[str], path: Path) -> None:
         ]
         figure.legend(
             handles=handles, loc="lower center", ncols=len(CHIPS), frameon=False, fontsize=8,
-            bbox_to_anchor=(0.5, -0.05),
+            bbox_to_anchor=(0.5, min(-0.05, -0.23 / figure.get_figheight())),  # 0.23 inches
         )  # fmt: skip
         figure.tight_layout()
         figure.savefig(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from solvent.core.paths import CONF
+from solvent.core.paths import CONF, ROOT
 
 FOLDER = CONF / "diagnostic"
 PATHS = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "all")
@@ -33,5 +35,14 @@ def test_no_setting_has_a_second_home(path: Path) -> None:
         assert field.default_factory is MISSING
 
 
-def test_all_means_all() -> None:
-    assert set(OmegaConf.load(FOLDER / "all.yaml").defaults) == {path.stem for path in PATHS}
+def test_all_means_all_in_the_order_of_cards() -> None:
+    facts = {path.stem: instantiate(OmegaConf.load(path)).facts for path in PATHS}
+    ordered = sorted(facts, key=lambda name: facts[name].place)
+    assert OmegaConf.load(FOLDER / "all.yaml").defaults == ordered
+    assert [facts[name].place for name in ordered] == list(range(1, len(facts) + 1))
+
+
+def test_who_owns_a_drawing_loads_no_matplotlib() -> None:
+    names = ", ".join(f"solvent.diagnostics.{path.stem}" for path in PATHS)
+    code = f"import sys, {names}; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

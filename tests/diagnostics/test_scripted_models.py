@@ -16,6 +16,7 @@ from solvent.diagnostics.information import Information
 from solvent.diagnostics.perturbation import Perturbation
 from solvent.diagnostics.uncertainty import Uncertainty
 from tests.diagnostics.scripted import MODELS, scripted
+from tests.diagnostics.seeing import seen
 
 FAMILIES = {"mask": [10, 25, 50, 75, 100], "crop": [10, 25, 50, 75]}
 BASELINES = ["text", "blank", "knock"]
@@ -100,7 +101,7 @@ CASES = [(test, model) for test in TESTS for model in MODELS]
 @cache
 def finding(test: str, model: str) -> Finding:
     many = (test, model) == ("information", "M3e")
-    return TESTS[test].read(scripted(model, MANY if many else FEW))
+    return TESTS[test].read(seen(scripted(model, MANY if many else FEW)))
 
 
 def values(test: str, model: str, *names: str) -> list[float]:

@@ -1,0 +1,62 @@
+"""What drawings have in common: colours, style, and shapes that several of them show.
+
+Axes are handed in, so that whoever only owns a drawing loads no matplotlib. Colours are those of
+Okabe and Ito, safe for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.dpi": 150,
+    "text.parse_math": False,  # a data set may hold $ signs
+    "savefig.bbox": "tight",
+}
+Number = Mapping[str, Any]
+"""A mean as it is stored: value, low and high, and more that is not drawn."""
+
+
+def draw_nothing(axes: Axes) -> None:
+    """Say that there is nothing to show."""
+    axes.text(0.5, 0.5, "nothing to show", color="grey", ha="center", transform=axes.transAxes)
+    axes.set_axis_off()
+
+
+def draw_estimate(axes: Axes, place: float, estimate: Number, colour: str) -> None:
+    """A point with its interval, lying on the row `place`."""
+    axes.plot([estimate["low"], estimate["high"]], [place, place], color=colour, linewidth=1.5)
+    axes.plot(estimate["value"], place, "o", color=colour, markersize=4)
+
+
+def draw_bar(axes: Axes, place: float, estimate: Number, colour: str) -> None:
+    """A bar with its interval, standing in the column `place`."""
+    axes.bar(place, estimate["value"], color=colour, width=0.6)
+    axes.plot([place, place], [estimate["low"], estimate["high"]], color="black", linewidth=1.2)
+
+
+def draw_curve(
+    axes: Axes, x: Sequence[float], points: Sequence[Number], colour: str, label: str | None = None
+) -> None:
+    """Means joined by a line, inside the band of their intervals."""
+    axes.plot(
+        x, [point["value"] for point in points], "o-", color=colour, markersize=3, label=label
+    )
+    axes.fill_between(
+        x,
+        [point["low"] for point in points],
+        [point["high"] for point in points],
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
+    )

@@ -1,0 +1,126 @@
+"""What a modality-usage test must have: looked at before anything is answered, and before what it
+found is kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from solvent.core.types import Diagnostic, Facts
+from solvent.diagnostics.base import PAIRS, SHARES, STATES, Finding, UsageTest
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict
+
+VERDICTS = get_args(Verdict)
+SILENT = ("NOT APPLICABLE", "ERROR")  # verdicts that judge no number
+WATCHED = (STATES, SHARES, PAIRS)
+FACTS = (
+    "facts = Facts(asks='Does it ...?', number='name of the judged metric', unit='bits', "
+    "neutral=0.0, place=None)"
+)
+
+
+def check_tests(tests: Mapping[str, Diagnostic]) -> None:
+    """Refuse tests that could not be run, read or shown. Raises `ValueError`: what to write."""
+    for name, test in tests.items():
+        if missing := _missing(test):
+            raise ValueError(f"the test diagnostic.{name}, {_called(test)}, {missing}")
+    watching = [name for name, test in tests.items() if STATES in test.watches]
+    if len(watching) > 1:
+        raise ValueError(
+            f"{' and '.join(watching)} watch decoder states, of which a cell keeps one kind: run "
+            "them one after the other, diagnostic=[...] with one of them each"
+        )
+
+
+def check_finding(name: str, test: Diagnostic, found: Any) -> None:
+    """Refuse a finding that could not be kept or shown. Raises `ValueError`: what to correct."""
+    if wrong := _wrong(test, found):
+        raise ValueError(
+            f"the test diagnostic.{name}, {_called(test)}, {wrong}; correct its read() and run the "
+            "same command again: all answers are kept"
+        )
+
+
+def _called(test: Any) -> str:
+    return f"{type(test).__module__}.{type(test).__qualname__}"
+
+
+def _missing(test: Any) -> str:
+    """The first thing that a test lacks, and how to write it; empty where it has all."""
+    if not isinstance(test, UsageTest):
+        return "is no UsageTest: derive its class from solvent.diagnostics.base.UsageTest"
+    if not isinstance(getattr(test, "name", None), str):
+        return "has no name: write name = 'its name' in its class"
+    facts = getattr(test, "facts", None)
+    if not isinstance(facts, Facts):
+        return f"has no facts, which cards and tables show: write {FACTS} in its class"
+    if not all(isinstance(each, str) and each for each in (facts.asks, facts.number)):
+        return f"has facts without what it asks or its number: write {FACTS} in its class"
+    conditions = getattr(test, "conditions", None)
+    if not (_names(conditions) and conditions):
+        return (
+            "reads nothing: write conditions = ('real', 'swap'), say, names of "
+            "conf/conditions.yaml, in its class"
+        )
+    if type(test).read is UsageTest.read or not _takes_one(test.read):
+        return "cannot be read: write read(self, seen), which returns a Finding"
+    return _unwatchable(test)
+
+
+def _unwatchable(test: UsageTest) -> str:
+    for sight, names in test.watches.items():
+        if sight not in WATCHED or not _names(names) or not {*names} <= {*test.conditions}:
+            return (
+                f"watches {sight!r} under {names!r}: expected {', '.join(WATCHED)}, each with "
+                "some of its conditions"
+            )
+    unsaid = type(test).strata is UsageTest.strata or test.components < 1
+    if STATES in test.watches and unsaid:
+        return (
+            "watches states and does not say which are compared: write components, how many are "
+            "kept of every state, and strata(self, answers)"
+        )
+    return ""
+
+
+def _names(found: Any) -> bool:
+    """Whether these are several texts, not one."""
+    listed = isinstance(found, Sequence) and not isinstance(found, str)
+    return listed and all(isinstance(name, str) for name in found)
+
+
+def _takes_one(method: Any) -> bool:
+    try:
+        inspect.signature(method).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _wrong(test: Diagnostic, found: Any) -> str:
+    """The first thing that is wrong with a finding; empty where nothing is."""
+    if not isinstance(found, Finding):
+        return f"found {type(found).__name__}; expected a Finding"
+    for verdict in (found.verdict, found.strict):
+        if verdict not in VERDICTS:
+            return f"says {verdict!r}; expected one of {', '.join(VERDICTS)}"
+    for name, value in found.metrics.items():
+        if not (value is None or isinstance(value, Estimate) or _is_number(value)):
+            return f"has a metric {name!r} of {type(value).__name__}; expected an Estimate"
+    if found.verdict not in SILENT and test.facts.number not in found.metrics:
+        return (
+            f"judges {test.facts.number!r}, which is none of its metrics: "
+            f"{', '.join(found.metrics) or 'none'}"
+        )
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    """Of Python or NumPy."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str)
