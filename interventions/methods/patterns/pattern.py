@@ -98,11 +98,11 @@ class AsLogits(Pattern):
     of: Pattern
 
     @property
-    def reads_scores(self) -> bool:  # type: ignore[override]
+    def reads_scores(self) -> bool:  # type: ignore[override]  # as the pattern in it
         return self.of.reads_scores
 
     @property
-    def needs_confidence(self) -> bool:  # type: ignore[override]
+    def needs_confidence(self) -> bool:  # type: ignore[override]  # as the pattern in it
         return self.of.needs_confidence
 
     @property
