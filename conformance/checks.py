@@ -89,7 +89,7 @@ def reaches_decoder(subject: Subject) -> None:
         raise CheckError(f"The hook misses the attention of {missing} and wrongly edits {extra}.")
     if not torch.equal(embeddings, edited):
         raise CheckError("The image features change under an edit of the decoder.")
-    if not log.cells_edited:
+    if not log.entries_edited:
         raise CheckError("The hook edited nothing.")
     plain = subject.logits(inputs)
     for layer in sorted(module_layers(model)):

@@ -45,7 +45,7 @@ import interventions, solvent
 from interventions.methods.shipped import located
 
 table = located("interventions/tables/ad_hh_llava_1_5_7b.json").is_file()
-print(log.cells_edited, table, solvent.__version__, interventions.__version__)
+print(log.entries_edited, table, solvent.__version__, interventions.__version__)
 print(*interventions.available())
 """
 

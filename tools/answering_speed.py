@@ -84,7 +84,7 @@ def plain_loop(
             output = network.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
         new = output[0, inputs["input_ids"].shape[1] :]
         raw = processor.tokenizer.decode(new, skip_special_tokens=True)
-        right += benchmark.credit(benchmark.read(raw, sample), sample)
+        right += benchmark.credit(benchmark.parse(raw, sample), sample)
     seconds = time.perf_counter() - started
     team().exchange()
     return Timing(seconds=seconds, samples=len(samples), right=right)

@@ -67,9 +67,9 @@ class StandIn:
         names = ("mass_before", "mass_after", "entropy_before", "entropy_after")
         return SimpleNamespace(
             uids=self._uids,
-            cells_edited=counts,
-            cells_edited_prefill=counts,
-            cells_edited_decode=counts,
+            entries_edited=counts,
+            entries_edited_prefill=counts,
+            entries_edited_decode=counts,
             **{f"layer_{name}": values for name in names},
         )
 

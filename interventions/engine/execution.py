@@ -29,13 +29,13 @@ class Sums:
     """What one call adds to the log, per sample."""
 
     means: Float[Tensor, "4 batch"]  # of measurement.SUMS: over heads, summed over measured rows
-    cells: Int[Tensor, "2 batch"]  # (head, row, key) triples edited in prompt and generated rows
+    entries: Int[Tensor, "2 batch"]  # (head, row, key) triples edited in prompt and generated rows
     broken: Bool[Tensor, " batch"]  # whether a score that counts was NaN or infinite
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             means=self.means + other.means,
-            cells=self.cells + other.cells,
+            entries=self.entries + other.entries,
             broken=self.broken | other.broken,
         )
 
@@ -43,7 +43,7 @@ class Sums:
 def no_sums(batch: int, device: torch.device) -> Sums:
     """Nothing measured, nothing edited."""
     zero = torch.zeros(4, batch, device=device)
-    return Sums(means=zero, cells=zero[:2].long(), broken=zero[0].bool())
+    return Sums(means=zero, entries=zero[:2].long(), broken=zero[0].bool())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,16 +130,16 @@ def summed(
     touched: Bool[Tensor, "batch head row"] | None,
     broken: Bool[Tensor, " batch"],
 ) -> Sums:
-    """Sums of shares and entropies, (B, H, R) each, and of the cells that were edited."""
+    """Sums of shares and entropies, (B, H, R) each, and of the entries that were edited."""
     shares, entropies = (torch.stack(pair) for pair in zip(before, after, strict=True))
     means = torch.cat([shares, entropies]).detach().mean(dim=2) * view.rows.measured
-    cells = torch.zeros(2, *view.rows.position.shape, dtype=torch.long, device=means.device)
+    entries = torch.zeros(2, *view.rows.position.shape, dtype=torch.long, device=means.device)
     if touched is not None:
         generated = view.rows.position >= view.rows.prompt_lengths[:, None]
-        cells[0] = (touched * view.block.sum(dim=-1)).sum(dim=1)
-        cells[1] = cells[0] * generated
-        cells[0] -= cells[1]
-    return Sums(means=means.sum(dim=-1), cells=cells.sum(dim=-1), broken=broken)
+        entries[0] = (touched * view.block.sum(dim=-1)).sum(dim=1)
+        entries[1] = entries[0] * generated
+        entries[0] -= entries[1]
+    return Sums(means=means.sum(dim=-1), entries=entries.sum(dim=-1), broken=broken)
 
 
 def not_finite(view: View) -> Bool[Tensor, " batch"]:

@@ -1,9 +1,9 @@
-"""What an intervention did: visual mass before and after, and how many cells it edited.
+"""What an intervention did: visual mass before and after, and how many entries it edited.
 
 Visual mass of a row is the share of its attention on image tokens, in [0, 1]; the visual pattern is
 how that share is spread, and its entropy says over how many. Both are averaged over heads and the
 rows that come after the image; before = learned scores of the same call, after = with the edit. A
-cell is one (layer, head, row, key).
+entry is one (layer, head, row, key).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Record:
     uid: str
     sums: Float[np.ndarray, "4 layer"]  # in the order of SUMS
     rows: int = 0
-    cells: Int[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
+    entries: Int[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
 
     def means(self) -> Float[np.ndarray, "4 layer"]:
         """Means over rows; NaN where no row saw an image."""
@@ -52,12 +52,12 @@ class Measurement:
     layer_mass_after: Float[np.ndarray, "sample layer"]
     layer_entropy_before: Float[np.ndarray, "sample layer"]
     layer_entropy_after: Float[np.ndarray, "sample layer"]
-    cells_edited_prefill: Int[np.ndarray, " sample"]
-    cells_edited_decode: Int[np.ndarray, " sample"]
+    entries_edited_prefill: Int[np.ndarray, " sample"]
+    entries_edited_decode: Int[np.ndarray, " sample"]
 
     @property
-    def cells_edited(self) -> Int[np.ndarray, " sample"]:
-        return self.cells_edited_prefill + self.cells_edited_decode
+    def entries_edited(self) -> Int[np.ndarray, " sample"]:
+        return self.entries_edited_prefill + self.entries_edited_decode
 
 
 @dataclass
@@ -67,8 +67,8 @@ class AttentionLog:
     layers: int
     forwards: int = 0
     seconds: float = 0.0  # spent on measuring and editing, host time
-    cells_edited_prefill: int = 0  # (layer, head, row, key), since the context was entered
-    cells_edited_decode: int = 0
+    entries_edited_prefill: int = 0  # (layer, head, row, key), since the context was entered
+    entries_edited_decode: int = 0
     expected: Expectation | None = field(default=None, repr=False)
     resting: bool = field(default=False, repr=False)
     _records: list[Record] = field(default_factory=list, repr=False)
@@ -104,7 +104,7 @@ class AttentionLog:
         """Return and forget what accumulated; totals stay."""
         records, self._records = self._records, []
         means = _stack(records, self.layers)
-        cells = np.array([record.cells for record in records], dtype=np.int64).reshape(-1, 2)
+        entries = np.array([record.entries for record in records], dtype=np.int64).reshape(-1, 2)
         measurement = Measurement(
             uids=tuple(record.uid for record in records),
             visual_mass_before=_over_layers(means[0]),
@@ -113,13 +113,13 @@ class AttentionLog:
             layer_mass_after=means[1],
             layer_entropy_before=means[2],
             layer_entropy_after=means[3],
-            cells_edited_prefill=cells[:, 0],
-            cells_edited_decode=cells[:, 1],
+            entries_edited_prefill=entries[:, 0],
+            entries_edited_decode=entries[:, 1],
         )
         self._taken += _nansum(measurement.visual_mass_before, measurement.visual_mass_after)
         self._taken_samples += int(np.isfinite(measurement.visual_mass_before).sum())
         for record in records:
-            record.sums[:], record.rows, record.cells[:] = 0.0, 0, 0
+            record.sums[:], record.rows, record.entries[:] = 0.0, 0, 0
         return measurement
 
     def drop(self) -> None:
@@ -128,8 +128,8 @@ class AttentionLog:
         For a prompt that broke off, by lack of memory say, and is run again.
         """
         for record in self._records:
-            self.cells_edited_prefill -= int(record.cells[0])
-            self.cells_edited_decode -= int(record.cells[1])
+            self.entries_edited_prefill -= int(record.entries[0])
+            self.entries_edited_decode -= int(record.entries[1])
         self._records, self.expected = [], None
 
     @contextmanager
@@ -158,21 +158,21 @@ class AttentionLog:
         record: Record,
         sums: Float[np.ndarray, "4 layer"],
         rows: int,
-        cells: Int[np.ndarray, " 2"],
+        entries: Int[np.ndarray, " 2"],
     ) -> None:
         """Add one forward of one sample; a sample taken meanwhile comes back as a new entry."""
         if not any(known is record for known in self._records):
             self._records.append(record)
         record.sums += sums
         record.rows += rows
-        record.cells += cells
-        self.cells_edited_prefill += int(cells[0])
-        self.cells_edited_decode += int(cells[1])
+        record.entries += entries
+        self.entries_edited_prefill += int(entries[0])
+        self.entries_edited_decode += int(entries[1])
 
     @property
-    def cells_edited(self) -> int:
+    def entries_edited(self) -> int:
         """Since the context was entered, in both phases."""
-        return self.cells_edited_prefill + self.cells_edited_decode
+        return self.entries_edited_prefill + self.entries_edited_decode
 
 
 def _stack(records: Sequence[Record], layers: int) -> Float[np.ndarray, "4 sample layer"]:

@@ -142,7 +142,7 @@ class Session:
 
     def check_edited(self) -> None:
         """Raise when an intervention ran and touched nothing."""
-        if self.intervention.is_identity or not self.log.forwards or self.log.cells_edited:
+        if self.intervention.is_identity or not self.log.forwards or self.log.entries_edited:
             return
         raise InterventionError(
             f"The intervention {self.intervention.name!r} edited no attention in "
@@ -292,11 +292,11 @@ class Session:
         means = torch.stack([sums.means.cpu() for sums in layers]).double().numpy()
         values = np.full((len(self.decoder.blocks), *means.shape[1:]), np.nan)  # layer sum batch
         values[list(self.decoder.attention)] = means
-        cells = torch.stack([sums.cells.cpu() for sums in layers]).sum(dim=0).numpy()
+        entries = torch.stack([sums.entries.cpu() for sums in layers]).sum(dim=0).numpy()
         assert forward.rows is not None  # a layer was reached
         rows = forward.rows.measured.sum(dim=1).tolist()
         for row, record in enumerate(records):
-            self.log.add(record, values[:, :, row].T, rows[row], cells[:, row])
+            self.log.add(record, values[:, :, row].T, rows[row], entries[:, row])
 
     def attend(
         self, call: Call, output: Tensor, weights: Tensor | None

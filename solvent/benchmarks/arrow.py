@@ -52,8 +52,8 @@ class Table:
                     | {name: column[number] for name, column in pictures.items()}
                 )
 
-    def cell(self, column: str, row: int) -> Any:
-        """The value of one cell, read from the file."""
+    def entry(self, column: str, row: int) -> Any:
+        """The value of one entry, read from the file."""
         return self.data[row].column(column)[0].as_py()
 
     @cached_property
@@ -79,7 +79,7 @@ class Table:
 
     def _picture(self, column: str, row: int, place: int | None, inside: bool) -> StoredImage:
         return StoredImage(
-            cells=self.cell,
+            entries=self.entry,
             column=column,
             row=row,
             place=place,

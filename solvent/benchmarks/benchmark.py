@@ -235,11 +235,11 @@ class Benchmark:
         """The answers to rank, in option order: the options' letters or their words."""
         return letters(len(sample.options)) if self.answer.by == "letter" else sample.options
 
-    def read(self, raw: str, sample: Sample) -> Reading:
+    def parse(self, raw: str, sample: Sample) -> Reading:
         """What a generated answer says: an option, or a free answer."""
-        return self.read_as(raw, sample.options, sample.gold)
+        return self.parse_as(raw, sample.options, sample.gold)
 
-    def read_as(self, raw: str, options: Sequence[str], gold: Gold) -> Reading:
+    def parse_as(self, raw: str, options: Sequence[str], gold: Gold) -> Reading:
         """The same from what a stored prediction holds."""
         if options:
             return self.parser(raw, options)

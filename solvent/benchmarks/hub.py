@@ -42,7 +42,7 @@ class HubTable:
             is what is mapped into memory. None: the hub, or what `datasets` keeps of it here.
         where: column -> value that kept rows have, compared as text.
         unroll: new column -> values; every row is repeated for every combination, last one fastest.
-        sample: from columns to a sample; its image cells are columns of pictures.
+        sample: from columns to a sample; its images are columns of pictures.
     """
 
     id: str
@@ -207,7 +207,7 @@ class HubTable:
             if isinstance(value, str) and folder is not None:
                 return FileImage(root=folder, path=value)
             raise ValueError(
-                f"an image cell holds {type(value).__name__}; expected a column of pictures"
+                f"an image column holds {type(value).__name__}; expected a column of pictures"
             )
 
         try:

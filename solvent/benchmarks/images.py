@@ -70,27 +70,27 @@ class FileImage:
         return decoded(self.file, self.path)
 
 
-class Cells(Protocol):
-    """A table that is read one cell at a time."""
+class Entries(Protocol):
+    """A table that is read one entry at a time."""
 
     def __call__(self, column: str, row: int) -> Any:
-        """The value of one cell."""
+        """The value of one entry."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredImage:
-    """A picture in a cell of a table: `{bytes, path}`, as `datasets` stores it.
+    """A picture in an entry of a table: `{bytes, path}`, as `datasets` stores it.
 
     Attributes:
-        cells: the table.
-        column: of the cell.
-        row: of the cell, counting from 0.
-        place: which picture of a cell that holds a list, or None where it holds one.
-        folder: where a path without bytes starts; None: such a cell is an error.
+        entries: the table.
+        column: of the entry.
+        row: of the entry, counting from 0.
+        place: which picture of an entry that holds a list, or None where it holds one.
+        folder: where a path without bytes starts; None: such an entry is an error.
         table: digest of the table's files, where the picture's bytes stand in them; else None.
     """
 
-    cells: Cells = field(repr=False)
+    entries: Entries = field(repr=False)
     column: str
     row: int
     place: int | None
@@ -127,7 +127,7 @@ class StoredImage:
         """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
 
         Raises:
-            OSError: the cell holds no bytes and no file, or they are truncated or not a picture.
+            OSError: the entry holds no bytes and no file, or they are truncated or not a picture.
         """
         return decoded(io.BytesIO(self._content()), self._name)
 
@@ -146,7 +146,7 @@ class StoredImage:
             raise OSError(f"the image {self._name} cannot be read: {reason(error)}.") from error
 
     def _value(self) -> Mapping[str, Any]:
-        value = self.cells(self.column, self.row)
+        value = self.entries(self.column, self.row)
         value = value if self.place is None else value[self.place]
         if not isinstance(value, Mapping):
             raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")

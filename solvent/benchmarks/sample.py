@@ -1,13 +1,13 @@
 """Columns -> Sample: a row of any table becomes a `Sample` by a mapping that stands in YAML.
 
-A *cell* is how one value is made from the row's columns:
+A *field* is how one value is made from the row's columns:
 
 - a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
 - `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
 - `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
 - `missing: [nan]` beside `from` names texts that stand for an absent value;
 - `{from: ..., as: name, ...}` sends it through a named transform (of `transforms`) with its
-  arguments; `from` may itself be such a cell, so transforms can be chained.
+  arguments; `from` may itself be such a field, so transforms can be chained.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from solvent.core.names import nearest
 from solvent.core.types import Accepted, Gold, LazyImage, Sample
 
 Row = Mapping[str, Any]
-Cell = str | Mapping[str, Any]
+Field = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,38 +32,38 @@ class Columns:
     """The mapping from the columns of a table to a `Sample`.
 
     Attributes:
-        uid: cell; stable and unique over the benchmark, e.g. "nlvr/dev/{identifier}".
-        images: cells, in prompt order; what each becomes is the source's business (a file, bytes).
-            A cell that gives a list stands for as many images.
-        text: cell; the question alone.
-        context: cell or None; a caption, hint or passage. An empty one counts as none.
-        options: the same option texts for every row, or one cell that gives a list of them. An
+        uid: field; stable and unique over the benchmark, e.g. "nlvr/dev/{identifier}".
+        images: fields, in prompt order; what each becomes is the source's business (a file, bytes).
+            A field that gives a list stands for as many images.
+        text: field; the question alone.
+        context: field or None; a caption, hint or passage. An empty one counts as none.
+        options: the same option texts for every row, or one field that gives a list of them. An
             absent or empty list makes the row a question with a free answer.
         gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
-            without options need `free`, the kind of answer: text, number or list, or a cell that
+            without options need `free`, the kind of answer: text, number or list, or a field that
             gives it; then the value, or each of a list of values, is accepted. `precision` is a
             column with the number of decimals that count.
-        groups: group kind -> cell.
-        tags: tag -> cell.
-        meta: name -> cell; kept as it is, for conditions and prompts that ask for it.
+        groups: group kind -> field.
+        tags: tag -> field.
+        meta: name -> field; kept as it is, for conditions and prompts that ask for it.
     """
 
-    uid: Cell
-    images: Sequence[Cell]
-    text: Cell
-    context: Cell | None
+    uid: Field
+    images: Sequence[Field]
+    text: Field
+    context: Field | None
     options: Sequence[str] | Mapping[str, Any]
     gold: Mapping[str, Any]
-    groups: Mapping[str, Cell]
-    tags: Mapping[str, Cell]
-    meta: Mapping[str, Cell]
+    groups: Mapping[str, Field]
+    tags: Mapping[str, Field]
+    meta: Mapping[str, Field]
 
     def build(self, row: Row, picture: Callable[[Any], LazyImage]) -> Sample:
         """The sample of one row.
 
         Args:
             row: column -> value.
-            picture: makes a lazy image of an image cell's value.
+            picture: makes a lazy image of an image field's value.
 
         Raises:
             ValueError: a column is missing or empty, or the gold answer is not an option.
@@ -78,25 +78,25 @@ class Columns:
                 options=options,
                 gold=self._gold(row, options),
                 context=self._context(row),
-                groups={kind: _text(cell, row) for kind, cell in self.groups.items()},
-                tags={tag: _text(cell, row) for tag, cell in self.tags.items()},
-                meta={name: read_cell(cell, row) for name, cell in self.meta.items()},
+                groups={kind: _text(field, row) for kind, field in self.groups.items()},
+                tags={tag: _text(field, row) for tag, field in self.tags.items()},
+                meta={name: value_of(field, row) for name, field in self.meta.items()},
             )
         except ValueError as error:
             raise ValueError(f"{uid}: {error}") from error
 
     def _images(self, row: Row) -> Iterator[Any]:
-        for cell in self.images:
-            value = read_cell(cell, row)
+        for field in self.images:
+            value = value_of(field, row)
             values = list(value) if isinstance(value, list | tuple) else [value]
             if not values or any(map(_empty, values)):
-                raise ValueError(f"the image {cell!r} is absent")
+                raise ValueError(f"the image {field!r} is absent")
             yield from values
 
     def _options(self, row: Row) -> tuple[str, ...]:
         options = self.options
         if isinstance(options, Mapping):
-            values = read_cell(options, row)
+            values = value_of(options, row)
             if values is not None and not isinstance(values, list | tuple):
                 raise ValueError(f"the options are {values!r}; expected a list: use `as`")
             options = [str(value) for value in values or ()]
@@ -107,11 +107,11 @@ class Columns:
 
     def _gold(self, row: Row, options: tuple[str, ...]) -> Gold:
         spec = dict(self.gold)
-        value = read_cell({"from": spec.pop("from")}, row)
+        value = value_of({"from": spec.pop("from")}, row)
         free, precision = spec.pop("free", None), spec.pop("precision", None)
         if options:
             return _named(GOLD, spec.pop("as", None))(value, options, **spec)
-        kind = read_cell(free, row) if isinstance(free, Mapping) else free
+        kind = value_of(free, row) if isinstance(free, Mapping) else free
         if kind not in ("text", "number", "list"):
             raise ValueError(
                 f"the row has no options and gold.free is {kind!r}; say what kind of answer is "
@@ -136,20 +136,20 @@ class Columns:
     def _context(self, row: Row) -> str | None:
         if self.context is None:
             return None
-        value = read_cell(self.context, row)
+        value = value_of(self.context, row)
         return None if _empty(value) else str(value).strip()
 
 
-def read_cell(cell: Cell, row: Row) -> Any:
-    """The value that a cell describes. Raises `ValueError` when a column is missing."""
-    if isinstance(cell, str):
-        return _fill(cell, row)
-    spec = dict(cell)
+def value_of(field: Field, row: Row) -> Any:
+    """The value that a field describes. Raises `ValueError` when a column is missing."""
+    if isinstance(field, str):
+        return _fill(field, row)
+    spec = dict(field)
     source, missing = spec.pop("from", None), spec.pop("missing", ())
     if source is None:
-        raise ValueError(f"the cell {dict(cell)} names no column: write {{from: column}}")
+        raise ValueError(f"the field {dict(field)} names no column: write {{from: column}}")
     if isinstance(source, Mapping):
-        value = read_cell(source, row)
+        value = value_of(source, row)
     elif isinstance(source, str):
         value = _present(_column(row, source), missing)
     else:
@@ -167,10 +167,10 @@ def _fill(template: str, row: Row) -> str:
     return template.format_map(values)
 
 
-def _text(cell: Cell, row: Row) -> str:
-    value = read_cell(cell, row)
+def _text(field: Field, row: Row) -> str:
+    value = value_of(field, row)
     if _empty(value):
-        raise ValueError(f"the cell {cell!r} is empty")
+        raise ValueError(f"the field {field!r} is empty")
     return str(value).strip()
 
 

@@ -42,7 +42,7 @@ class LocalFiles:
         format: "lines" (one JSON object per line) or "array" (one JSON array of objects).
         obtain: how to get the data, as the end of the sentence "... is missing: ..., or <obtain>".
         unroll: new column -> values; every row is repeated for every combination, last one fastest.
-        sample: from columns to a sample; its image cells are file paths relative to `root`.
+        sample: from columns to a sample; its images are file paths relative to `root`.
     """
 
     root: str

@@ -1,4 +1,4 @@
-"""Named transforms of cells: what turns a column as it is stored into what a sample needs.
+"""Named transforms of values: what turns a column as it is stored into what a sample needs.
 
 Each takes the value first and its arguments, which stand in the YAML, by name. The `gold_*` ones
 take the options, too, and give the index of the right one.

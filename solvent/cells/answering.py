@@ -203,7 +203,7 @@ def _answered(
         reading = (
             cell.benchmark.choose(given, sample, unseen)
             if ranked
-            else cell.benchmark.read(given, sample)
+            else cell.benchmark.parse(given, sample)
         )
     except ValueError as error:  # scores that are not numbers
         return failed(cell, sample, str(error))
@@ -218,10 +218,10 @@ def _answered(
         status=reading.status,
         credit=cell.benchmark.credit(reading, sample),
         visual_mass=_mass(measured, index),
-        cells_edited=int(measured.cells_edited[index]) if measured else 0,
+        cells_edited=int(measured.entries_edited[index]) if measured else 0,
         cells_by_phase={
-            "prefill": int(measured.cells_edited_prefill[index]) if measured else 0,
-            "decode": int(measured.cells_edited_decode[index]) if measured else 0,
+            "prefill": int(measured.entries_edited_prefill[index]) if measured else 0,
+            "decode": int(measured.entries_edited_decode[index]) if measured else 0,
         },
         visual_entropy=_entropy(measured, index),
         groups=dict(sample.groups),

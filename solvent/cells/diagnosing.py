@@ -22,8 +22,8 @@ from solvent.cells.request import check_known
 from solvent.cells.runner import answer_all
 from solvent.core.files import write_atomically
 from solvent.core.types import Benchmark, Condition, Diagnostic, Prediction, Sample
+from solvent.diagnostics.judging import judge_all
 from solvent.diagnostics.observations import gather
-from solvent.diagnostics.reading import read_all
 from solvent.storage.folder import CellFolder
 
 log = logging.getLogger("solvent")
@@ -74,7 +74,7 @@ def judge(
         folder.condition(name).settle()
     answers = answers_of(folder, conditions)
     gather(tests, answers, folder.path)
-    findings = read_all(tests, answers, folder.path)
+    findings = judge_all(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)
     write_atomically(folder.path / "diagnostics" / FINDINGS, f"{text}\n")
     return findings

@@ -10,7 +10,7 @@ from typing import Any
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
-from solvent.diagnostics.reading import FACTS, read_all
+from solvent.diagnostics.judging import FACTS, judge_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
 from solvent.storage.folder import CellFolder
@@ -46,7 +46,7 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
         config = with_change(config, change)
     tests = build_tests(config["diagnostic"])
     names = [name for test in tests.values() for name in test.conditions]
-    findings = read_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
+    findings = judge_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()
     show_findings(screen, findings)
     stored = run / "diagnostics" / FINDINGS

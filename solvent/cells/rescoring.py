@@ -132,7 +132,7 @@ def read_again(benchmark: Benchmark, prediction: Prediction) -> Prediction:
     if prediction.raw is None:
         reading = benchmark.choose(prediction.scores, sample, prediction.blind_scores)
     else:
-        reading = benchmark.read(prediction.raw, sample)
+        reading = benchmark.parse(prediction.raw, sample)
     return dataclasses.replace(
         prediction,
         parsed=reading.value,

@@ -161,7 +161,7 @@ class Prediction:
     status: Status
     credit: float  # in [0, 1]
     visual_mass: VisualMass | None  # None where no row saw an image
-    cells_edited: int  # (layer, head, row, key) cells of this sample that the intervention touched
+    cells_edited: int  # (layer, head, row, key) entries of this sample that were touched
     groups: Mapping[str, str]
     tags: Mapping[str, str]
     error: str | None = None  # one sentence, with status "error"
@@ -273,7 +273,7 @@ class Benchmark(Protocol):
     ) -> Reading:
         """The likeliest candidate. Raises `ValueError` when a score is not a number."""
 
-    def read(self, raw: str, sample: Sample) -> Reading:
+    def parse(self, raw: str, sample: Sample) -> Reading:
         """What a generated answer says: an option, or a free answer."""
 
     def credit(self, reading: Reading, sample: Sample) -> float:
@@ -353,7 +353,7 @@ class Diagnostic(Protocol):
     def strata(self, answers: Any) -> Any:
         """Which samples' states are compared with which, where it watches states."""
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """What the paired answers say, or what was seen inside the model, or both."""
 
     def draw(self, axes: Any, finding: Mapping[str, Any]) -> None:

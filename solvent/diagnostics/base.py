@@ -83,7 +83,7 @@ class Seen:
 
 
 class UsageTest:
-    """A modality-usage test. Beside its settings it has `name`, `facts`, `conditions` and `read`.
+    """A modality-usage test. Beside its settings it has `name`, `facts`, `conditions` and `judge`.
 
     All else has a neutral value here; `solvent.diagnostics.contract` says what is missing.
     """
@@ -102,7 +102,7 @@ class UsageTest:
         """Which samples' states are compared with which. Who watches `states` must say."""
         raise NotImplementedError
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """What was found. Every test must say."""
         raise NotImplementedError
 

@@ -123,7 +123,7 @@ class Budget(UsageTest):
             for name, each in every.items()
         }
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Shares per layer and head, curves over the length of the filler, and the verdict.
 
         Without any filler condition only the shares are told.

@@ -103,7 +103,7 @@ class Consistency(UsageTest):
         least = self.smallest(self.dimensions)
         return stratify(answers, label=self.label, tags=self.tags, smallest=least)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Judge stored scores. Raises `ValueError` for layers or components they do not have."""
         scores = seen.scores
         layers = self._layers(scores)

@@ -22,7 +22,7 @@ FACTS = (
 
 
 def check_tests(tests: Mapping[str, Diagnostic]) -> None:
-    """Refuse tests that could not be run, read or shown. Raises `ValueError`: what to write."""
+    """Refuse tests that could not be run, judged or shown. Raises `ValueError`: what to write."""
     for name, test in tests.items():
         if missing := _missing(test):
             raise ValueError(f"the test diagnostic.{name}, {_called(test)}, {missing}")
@@ -38,8 +38,8 @@ def check_finding(name: str, test: Diagnostic, found: Any) -> None:
     """Refuse a finding that could not be kept or shown. Raises `ValueError`: what to correct."""
     if wrong := _wrong(test, found):
         raise ValueError(
-            f"the test diagnostic.{name}, {_called(test)}, {wrong}; correct its read() and run the "
-            "same command again: all answers are kept"
+            f"the test diagnostic.{name}, {_called(test)}, {wrong}; correct its judge() and run "
+            "the same command again: all answers are kept"
         )
 
 
@@ -64,8 +64,8 @@ def _missing(test: Any) -> str:
             "reads nothing: write conditions = ('real', 'swap'), say, names of "
             "conf/conditions.yaml, in its class"
         )
-    if type(test).read is UsageTest.read or not _takes_one(test.read):
-        return "cannot be read: write read(self, seen), which returns a Finding"
+    if type(test).judge is UsageTest.judge or not _takes_one(test.judge):
+        return "cannot judge: write judge(self, seen), which returns a Finding"
     return _unwatchable(test)
 
 

@@ -89,7 +89,7 @@ class Dependency(UsageTest):
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *SWAPS, *CONTENT, *WITHOUT_CONTENT)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Verdicts and numbers. Raises `ValueError` when `swap` or a placebo was not run."""
         screened = screen(seen.answers, NEEDED, (*SWAPS, *CONTENT, *WITHOUT_CONTENT))
         if screened.verdict:

@@ -76,7 +76,7 @@ class Exchange(UsageTest):
     def _conflict(self) -> tuple[str, str, str]:
         return ("mislead", self.image_alone, self.text_alone)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Contributions, gains and the evidence weight.
 
         Raises:

@@ -73,7 +73,7 @@ class Information(UsageTest):
         """What it reads."""
         return ("real", *RERUNS, *self.baselines, *SWAPS)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Verdicts and numbers. Raises `ValueError` without the first baseline or `swap`."""
         primary = self.baselines[0]
         screened = screen(seen.answers, ("real", primary, "swap"), (*self.baselines[1:], *SWAPS))

@@ -48,7 +48,7 @@ class Interaction(UsageTest):
         """What it reads."""
         return (REFERENCE, PAIRS)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Judge the answers to all pairs."""
         pairs = seen.pairs[PAIRS]
         own = [row for row in pairs if (row.shown or {}).get("donor") == _question(row)]

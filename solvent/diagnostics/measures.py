@@ -56,7 +56,7 @@ class Measures(UsageTest):
         """Names of the conditions that are read."""
         return (REFERENCE, *self.blinds, *self.swaps)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Accuracies and their differences."""
         answers = seen.answers
         own = self._credit(answers, REFERENCE)

@@ -81,7 +81,7 @@ class Override(UsageTest):
         compared = {AFTER, *CONTROLS, *doses} - {CONFLICT}
         return at_most(known, sorted(compared), self.samples)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Win rates, margins, dose response and controls.
 
         Raises:

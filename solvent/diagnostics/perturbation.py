@@ -85,7 +85,7 @@ class Perturbation(UsageTest):
     def _perturbations(self) -> tuple[str, ...]:
         return tuple(f"{name}_{each}" for name, levels in self.families.items() for each in levels)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Verdicts and numbers.
 
         Raises `ValueError` when the primary perturbation or a placebo was not run.

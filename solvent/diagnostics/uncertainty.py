@@ -74,7 +74,7 @@ class Uncertainty(UsageTest):
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *self.baselines, *SWAPS)
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         """Verdicts and numbers.
 
         Raises `ValueError` when the first baseline, `swap` or a placebo was not run.

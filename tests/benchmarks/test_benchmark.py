@@ -124,9 +124,9 @@ def test_candidates_are_valued_by_sum_by_token_or_less_the_blind_score(
 
 
 def test_credit_needs_an_answer(benchmark: Benchmark, sample: Callable[..., Sample]) -> None:
-    assert benchmark.credit(benchmark.read("cat", sample()), sample()) == 1.0
-    assert benchmark.credit(benchmark.read("dog", sample()), sample()) == 0.0
-    assert benchmark.credit(benchmark.read("cat or dog", sample()), sample()) == 0.0
+    assert benchmark.credit(benchmark.parse("cat", sample()), sample()) == 1.0
+    assert benchmark.credit(benchmark.parse("dog", sample()), sample()) == 0.0
+    assert benchmark.credit(benchmark.parse("cat or dog", sample()), sample()) == 0.0
     assert benchmark.credit(benchmark.choose(scores(-1, -1), sample()), sample()) == 0.0
 
 

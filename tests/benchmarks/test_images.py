@@ -76,7 +76,7 @@ def test_what_is_wrong_with_a_picture_does_not_depend_on_where_the_data_lie(
             FileImage(root=folder, path="d/text.png"),
             FileImage(root=folder, path="d/missing.png"),
             StoredImage(
-                cells=lambda column, row: {"bytes": None, "path": "d/missing.png"},
+                entries=lambda column, row: {"bytes": None, "path": "d/missing.png"},
                 column="image", row=3, place=None, folder=folder, table=None,
             ),
         ):  # fmt: skip

@@ -23,7 +23,7 @@ def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 def stored(value: Any, place: int | None = None, folder: Path | None = None) -> StoredImage:
     return StoredImage(
-        cells=lambda column, row: value,
+        entries=lambda column, row: value,
         column="image",
         row=7,
         place=place,
@@ -138,7 +138,7 @@ def test_nothing_is_read_before_somebody_looks() -> None:
         read.append((column, row))
         return {"bytes": encoded(Image.new("RGB", (2, 2)), "png"), "path": None}
 
-    image = StoredImage(cells=cells, column="image", row=3, place=None, folder=None, table=None)
+    image = StoredImage(entries=cells, column="image", row=3, place=None, folder=None, table=None)
     assert "image" in repr(image)
     assert not read
     assert image.identity == image.identity

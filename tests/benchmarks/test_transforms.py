@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from solvent.benchmarks.sample import Columns, read_cell
+from solvent.benchmarks.sample import Columns, value_of
 from solvent.core.types import Accepted
 
 VALUES = [
@@ -36,7 +36,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("value", "spec", "wanted"), VALUES)
 def test_a_transform_gives(value: Any, spec: dict[str, Any], wanted: Any) -> None:
-    assert read_cell({"from": "column"} | spec, {"column": value}) == wanted
+    assert value_of({"from": "column"} | spec, {"column": value}) == wanted
 
 
 EMBEDDED = [
@@ -59,8 +59,8 @@ def test_options_inside_a_text_are_told_from_it(
     style: str, text: str, question: str, options: list[str]
 ) -> None:
     row, of = {"column": text}, {"from": "column", "style": style}
-    assert read_cell(of | {"as": "before_options"}, row) == question
-    assert read_cell(of | {"as": "embedded_options"}, row) == options
+    assert value_of(of | {"as": "before_options"}, row) == question
+    assert value_of(of | {"as": "embedded_options"}, row) == options
 
 
 REFUSED = [
@@ -77,16 +77,16 @@ def test_a_value_that_does_not_fit_is_refused(
     value: Any, spec: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        read_cell({"from": "column"} | spec, {"column": value})
+        value_of({"from": "column"} | spec, {"column": value})
 
 
 def test_cells_chain_and_names_may_be_templates() -> None:
     row = {"shown": 1, "image_1": "x", "list": "['<image 1>', 'b']"}
-    assert read_cell({"from": "image_{shown}"}, row) == "x"
+    assert value_of({"from": "image_{shown}"}, row) == "x"
     chained = {"from": {"from": "list", "as": "literal_list"}, "as": "image_markers"}
-    assert read_cell(chained, row) == ["<image:1>", "b"]
+    assert value_of(chained, row) == ["<image:1>", "b"]
     with pytest.raises(ValueError, match="no column 'image_2'; did you mean 'image_1'"):
-        read_cell({"from": "image_{shown}"}, row | {"shown": 2})
+        value_of({"from": "image_{shown}"}, row | {"shown": 2})
 
 
 def free(row: dict[str, Any], **gold: Any) -> Any:

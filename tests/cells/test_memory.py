@@ -39,7 +39,7 @@ def cell(composed: Callable[..., DictConfig]) -> Cell:
 def ranked(cell: Cell, room: Room) -> tuple[list[Prediction], tuple[int, int]]:
     with cell.model.intervene(cell.intervention) as log:
         predictions = predict(cell, cell.samples, log, room)
-        return predictions, (log.cells_edited_prefill, log.cells_edited_decode)
+        return predictions, (log.entries_edited_prefill, log.entries_edited_decode)
 
 
 def test_what_broke_off_is_not_measured_when_it_runs_again(
@@ -91,11 +91,11 @@ def test_the_blind_pass_is_the_untouched_models_and_nobody_measures_it(cell: Cel
         with log.paused():
             assert cell.model.rank(prepared.blind, candidates) == plain
         assert log.take().uids == ()
-        assert (log.forwards, log.cells_edited) == (0, 0)
+        assert (log.forwards, log.entries_edited) == (0, 0)
         assert cell.model.rank(prepared.blind, candidates) != plain
         measured = log.take()
     assert measured.uids == prepared.batch.uids
-    assert (measured.cells_edited > 0).all()
+    assert (measured.entries_edited > 0).all()
     rows, _ = ranked(cell, Room(6))
     blind = {row.uid: list(row.blind_scores) for row in rows}
     assert [blind[sample.uid] for sample in cell.samples] == plain

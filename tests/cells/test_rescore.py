@@ -55,7 +55,7 @@ def answered(benchmark: Benchmark, sample: Sample) -> Prediction:
     else:
         both = len(sample.options) > 2
         raw, scores = " or ".join(sample.options[-2 if both else -1 :]), None
-        reading = benchmark.read(raw, sample)
+        reading = benchmark.parse(raw, sample)
     return Prediction(
         uid=sample.uid,
         condition="real",

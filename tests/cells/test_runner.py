@@ -118,9 +118,9 @@ class ScriptedModel:
             layer_mass_after=masses / 2,
             layer_entropy_before=masses * 3,
             layer_entropy_after=masses * 4,
-            cells_edited=np.array([int(uid) * self.edits for uid in uids]),
-            cells_edited_prefill=np.array([int(uid) * self.edits - 1 for uid in uids]),
-            cells_edited_decode=np.ones(len(uids), dtype=int),
+            entries_edited=np.array([int(uid) * self.edits for uid in uids]),
+            entries_edited_prefill=np.array([int(uid) * self.edits - 1 for uid in uids]),
+            entries_edited_decode=np.ones(len(uids), dtype=int),
         )
 
 

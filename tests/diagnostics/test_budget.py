@@ -86,7 +86,7 @@ KNOWN = [3.0] * 5
 def test_verdicts(
     strength: list[float], text: list[float], verdict: str, strict: str, words: str, measure: str
 ) -> None:
-    found = budget(measure=measure).read(seen(scripted(strength, text), shares={}))
+    found = budget(measure=measure).judge(seen(scripted(strength, text), shares={}))
     assert (found.verdict, found.strict) == (verdict, strict)
     assert words in found.reason
 
@@ -94,14 +94,14 @@ def test_verdicts(
 def test_decay_of_answers_from_text_is_no_budget_failure() -> None:
     """Texts that are right at short lengths and wrong at long ones, in mean above chance."""
     answers = scripted(FALLS, [9.0, 9.0, 9.0, -0.5, -0.5])
-    found = budget(chance_excess=0.0).read(seen(answers, shares={}))
+    found = budget(chance_excess=0.0).judge(seen(answers, shares={}))
     assert found.verdict == "INCONCLUSIVE"
     assert "not ruled out" in found.reason
     assert "per doubling)" in found.reason
 
 
 def test_the_slope_is_that_of_the_influence_by_hand() -> None:
-    found = budget().read(seen(scripted(FALLS, KNOWN), shares={}))
+    found = budget().judge(seen(scripted(FALLS, KNOWN), shares={}))
     right = 1 / (1 + np.exp(-np.array(FALLS)))
     entropy = -(right * np.log2(right) + (1 - right) * np.log2(1 - right))
     influence = 1 - entropy  # the two answers mirror each other, so that their mean is (1/2, 1/2)
@@ -123,18 +123,18 @@ def test_equal_scores_dilute_by_count() -> None:
     names = budget().watches["shares"]
     exact = tuple(IMAGE_TOKENS / (IMAGE_TOKENS + TEXT_TOKENS + words) for words in (0, *WORDS))
     np.testing.assert_allclose(exact, TOY, atol=5e-5)
-    found = budget().read(seen(answers, shares=toy_shares(names, exact)))
+    found = budget().judge(seen(answers, shares=toy_shares(names, exact)))
     beta = found.metrics["dilution_after"]
     np.testing.assert_allclose([beta.value, beta.low, beta.high], 1.0, atol=1e-9)
     (drawn,) = found.series["curves"]
     np.testing.assert_allclose([point["value"] for point in drawn["lift"]], 1.0)
     np.testing.assert_allclose([point["value"] for point in drawn["mass"]], TOY, atol=5e-5)
-    protected = budget().read(seen(answers, shares=toy_shares(names, (0.3,) * 5)))
+    protected = budget().judge(seen(answers, shares=toy_shares(names, (0.3,) * 5)))
     assert protected.metrics["dilution_after"].value == pytest.approx(0.0, abs=1e-9)
     odds = (np.array(exact) / (1 - np.array(exact))) ** 2
-    crowded = budget().read(seen(answers, shares=toy_shares(names, tuple(odds / (1 + odds)))))
+    crowded = budget().judge(seen(answers, shares=toy_shares(names, tuple(odds / (1 + odds)))))
     assert crowded.metrics["dilution_after"].value == pytest.approx(2.0)
-    rounded = budget().read(seen(answers, shares=toy_shares(names, TOY)))
+    rounded = budget().judge(seen(answers, shares=toy_shares(names, TOY)))
     assert rounded.metrics["dilution_after"].value == pytest.approx(1.0, abs=1e-3)
 
 
@@ -146,7 +146,7 @@ def test_without_filler_only_attention_is_told() -> None:
     generator = np.random.default_rng(0)
     mass = shares.mass.copy()
     mass[:, 0, 0, :, IMAGE] += generator.normal(-0.3, 0.1, (N, 1))  # one head looks away
-    found = budget().read(seen(answers, shares={"real": replace(shares, mass=mass)}))
+    found = budget().judge(seen(answers, shares={"real": replace(shares, mass=mass)}))
     assert found.verdict == found.strict == "NOT APPLICABLE"
     assert found.series["lift_differs_from_1"] == [[True, False, False], [False] * 3]
     assert (found.metrics["heads_below_count"], found.metrics["heads_above_count"]) == (1, 0)
@@ -161,10 +161,10 @@ def test_without_filler_only_attention_is_told() -> None:
 def test_failed_samples_are_counted_and_too_many_spoil_the_verdict() -> None:
     answers = scripted(STAYS, KNOWN)
     answers.scores["swap+filler_after_64"][:2] = np.nan
-    found = budget().read(seen(answers, shares={}))
+    found = budget().judge(seen(answers, shares={}))
     assert found.verdict == "ERROR"
     assert found.metrics["filler_invalid_after"] == 2
-    assert budget(most_invalid=0.05).read(seen(answers, shares={})).verdict == "PASS"
+    assert budget(most_invalid=0.05).judge(seen(answers, shares={})).verdict == "PASS"
 
 
 def test_samples_without_a_donor_are_left_out() -> None:
@@ -172,7 +172,7 @@ def test_samples_without_a_donor_are_left_out() -> None:
     for name in answers.scores:
         if name.startswith("swap"):
             answers.scores[name][:4] = np.nan
-    found = budget().read(seen(answers, shares={}))
+    found = budget().judge(seen(answers, shares={}))
     assert found.verdict == "PASS"
     assert found.metrics["filler_samples_after"] == N - 4
 
@@ -182,7 +182,7 @@ def test_one_option_is_no_question() -> None:
     for scores in answers.scores.values():
         scores[:6, 1] = -np.inf
     answers = replace(answers, options=(("yes",),) * 6 + answers.options[6:])
-    found = budget().read(seen(answers, shares={}))
+    found = budget().judge(seen(answers, shares={}))
     assert found.verdict == "PASS"
     assert (found.metrics["invalid"], found.metrics["filler_samples_after"]) == (0, N - 6)
 
@@ -192,10 +192,10 @@ def test_draws_are_averaged_within_samples() -> None:
     second = {f"{name}_2": scores for name, scores in other.scores.items() if "filler" in name}
     answers = replace(one, scores={**one.scores, **second})
     slopes = [
-        budget().read(seen(each, shares={})).metrics["gain_slope_bits_after"].value
+        budget().judge(seen(each, shares={})).metrics["gain_slope_bits_after"].value
         for each in (one, replace(other, scores={**other.scores, **_base(one)}))
     ]
-    found = budget(draws=2).read(seen(answers, shares={}))
+    found = budget(draws=2).judge(seen(answers, shares={}))
     assert found.metrics["gain_slope_bits_after"].value == pytest.approx(np.mean(slopes))
 
 
@@ -207,7 +207,7 @@ def test_mistakes_are_named() -> None:
     answers = scripted(STAYS, KNOWN)
     del answers.scores["text+filler_after_64"]
     with pytest.raises(ValueError, match="first 'text\\+filler_after_64'"):
-        budget().read(seen(answers, shares={}))
+        budget().judge(seen(answers, shares={}))
     with pytest.raises(ValueError, match="measure must be one of dependency, gain"):
         budget(measure="mass")
     with pytest.raises(ValueError, match="one word of filler at least"):

@@ -76,7 +76,7 @@ def gaussian(strata: np.ndarray, rho: float = 0.8) -> Scores:
 
 def test_text_that_takes_up_the_image(strata: np.ndarray) -> None:
     """Model M3: correlation 0.8 in the real run only: -log2(1 - 0.64) / 2 = 0.7370 bit."""
-    finding = FAST.read(seen(scores=gaussian(strata)))
+    finding = FAST.judge(seen(scores=gaussian(strata)))
     assert (finding.verdict, finding.strict) == ("PASS", "PASS")
     gain = finding.metrics["gain_bits"]
     assert gain.value == pytest.approx(0.7370, abs=0.08)
@@ -95,7 +95,7 @@ def test_coupling_that_only_the_answer_reveals() -> None:
     x, real, swap, knock = noise(4, seed=1)
     strata = (x * real > 0).astype(int)
     scores = scripted(x, {"real": real, "swap": swap, "knock": knock}, strata)
-    finding = FAST.read(seen(scores=scores))
+    finding = FAST.judge(seen(scores=scores))
     assert finding.verdict == "PASS"
     assert finding.metrics["gain_bits"].value == pytest.approx(0.3749, abs=0.06)
     assert finding.metrics["unconditional_bits"].value == pytest.approx(0, abs=0.02)
@@ -105,7 +105,7 @@ def test_coupling_that_only_the_answer_reveals() -> None:
 def test_text_that_ignores_the_image(strata: np.ndarray, seed: int) -> None:
     """Models M1, M2, M5, M6: independent given the answer, although both depend on it."""
     x, *text = noise(4, seed) + 2 * strata
-    finding = FAST.read(
+    finding = FAST.judge(
         seen(scores=scripted(x, dict(zip(FAST.conditions, text, strict=True)), strata))
     )
     assert finding.verdict == "FAIL"
@@ -118,7 +118,7 @@ def test_topic_of_image_and_question_cancels(strata: np.ndarray) -> None:
     """Raw information (0.2075 bit) is there in the controls as well: no gain, but strict is met."""
     topic, x, *text = noise(5, seed=4)
     texts = dict(zip(FAST.conditions, topic + np.array(text), strict=True))
-    finding = FAST.read(seen(scores=scripted(topic + x, texts, strata)))
+    finding = FAST.judge(seen(scores=scripted(topic + x, texts, strata)))
     assert finding.metrics["information_bits"].value == pytest.approx(0.2075, abs=0.06)
     assert finding.strict == "PASS"
     assert finding.metrics["gain_bits"].value == pytest.approx(0, abs=0.05)
@@ -128,7 +128,7 @@ def test_topic_of_image_and_question_cancels(strata: np.ndarray) -> None:
 def test_the_smaller_gain_counts(strata: np.ndarray) -> None:
     """Text that takes up the image even when another one is shown shows nothing."""
     scores = gaussian(strata)
-    found = FAST.read(
+    found = FAST.judge(
         seen(scores=replace(scores, last=scores.last | {"swap": scores.last["real"]}))
     )
     assert found.metrics["gain_swap_bits"].value == 0
@@ -140,7 +140,7 @@ def test_the_smaller_gain_counts(strata: np.ndarray) -> None:
 def test_quadratic_coupling_has_no_bits(strata: np.ndarray) -> None:
     x, real, swap, knock = noise(4, seed=5)
     texts = {"real": 3 * x**2 + 0.3 * real, "swap": swap, "knock": knock}
-    finding = replace(FAST, dimensions=1, sweep=[1]).read(seen(scores=scripted(x, texts, strata)))
+    finding = replace(FAST, dimensions=1, sweep=[1]).judge(seen(scores=scripted(x, texts, strata)))
     assert finding.series["coupling"] == "nonlinear"
     assert (finding.verdict, finding.strict) == ("INCONCLUSIVE", "INCONCLUSIVE")
     assert "not estimable" in finding.reason
@@ -149,7 +149,7 @@ def test_quadratic_coupling_has_no_bits(strata: np.ndarray) -> None:
 def test_coupling_of_opposite_sign_per_answer(strata: np.ndarray) -> None:
     x, real, swap, knock = noise(4, seed=6)
     real = (1 - 2 * strata) * 0.8 * x + 0.6 * real
-    finding = FAST.read(
+    finding = FAST.judge(
         seen(scores=scripted(x, {"real": real, "swap": swap, "knock": knock}, strata))
     )
     assert finding.verdict == "PASS"
@@ -163,7 +163,7 @@ def test_equal_states_give_exactly_no_gain_at_layer_0(strata: np.ndarray) -> Non
     for text in same.values():
         text[:, 0] = scores.last["real"][:, 0]
     same["real"][:, 0] = same["swap"][:, 0] = same["knock"][:, 0] = 1.0  # one template's last token
-    finding = FAST.read(seen(scores=replace(scores, last=same)))
+    finding = FAST.judge(seen(scores=replace(scores, last=same)))
     assert finding.series["last"]["gain_bits"][0] == 0
     assert finding.series["last"]["information_bits"]["real"][0] == 0
     assert finding.verdict == "PASS"
@@ -174,7 +174,7 @@ def test_states_that_are_missing_or_not_finite(strata: np.ndarray) -> None:
     for broken, verdict in ((20, "PASS"), (21, "ERROR")):
         text = scores.last["swap"].copy()
         text[:broken, 1] = np.nan
-        finding = FAST.read(seen(scores=replace(scores, last=scores.last | {"swap": text})))
+        finding = FAST.judge(seen(scores=replace(scores, last=scores.last | {"swap": text})))
         assert finding.verdict == verdict
         assert finding.metrics["invalid"] == broken
         assert finding.metrics["samples"] == SAMPLES - broken
@@ -183,21 +183,21 @@ def test_states_that_are_missing_or_not_finite(strata: np.ndarray) -> None:
 def test_one_control_is_enough_and_none_is_not(strata: np.ndarray) -> None:
     scores = gaussian(strata)
     one = {name: scores.last[name] for name in ("real", "knock")}
-    finding = FAST.read(seen(scores=replace(scores, last=one, question=one)))
+    finding = FAST.judge(seen(scores=replace(scores, last=one, question=one)))
     assert finding.verdict == "PASS"
     assert "under knock" in finding.reason
     assert "gain_swap_bits" not in finding.metrics
-    none = FAST.read(seen(scores=replace(scores, last={"real": scores.last["real"]})))
+    none = FAST.judge(seen(scores=replace(scores, last={"real": scores.last["real"]})))
     assert none.verdict == "NOT APPLICABLE"
 
 
 def test_answers_with_too_few_samples(strata: np.ndarray) -> None:
     scores = gaussian(strata)
     rare = replace(scores, strata=("rare",) * 39 + scores.strata[39:])
-    finding = FAST.read(seen(scores=rare))
+    finding = FAST.judge(seen(scores=rare))
     assert finding.series["left_out"] == {"small class": 39}
     assert finding.metrics["samples"] == SAMPLES - 39
-    alone = FAST.read(seen(scores=replace(scores, strata=tuple(map(str, range(SAMPLES))))))
+    alone = FAST.judge(seen(scores=replace(scores, strata=tuple(map(str, range(SAMPLES))))))
     assert alone.verdict == "NOT APPLICABLE"
     assert "40 samples" in alone.reason
 
@@ -205,15 +205,15 @@ def test_answers_with_too_few_samples(strata: np.ndarray) -> None:
 def test_settings_that_do_not_fit_the_scores(strata: np.ndarray) -> None:
     scores = gaussian(strata)
     with pytest.raises(ValueError, match=r"layers must be from 1 to 1, found \[0, 2\]"):
-        replace(FAST, layers=[0, 1, 2]).read(seen(scores=scores))
+        replace(FAST, layers=[0, 1, 2]).judge(seen(scores=scores))
     with pytest.raises(ValueError, match="8 components are asked for, but 4 are stored"):
-        replace(FAST, sweep=[8]).read(seen(scores=scores))
+        replace(FAST, sweep=[8]).judge(seen(scores=scores))
 
 
 def test_stored_scores_give_the_same_finding(strata: np.ndarray, tmp_path: Path) -> None:
     scores = gaussian(strata)
     scores.save(tmp_path / "scores.npz")
-    assert FAST.read(seen(scores=Scores.load(tmp_path / "scores.npz"))) == FAST.read(
+    assert FAST.judge(seen(scores=Scores.load(tmp_path / "scores.npz"))) == FAST.judge(
         seen(scores=scores)
     )
 

@@ -56,7 +56,7 @@ CONTRIBUTIONS = {  # of image and text, synergy; to three decimals
 
 @pytest.mark.parametrize("model", MODELS)
 def test_bits(model: str) -> None:
-    metrics = TEST.read(seen(scripted(model, repeats=4))).metrics
+    metrics = TEST.judge(seen(scripted(model, repeats=4))).metrics
     given = [metrics[f"v_{name}_bits"].value for name in ("nothing", "image", "text", "both")]
     assert given == pytest.approx(V[model], abs=1e-10)
     found = [metrics[f"{name}_bits"].value for name in ("image", "text", "synergy")]
@@ -75,16 +75,16 @@ def test_bits(model: str) -> None:
 
 
 def test_label_free_bits_and_verdicts() -> None:
-    image = TEST.read(seen(scripted("M2", repeats=4)))
+    image = TEST.judge(seen(scripted("M2", repeats=4)))
     assert image.metrics["label_free_image_bits"].value == pytest.approx(2 - 1.2075, abs=1e-4)
     assert image.metrics["label_free_text_bits"].value == pytest.approx(0)
     assert image.metrics["zero_shot_gain_bits_over_text"].value == pytest.approx(1.5850, abs=1e-4)
     assert (image.verdict, image.strict) == ("PASS", "PASS")
     # Presence without content: sharpened with a blank picture, not with a severed one.
-    presence = TEST.read(seen(scripted("M6", repeats=4)))
+    presence = TEST.judge(seen(scripted("M6", repeats=4)))
     gains = [presence.metrics[f"zero_shot_gain_bits_over_{name}"] for name in ("blank", "knock")]
     assert [gain.value for gain in gains] == pytest.approx([0, V["M6"][3] - PRIOR], abs=1e-10)
-    assert TEST.read(seen(scripted("M0", repeats=4))).verdict == "FAIL"
+    assert TEST.judge(seen(scripted("M0", repeats=4))).verdict == "FAIL"
     assert presence.verdict == "FAIL"
     assert presence.series["verdicts"] == dict.fromkeys(("text", "blank", "knock"), "FAIL")
 
@@ -114,7 +114,7 @@ def weighed(model: str, image: float = 1.0) -> Answers:
 @pytest.mark.parametrize("model", ["M3", "M3e"])
 @pytest.mark.parametrize("weight", [1.0, 0.5])
 def test_evidence_weight_of_a_product_of_experts(model: str, weight: float) -> None:
-    metrics = TEST.read(seen(weighed(model, weight))).metrics
+    metrics = TEST.judge(seen(weighed(model, weight))).metrics
     assert metrics["rho"].value == pytest.approx(weight, abs=1e-8)
     assert metrics["image_weight"].value == pytest.approx(weight, abs=1e-8)
     assert metrics["text_weight"].value == pytest.approx(1, abs=1e-8)
@@ -123,7 +123,7 @@ def test_evidence_weight_of_a_product_of_experts(model: str, weight: float) -> N
 
 @pytest.mark.parametrize("model", ["M0", "M1", "M2", "M4", "M5", "M6"])
 def test_evidence_weight_needs_evidence_of_both(model: str) -> None:
-    finding = TEST.read(seen(weighed(model)))
+    finding = TEST.judge(seen(weighed(model)))
     assert finding.metrics["rho"] is None
     assert "varies by" in finding.series["rho_reason"]
 
@@ -210,5 +210,5 @@ def test_invalid_samples_are_counted() -> None:
     answers = scripted("M3", repeats=4)
     scores = answers.scores["image_only"].copy()
     scores[0, 0] = -np.inf
-    finding = TEST.read(seen(replace(answers, scores={**answers.scores, "image_only": scores})))
+    finding = TEST.judge(seen(replace(answers, scores={**answers.scores, "image_only": scores})))
     assert (finding.metrics["invalid"], finding.verdict) == (1, "ERROR")  # 1 of 64

@@ -103,7 +103,7 @@ def test_noise_does_not_open_the_gate_on_information() -> None:
     """A blind model that is noisy: J is above the margin, and so is J of its reruns."""
     answers = blind(5, 0.4, samples=300)
     surer = {"text": log_softmax(0.5 * answers.scores["text"], axis=1)}
-    found = TESTS[2].read(seen(replace(answers, scores={**answers.scores, **surer})))
+    found = TESTS[2].judge(seen(replace(answers, scores={**answers.scores, **surer})))
     assert found.metrics["mutual_information_bits"].lower > 0.02
     assert found.metrics["mutual_information_noise_bits"].value == pytest.approx(
         found.metrics["mutual_information_bits"].value, rel=0.1
@@ -113,7 +113,7 @@ def test_noise_does_not_open_the_gate_on_information() -> None:
 
 @BY_NAME
 def test_readings_of_a_blind_model(test: object) -> None:
-    found = test.read(seen(blind(0, 0.02, samples=300)))
+    found = test.judge(seen(blind(0, 0.02, samples=300)))
     assert found.verdict == ("VACUOUS" if test.name == "uncertainty" else "FAIL"), found.reason
 
 
@@ -142,7 +142,7 @@ def test_duplicates_of_an_image_leave_intervals_as_wide(test: object) -> None:
         shown={name: shown * 5 for name, shown in answers.shown.items()},
         image_tokens={name: counts[rows] for name, counts in answers.image_tokens.items()},
     )
-    once, often = test.read(seen(answers)).metrics, test.read(seen(copies)).metrics
+    once, often = test.judge(seen(answers)).metrics, test.judge(seen(copies)).metrics
     name = {
         "dependency": "jsd_over_placebo_bits",
         "perturbation": "over_placebo",
@@ -158,10 +158,10 @@ def test_duplicates_of_an_image_leave_intervals_as_wide(test: object) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_failures_are_counted_and_too_many_are_an_error(test: object, bad: float) -> None:
     answers = blind(2, 0.1, samples=200)
-    few = test.read(seen(changed(answers, "real", slice(2), bad)))
+    few = test.judge(seen(changed(answers, "real", slice(2), bad)))
     assert (few.metrics["samples"], few.metrics["invalid"]) == (198, 2)
     assert few.verdict != "ERROR"
-    many = test.read(seen(changed(answers, "real", slice(3), bad)))
+    many = test.judge(seen(changed(answers, "real", slice(3), bad)))
     assert (many.verdict, many.strict, many.metrics["invalid"]) == ("ERROR", "ERROR", 3)
     assert "3 of 200" in many.reason
 
@@ -170,11 +170,11 @@ def test_failures_are_counted_and_too_many_are_an_error(test: object, bad: float
 def test_questions_that_ask_nothing_are_left_out(test: object) -> None:
     answers = blind(3, 0.1)
     single = replace(answers, options=(("a",),) * SAMPLES)
-    found = test.read(seen(single))
+    found = test.judge(seen(single))
     assert found.verdict == "NOT APPLICABLE"
     assert found.metrics["single_option"] == SAMPLES
     twice = replace(answers, options=(("a", " A", "c", "d"), *answers.options[1:]))
-    found = test.read(seen(twice))
+    found = test.judge(seen(twice))
     assert (found.metrics["duplicate_options"], found.metrics["samples"]) == (1, SAMPLES - 1)
     assert found.metrics["invalid"] == 0
 
@@ -185,7 +185,7 @@ def test_a_condition_that_was_not_run(test: object) -> None:
     primary = "mask_25" if test.name == "perturbation" else "swap"
     without = {name: scores for name, scores in answers.scores.items() if name != primary}
     with pytest.raises(ValueError, match=f"found none under {primary}"):
-        test.read(seen(replace(answers, scores=without)))
+        test.judge(seen(replace(answers, scores=without)))
 
 
 def test_missing_donors_are_no_failures_but_broken_scores_are() -> None:
@@ -194,11 +194,11 @@ def test_missing_donors_are_no_failures_but_broken_scores_are() -> None:
     missing[:100] = np.nan
     there = {**answers.scores, "swap_diff": missing, "swap_same": answers.scores["real"]}
     answers = replace(answers, scores=there, shown={**answers.shown, "swap_same": ({},) * 160})
-    found = TESTS[0].read(seen(answers))
+    found = TESTS[0].judge(seen(answers))
     contrast = found.metrics["content_contrast_bits"]
     assert (found.metrics["invalid"], contrast.n) == (0, 60)
     assert contrast.value == pytest.approx(0.4425, abs=1e-4)
-    broken = TESTS[0].read(seen(changed(answers, "swap_diff", slice(100, 103), np.nan)))
+    broken = TESTS[0].judge(seen(changed(answers, "swap_diff", slice(100, 103), np.nan)))
     assert (broken.verdict, broken.metrics["invalid"]) == ("ERROR", 3)
 
 
@@ -207,10 +207,10 @@ def test_a_sample_without_a_donor_is_left_out_not_failed() -> None:
     answers = scripted("M2", 10)
     swap = np.where(np.arange(160)[:, None] < 50, np.nan, answers.scores["swap"])
     answers = replace(answers, scores={**answers.scores, "swap": swap})
-    found = TESTS[0].read(seen(answers))
+    found = TESTS[0].judge(seen(answers))
     assert [found.metrics[name] for name in ("samples", "without_donor", "invalid")] == [110, 50, 0]
     facts = ({"donor": "x"},) * 160
-    failed = TESTS[0].read(seen(replace(answers, shown={**answers.shown, "swap": facts})))
+    failed = TESTS[0].judge(seen(replace(answers, shown={**answers.shown, "swap": facts})))
     assert (failed.verdict, failed.metrics["invalid"]) == ("ERROR", 50)
 
 
@@ -221,7 +221,9 @@ def test_covering_evidence_must_move_the_answer_more() -> None:
     def reading(relevant: np.ndarray, irrelevant: np.ndarray):
         more = {"mask_relevant": relevant, "mask_irrelevant": irrelevant}
         shown = {**answers.shown, **dict.fromkeys(more, ({},) * 160)}
-        return TESTS[1].read(seen(replace(answers, scores={**answers.scores, **more}, shown=shown)))
+        return TESTS[1].judge(
+            seen(replace(answers, scores={**answers.scores, **more}, shown=shown))
+        )
 
     right = reading(gone, kept)
     assert (right.verdict, right.metrics["evidence_contrast"].value) == ("PASS", pytest.approx(0.5))
@@ -232,7 +234,7 @@ def test_covering_evidence_must_move_the_answer_more() -> None:
 def test_refusals_are_flagged_and_left_out_of_a_second_estimate() -> None:
     answers = scripted("M2", 10)
     text = answers.scores["text"] - np.where(np.arange(160) < 40, 4.0, 0.0)[:, None]
-    found = TESTS[2].read(seen(replace(answers, scores={**answers.scores, "text": text})))
+    found = TESTS[2].judge(seen(replace(answers, scores={**answers.scores, "text": text})))
     assert found.metrics["unlikely"] == 40  # exp(-4) = .018 < .05
     assert (found.metrics["entropy_gain_bits"].n, found.metrics["entropy_gain_likely_bits"].n) == (
         160,
@@ -245,14 +247,14 @@ def test_certainty_without_the_picture_is_a_ceiling() -> None:
     answers = scripted("M1", 10)
     certain = log_softmax(np.eye(4)[np.arange(160) % 4] * 100, axis=1)
     answers = replace(answers, scores={**answers.scores, "text": certain})
-    assert TESTS[3].read(seen(answers)).metrics["ceiling"].value == 1
-    assert TESTS[2].read(seen(answers)).metrics["ceiling"].value == 1
+    assert TESTS[3].judge(seen(answers)).metrics["ceiling"].value == 1
+    assert TESTS[2].judge(seen(answers)).metrics["ceiling"].value == 1
 
 
 def test_a_switch_at_equal_confidence_is_seen() -> None:
     answers = scripted("M2", 10)
     turned = {**answers.scores, "text": answers.scores["swap"]}
-    found = TESTS[3].read(seen(replace(answers, scores=turned)))
+    found = TESTS[3].judge(seen(replace(answers, scores=turned)))
     assert found.metrics["switches"].value == 1
     assert found.metrics["consistency"].value == 1
 
@@ -265,13 +267,13 @@ def test_floor_is_the_percentile_of_reruns() -> None:
     p[0, order[-1]] -= 0.2
     p[0, order[0]] += 0.2
     rerun = {**answers.scores, "rerun_2": np.log(p)}
-    found = TESTS[1].read(seen(replace(answers, scores=rerun))).metrics
+    found = TESTS[1].judge(seen(replace(answers, scores=rerun))).metrics
     distances = np.zeros(300)
     distances[0] = 0.2
     assert found["floor"] == pytest.approx(max(np.quantile(distances, 0.99), 1e-6))
     every = np.log(0.9 * answers.probabilities("real") + 0.1 / 4)  # moves by .1 * (.75 - .25)
     found = (
-        TESTS[1].read(seen(replace(answers, scores=answers.scores | {"rerun_2": every}))).metrics
+        TESTS[1].judge(seen(replace(answers, scores=answers.scores | {"rerun_2": every}))).metrics
     )
     assert found["floor"] == pytest.approx(0.05)
 
@@ -279,4 +281,4 @@ def test_floor_is_the_percentile_of_reruns() -> None:
 @BY_NAME
 def test_few_independent_samples_are_said_to_be_few(test: object) -> None:
     answers = replace(scripted("M2", 10), clusters=np.arange(160) % 12)
-    assert "only 12 independent samples" in test.read(seen(answers)).reason
+    assert "only 12 independent samples" in test.judge(seen(answers)).reason

@@ -37,7 +37,7 @@ TEST = Measures(**{name: value for name, value in SETTINGS.items() if name[0] !=
     ],
 )
 def test_accuracies(model: str, real: float, swap: float, blind: float, verdict: str) -> None:
-    finding = TEST.read(seen(scripted(model, repeats=4)))
+    finding = TEST.judge(seen(scripted(model, repeats=4)))
     values = {
         "accuracy_real": real,
         "accuracy_swap": swap,
@@ -58,11 +58,11 @@ def test_a_missing_donor_is_no_failure_but_missing_numbers_are() -> None:
     scores = answers.scores["swap"].copy()
     scores[0] = np.nan
     swaps = {name: scores if "swap" in name else table for name, table in answers.scores.items()}
-    without = TEST.read(seen(replace(answers, scores=swaps)))
+    without = TEST.judge(seen(replace(answers, scores=swaps)))
     assert (without.metrics["invalid"], without.verdict) == (0, "PASS")
     assert without.metrics["perceptual_score"].n == len(answers) - 1
     donors = ({"donor": "x"},) * len(answers)
-    failed = TEST.read(seen(replace(answers, scores=swaps, shown={"swap": donors})))
+    failed = TEST.judge(seen(replace(answers, scores=swaps, shown={"swap": donors})))
     assert (failed.metrics["invalid"], failed.verdict) == (1, "ERROR")  # 1 of 64
 
 

@@ -41,7 +41,7 @@ def world(model: str) -> Answers:
     ],
 )
 def test_wins_ties_and_margins(model: str, win: float, tie: float, margin: float) -> None:
-    metrics = TEST.read(seen(world(model))).metrics
+    metrics = TEST.judge(seen(world(model))).metrics
     assert metrics["strict_win_rate_all"].value == pytest.approx(win, abs=1e-4)
     assert metrics["tie_rate_all"].value == pytest.approx(tie, abs=1e-4)
     assert metrics["win_rate_all"].value == pytest.approx(win + tie / 2, abs=1e-4)
@@ -62,7 +62,7 @@ VERDICTS = {  # of eligible samples, of all
 
 @pytest.mark.parametrize("model", MODELS)
 def test_verdicts(model: str) -> None:
-    finding = TEST.read(seen(world(model)))
+    finding = TEST.judge(seen(world(model)))
     eligible, everything = VERDICTS[model]
     assert finding.series["verdicts"] == {"eligible": eligible, "all": everything}
     assert finding.verdict == eligible
@@ -70,15 +70,17 @@ def test_verdicts(model: str) -> None:
 
 
 def test_text_preference_and_third_answers() -> None:
-    image = TEST.read(seen(world("M3"))).metrics  # every answer is what the image alone says
+    image = TEST.judge(seen(world("M3"))).metrics  # every answer is what the image alone says
     assert (image["text_preference_all"].value, image["third_answer_rate_all"].value) == (0, 0)
-    tied = TEST.read(seen(world("M3e"))).metrics  # ties are shared
+    tied = TEST.judge(seen(world("M3e"))).metrics  # ties are shared
     assert tied["text_preference_all"].value == pytest.approx(0.5)
     assert (
-        TEST.read(seen(world("M2"))).metrics["text_preference_all"] is None
+        TEST.judge(seen(world("M2"))).metrics["text_preference_all"] is None
     )  # text predicts nothing
     # Uniform answers: two of the four options are third ones.
-    assert TEST.read(seen(world("M0"))).metrics["third_answer_rate_all"].value == pytest.approx(0.5)
+    assert TEST.judge(seen(world("M0"))).metrics["third_answer_rate_all"].value == pytest.approx(
+        0.5
+    )
 
 
 def test_controls_dose_and_position() -> None:
@@ -97,7 +99,7 @@ def test_controls_dose_and_position() -> None:
         "irrelevant": alone,
     }
     shown = {**answers.shown, **dict.fromkeys(("mislead_2", "mislead_4"), answers.shown["mislead"])}
-    finding = TEST.read(seen(replace(answers, scores=scores, shown=shown)))
+    finding = TEST.judge(seen(replace(answers, scores=scores, shown=shown)))
     metrics = finding.metrics
     assert metrics["congruent_shift_nats"].value == pytest.approx(1.5)
     assert metrics["irrelevant_shift_nats"].value == pytest.approx(0)
@@ -133,7 +135,7 @@ def test_margins_within_rerun_noise_are_ties() -> None:
     answers = world("M3")
     moved = answers.scores["real"].copy()
     moved[np.arange(len(answers)), answers.gold] += 1.2  # more than the margin of ln 3
-    finding = TEST.read(seen(replace(answers, scores={**answers.scores, "rerun_1": moved})))
+    finding = TEST.judge(seen(replace(answers, scores={**answers.scores, "rerun_1": moved})))
     assert finding.metrics["noise_nats"] == pytest.approx(1.2)
     assert finding.metrics["tie_rate_all"].value == 1
 
@@ -142,24 +144,24 @@ def test_invalid_scores_are_counted_and_stop_the_verdict() -> None:
     answers = world("M3")
     scores = answers.scores["mislead"].copy()
     scores[:1, 0] = np.nan
-    finding = TEST.read(seen(replace(answers, scores={**answers.scores, "mislead": scores})))
+    finding = TEST.judge(seen(replace(answers, scores={**answers.scores, "mislead": scores})))
     assert (finding.metrics["invalid"], finding.verdict) == (1, "PASS")
     scores[:2, 0] = np.nan  # 2 of 120 are more than 1 %
-    finding = TEST.read(seen(replace(answers, scores={**answers.scores, "mislead": scores})))
+    finding = TEST.judge(seen(replace(answers, scores={**answers.scores, "mislead": scores})))
     assert (finding.metrics["invalid"], finding.verdict, finding.strict) == (2, "ERROR", "ERROR")
 
 
 def test_what_is_no_conflict() -> None:
     answers = world("M3")
     congruent = tuple({"asserted": str(gold)} for gold in answers.gold)
-    none = TEST.read(seen(replace(answers, shown={"mislead": congruent})))
+    none = TEST.judge(seen(replace(answers, shown={"mislead": congruent})))
     assert (none.verdict, none.metrics["conflicts"]) == ("NOT APPLICABLE", 0)
     missing = tuple({"asserted": "4"} for _ in answers.gold)
     with pytest.raises(ValueError, match="mislead asserts option 4, but there are 4 options"):
-        TEST.read(seen(replace(answers, shown={"mislead": missing})))
+        TEST.judge(seen(replace(answers, shown={"mislead": missing})))
     other = tuple({"asserted": str((int(f["asserted"]) + 1) % 4)} for f in answers.shown["mislead"])
     with pytest.raises(ValueError, match="mislead asserts option 1, but mislead_text 2"):
-        TEST.read(seen(replace(answers, shown={**answers.shown, "mislead_text": other})))
+        TEST.judge(seen(replace(answers, shown={**answers.shown, "mislead_text": other})))
 
 
 @pytest.mark.parametrize(
@@ -175,14 +177,14 @@ def test_answers_follow_the_picture(model: str, rate: float, shift: float) -> No
     answers = world(model)
     labels = answers.gold.tolist()  # the donor's is the next one
     donors = tuple({"donor": answers.uids[labels.index((gold + 1) % 4)]} for gold in labels)
-    metrics = TEST.read(
+    metrics = TEST.judge(
         seen(replace(answers, shown={**answers.shown, "swap_diff": donors}))
     ).metrics
     assert metrics["follow_conflicts"] == len(answers)
     assert metrics["follow_rate"].value == pytest.approx(rate)
     assert metrics["follow_shift_nats"].value == pytest.approx(shift)
     same = tuple({"donor": uid} for uid in answers.uids)
-    none = TEST.read(seen(replace(answers, shown={**answers.shown, "swap_diff": same}))).metrics
+    none = TEST.judge(seen(replace(answers, shown={**answers.shown, "swap_diff": same}))).metrics
     assert (none["follow_conflicts"], none["follow_rate"]) == (0, None)
     followed = metrics["follow_rate_when_right"]
     assert followed.value == 1 if model == "M2" else followed is None
@@ -193,7 +195,7 @@ def test_answers_follow_the_picture(model: str, rate: float, shift: float) -> No
 )
 def test_few_wins_are_no_proof(count: int, verdict: str) -> None:
     answers = world("M3")
-    finding = TEST.read(seen(answers.take(np.arange(len(answers)) < count)))
+    finding = TEST.judge(seen(answers.take(np.arange(len(answers)) < count)))
     assert finding.metrics["win_rate_eligible"].value == 1
     # Signs of all clusters agree by chance with probability 1 / 2 ** count.
     assert finding.metrics["p_value_eligible"] == pytest.approx(0.5**count, abs=0.01)

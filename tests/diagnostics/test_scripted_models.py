@@ -101,7 +101,7 @@ CASES = [(test, model) for test in TESTS for model in MODELS]
 @cache
 def finding(test: str, model: str) -> Finding:
     many = (test, model) == ("information", "M3e")
-    return TESTS[test].read(seen(scripted(model, MANY if many else FEW)))
+    return TESTS[test].judge(seen(scripted(model, MANY if many else FEW)))
 
 
 def values(test: str, model: str, *names: str) -> list[float]:

@@ -64,7 +64,7 @@ def test_the_notebook_lines_of_the_readme_edit(in_hand: dict[str, Any]) -> None:
     names = dict(in_hand)
     (cell,) = [block.text for block in blocks("README.md") if block.language == "python"]
     exec(cell, names)
-    assert names["log"].cells_edited > 0
+    assert names["log"].entries_edited > 0
     assert names["output"].shape[1] > names["inputs"]["input_ids"].shape[1]
 
 

@@ -57,7 +57,7 @@ def answer(name: str, dtype: torch.dtype, around: Any, monkeypatch: pytest.Monke
         monkeypatch.setattr(Session, "attend", watched)
         cache = model(**given, use_cache=True)[CACHE]
         model(input_ids=added, attention_mask=mask, **{CACHE: cache})
-    assert name == "learned" or log.cells_edited > 0
+    assert name == "learned" or log.entries_edited > 0
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_interventions_meet_the_same_features(pair: tuple[VLM, VLM], prompts: li
         for vlm in pair:
             with vlm.intervene(interventions.load(name)) as log:
                 found.append(numbers(vlm.rank(vlm.encode(prompts), CANDIDATES)))
-                assert log.take().cells_edited[0] > 0
+                assert log.take().entries_edited[0] > 0
         for row, values in zip(*found, strict=True):
             assert row == pytest.approx(values, **CLOSE)
 

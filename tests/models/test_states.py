@@ -211,7 +211,7 @@ def test_controls_equal_the_real_run_before_the_first_layer(loaded: dict[str, VL
         found[name] = stack(seen_with(vlm, asked, EDIT[name]))
     names = tuple("yes" if int(uid) < 20 else "no" for uid in uids)
     strata = Strata(uids=tuple(uids), names=names, clusters=np.arange(40), left_out={})
-    series = test.read(seen(scores=project(found, strata, 1))).series
+    series = test.judge(seen(scores=project(found, strata, 1))).series
     assert series["layers"] == list(range(LAYERS + 1))
     assert series["last"]["gain_bits"][0] == series["question"]["gain_bits"][0] == 0
     assert series["last"]["information_bits"]["real"][0] == 0  # one token ends all prompts

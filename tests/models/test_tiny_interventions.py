@@ -70,7 +70,7 @@ def test_every_intervention_edits_and_leaves_no_trace(tiny: VLM, name: str) -> N
     with tiny.intervene(edit(name)) as log:
         scored = ranked(tiny)
         assert name in DECODING or scored != plain  # every answer here is one word, and its end
-    assert log.cells_edited > 0
+    assert log.entries_edited > 0
     assert ranked(tiny) == plain
 
 
@@ -84,7 +84,7 @@ def test_batch_size_and_padding_do_not_matter(tiny: VLM, name: str) -> None:
     np.testing.assert_allclose(together, numbers([r for (r,) in alone]), atol=2e-4)
     assert measured.uids == single.uids
     np.testing.assert_allclose(measured.layer_mass_after, single.layer_mass_after, atol=1e-5)
-    np.testing.assert_array_equal(measured.cells_edited, single.cells_edited)
+    np.testing.assert_array_equal(measured.entries_edited, single.entries_edited)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -215,7 +215,7 @@ def test_interventions_reach_scores_and_know_the_samples(vlm: VLM, prompts: list
     noise = interventions.load("gaussian", seed=3)
     with vlm.intervene(noise) as log:
         noisy = numbers(vlm.rank(vlm.encode(prompts), CANDIDATES))
-        assert (log.take().cells_edited > 0).tolist() == [True, False, True]
+        assert (log.take().entries_edited > 0).tolist() == [True, False, True]
         alone = numbers(vlm.rank(vlm.encode(prompts[2:]), CANDIDATES[2:]))
         vlm.generate(vlm.encode(prompts[:1]), 3)
         assert log.take().uids[-1] == "one"

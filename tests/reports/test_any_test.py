@@ -57,7 +57,7 @@ class Grey(UsageTest):
         place=None,
     )
 
-    def read(self, seen: Seen) -> Finding:
+    def judge(self, seen: Seen) -> Finding:
         answers = seen.answers
         gap = answers.probabilities("real") - answers.probabilities("blank")
         moved = estimate(np.abs(gap).sum(axis=1) / 2, answers.clusters)
@@ -78,7 +78,7 @@ class Grey(UsageTest):
 class Unlike:
     conditions = ("real",)
 
-    def read(self, answers):
+    def judge(self, answers):
         return None
 
 
@@ -99,11 +99,11 @@ class OneName(Grey):
 
 
 class Unread(Grey):
-    read = UsageTest.read
+    judge = UsageTest.judge
 
 
 class OldRead(Grey):
-    def read(self, answers, shares):
+    def judge(self, answers, shares):
         return None
 
 

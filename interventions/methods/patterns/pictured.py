@@ -139,7 +139,7 @@ class EncoderAttention(Prior):
 
 @dataclass(frozen=True, kw_only=True)
 class Regions(Prior):
-    """p = outside + (1 - outside) * the share of the token's cell that lies in a region.
+    """p = outside + (1 - outside) * the share of the token's patch that lies in a region.
 
     Where boxes overlap, the largest share counts. Boxes come with the samples, from
     `log.expect(regions=...)`.
@@ -166,8 +166,8 @@ class Regions(Prior):
         return self.outside + (1.0 - self.outside) * torch.stack(cover).amax(dim=0).flatten()
 
 
-def _overlap(cells: int, start: float, stop: float) -> Float[Tensor, " cell"]:
-    """Share of every cell of a side that lies between two points of [0, 1]."""
-    left = torch.arange(cells).float() / cells
-    inside = (left + 1.0 / cells).clamp(max=stop) - left.clamp(min=start)
-    return (inside * cells).clamp(0.0, 1.0)
+def _overlap(patches: int, start: float, stop: float) -> Float[Tensor, " patch"]:
+    """Share of every patch of a side that lies between two points of [0, 1]."""
+    left = torch.arange(patches).float() / patches
+    inside = (left + 1.0 / patches).clamp(max=stop) - left.clamp(min=start)
+    return (inside * patches).clamp(0.0, 1.0)

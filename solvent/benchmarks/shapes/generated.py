@@ -70,5 +70,5 @@ class Shapes:
 
 
 def _regions(question: Question) -> tuple[Box, ...]:
-    """Cells of the objects that the question is about; everywhere, where something is absent."""
+    """Patches of the objects that the question is about; everywhere, where something is absent."""
     return tuple(map(cell_of, question.about)) or (EVERYWHERE,)

@@ -13,7 +13,7 @@ from typing import Literal
 
 Law = Literal["balanced", "prior"]
 
-GRID = 4  # cells per side
+GRID = 4  # places per side
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink")
 SIZES = ("small", "large")
 

@@ -1,4 +1,4 @@
-"""Pictures whose content is gone: one colour, noise, or their own cells in another order."""
+"""Pictures whose content is gone: one colour, noise, or their own squares in another order."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Noise(Edit):
 
 @dataclass(frozen=True, kw_only=True)
 class Shuffle(Edit):
-    """Pictures cut into square cells that change places along one random cycle.
+    """Pictures cut into squares that change places along one random cycle.
 
     No cell keeps its place. What is left over at the right and lower edge stays, and a picture that
-    holds fewer than two whole cells does not change.
+    holds fewer than two whole squares does not change.
 
     Raises:
         ValueError: `cell` is below 1.
@@ -61,15 +61,15 @@ class Shuffle(Edit):
             raise ValueError(f"{self.name}: cell must be at least 1 pixel, got {self.cell}")
 
     def edit(self, picture: Image.Image, key: str) -> Image.Image:
-        """The picture with its cells in another order."""
+        """The picture with its squares in another order."""
         pixels, side = np.array(picture), self.cell
         rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
         inner = pixels[: rows * side, : columns * side]
         grid = inner.reshape(rows, side, columns, side, 3).swapaxes(1, 2)
-        cells = grid.reshape(rows * columns, side, side, 3)
-        cycle = generator("shuffle", self.seed, key).permutation(len(cells))
-        mixed = np.empty_like(cells)
-        mixed[cycle] = cells[np.roll(cycle, 1)]
+        squares = grid.reshape(rows * columns, side, side, 3)
+        cycle = generator("shuffle", self.seed, key).permutation(len(squares))
+        mixed = np.empty_like(squares)
+        mixed[cycle] = squares[np.roll(cycle, 1)]
         grid = mixed.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
         pixels[: rows * side, : columns * side] = grid.reshape(inner.shape)
         return Image.fromarray(pixels)

@@ -45,11 +45,11 @@ def mathvista(composed: Callable[..., object], tmp_path: Path) -> Benchmark:
 
 def test_rules_read_what_the_model_says(mathvista: Benchmark, asked: list[str]) -> None:
     number = Accepted(answers=("3",), kind="number")
-    assert mathvista.read_as("two cats", (), number) == Reading("2", "ok")
-    assert mathvista.read_as("who knows", (), number) == Reading(None, "none")
-    assert mathvista.read_as("", (), number) == Reading(None, "none")
-    assert mathvista.read_as("a wolf, I think", ("cat", "dog"), 0) == Reading(1, "ok")
-    assert mathvista.read_as("who knows", ("cat", "dog"), 0) == Reading(None, "none")
+    assert mathvista.parse_as("two cats", (), number) == Reading("2", "ok")
+    assert mathvista.parse_as("who knows", (), number) == Reading(None, "none")
+    assert mathvista.parse_as("", (), number) == Reading(None, "none")
+    assert mathvista.parse_as("a wolf, I think", ("cat", "dog"), 0) == Reading(1, "ok")
+    assert mathvista.parse_as("who knows", ("cat", "dog"), 0) == Reading(None, "none")
     assert all("3" not in question for question in asked[:3])  # the gold answer
     assert "- cat\n- dog" in asked[3]
 
@@ -57,7 +57,7 @@ def test_rules_read_what_the_model_says(mathvista: Benchmark, asked: list[str]) 
 def test_replies_are_kept(mathvista: Benchmark, asked: list[str], tmp_path: Path) -> None:
     number = Accepted(answers=("3",), kind="number")
     for _ in range(2):
-        assert mathvista.read_as("two cats", (), number).value == "2"
+        assert mathvista.parse_as("two cats", (), number).value == "2"
     kept = tmp_path / "kept" / "said.jsonl"
     assert [json.loads(line)["reply"] for line in kept.read_text().splitlines()] == ["2"]
     with kept.open("a") as file:

@@ -227,7 +227,7 @@ def test_from_states_on_disk_to_a_verdict(tmp_path: Path) -> None:
     states = {name: on_disk(tmp_path / name, parts) for name, parts in arrays.items()}
     assert isinstance(states["real"].image.base, np.memmap)
     assert np.isnan(create(tmp_path / "new", ["a"], layers=2, hidden=3).image).all()
-    finding = FAST.read(seen(scores=project(states, strata_of(count), FAST.components)))
+    finding = FAST.judge(seen(scores=project(states, strata_of(count), FAST.components)))
     assert finding.verdict == "PASS"
     assert finding.metrics["gain_bits"].value == pytest.approx(0.7370, abs=0.1)
     assert finding.series["last"]["gain_bits"][0] == pytest.approx(0, abs=0.06)

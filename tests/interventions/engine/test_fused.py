@@ -120,7 +120,7 @@ def read_candidates(model: PreTrainedModel, inputs: Inputs) -> None:
 def run(model: PreTrainedModel, name: str, inputs: Inputs, act: Callable[..., Any]) -> None:
     with opened(model, name, inputs, UIDS, prompt_part(name, inputs), "compared") as log:
         act(model, inputs)
-    assert log.cells_edited > 0
+    assert log.entries_edited > 0
 
 
 def read(model: PreTrainedModel, inputs: Inputs) -> None:

@@ -68,7 +68,7 @@ def gradients(
             logits = model(**{**inputs, "pixel_values": leaves[0]}).logits
     finally:
         model.set_attn_implementation("sdpa")
-    assert name == "learned" or log.cells_edited > 0
+    assert name == "learned" or log.entries_edited > 0
     weights = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
     real = inputs["attention_mask"][..., None]
     everything = torch.autograd.grad(
@@ -266,7 +266,7 @@ def test_gradient_checkpointing_changes_nothing(name: str, reentrant: bool) -> N
         found.append([leaf.grad for leaf in leaves])
         model.zero_grad()
         measured = log.take()
-        found[-1] += [torch.tensor(measured.layer_mass_after), torch.tensor(log.cells_edited)]
+        found[-1] += [torch.tensor(measured.layer_mass_after), torch.tensor(log.entries_edited)]
     for plain, again in zip(*found, strict=True):
         torch.testing.assert_close(again, plain, atol=1e-6, rtol=1e-5)
 

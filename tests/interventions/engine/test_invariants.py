@@ -131,7 +131,7 @@ def test_the_model_is_restored(model: PreTrainedModel) -> None:
     with opened(model, "fixed_center", inputs) as log:
         assert snapshot(model) != before
         edited = model(**inputs).logits
-    assert log.cells_edited > 0
+    assert log.entries_edited > 0
     assert not torch.equal(plain, edited)
     assert snapshot(model) == before
     assert torch.equal(plain, model(**inputs).logits)
@@ -207,7 +207,7 @@ def test_batch_size_and_padding_do_not_matter(family: PreTrainedModel, name: str
             np.testing.assert_allclose(
                 measured.layer_entropy_after[row], single.layer_entropy_after[0], atol=1e-4
             )
-            assert measured.cells_edited[row] == single.cells_edited[0]
+            assert measured.entries_edited[row] == single.entries_edited[0]
     for left, right in zip(results["left"], results["right"], strict=True):
         close(left, right)
 
@@ -247,7 +247,7 @@ def test_cache_and_chunks_do_not_matter(family: PreTrainedModel, name: str) -> N
             np.testing.assert_allclose(
                 with_cache.layer_mass_after, measured.layer_mass_after, atol=1e-5
             )
-    assert with_cache.cells_edited.min() > 0
+    assert with_cache.entries_edited.min() > 0
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -337,12 +337,12 @@ def test_no_image_and_several_images(family: PreTrainedModel, name: str, images:
     with suppress(InterventionError), opened(family, name, inputs, lengths=lengths) as log:
         edited = family(**inputs).logits
         measured = log.take()
-        nothing_to_do = log.cells_edited == 0
+        nothing_to_do = log.entries_edited == 0
     assert edited.isfinite().all()
     assert images == "none" or not nothing_to_do
     for row, count in enumerate(IMAGE_COUNTS[images]):
         same = torch.equal(plain[row], edited[row])
-        assert same == (measured.cells_edited[row] == 0)
+        assert same == (measured.entries_edited[row] == 0)
         assert np.isnan(measured.visual_mass_after[row]) == (count == 0)
         if count == 0 and load(name).keys == ("image",):
             assert same
@@ -384,6 +384,6 @@ def test_phases_edit_prompt_and_generated_rows(llava: PreTrainedModel) -> None:
     for intervention in intervention_of_each_phase():
         with intervene(llava, intervention) as log:
             greedy(llava, inputs)
-        cells.append(log.cells_edited)
+        cells.append(log.entries_edited)
     # 3 layers x 4 heads x 4 image tokens; 8 text rows after the image; 3 decoded rows of 4 tokens
     assert cells == [48 * 8, 48 * 3, 48 * 11]

@@ -60,7 +60,7 @@ def test_visual_mass_equals_the_returned_weights(eager: PreTrainedModel, name: s
     assert np.isnan(measurement.visual_mass_before[1])
     assert total[1] == pytest.approx(np.nanmean(after.mean(axis=1)), abs=1e-6)
     if name == "learned":
-        assert (measurement.cells_edited == 0).all()
+        assert (measurement.entries_edited == 0).all()
         np.testing.assert_array_equal(measurement.layer_mass_before, measurement.layer_mass_after)
     else:
         image = (inputs["input_ids"] == eager.config.image_token_id).int()
@@ -68,8 +68,8 @@ def test_visual_mass_equals_the_returned_weights(eager: PreTrainedModel, name: s
             sum(2 * 4 * int(image[sample, :row].sum()) for row in rows)  # two layers, four heads
             for sample, rows in enumerate(rows_after_image(eager, inputs))
         ]
-        assert measurement.cells_edited.tolist() == expected
-        assert log.cells_edited == sum(expected) > 0
+        assert measurement.entries_edited.tolist() == expected
+        assert log.entries_edited == sum(expected) > 0
 
 
 @pytest.mark.parametrize("name", ["uniform", "gaussian", "dirichlet"])
@@ -108,8 +108,8 @@ def test_take_forgets_and_totals_stay(llava: PreTrainedModel) -> None:
         assert log.take().uids == ()
     assert first.uids == second.uids
     assert len(set(first.uids)) == 2
-    assert second.cells_edited.tolist() == [3 * 4 * 4] * 2  # one new row of each sample
-    assert log.cells_edited == first.cells_edited.sum() + second.cells_edited.sum()
+    assert second.entries_edited.tolist() == [3 * 4 * 4] * 2  # one new row of each sample
+    assert log.entries_edited == first.entries_edited.sum() + second.entries_edited.sum()
     assert log.forwards == 2
 
 

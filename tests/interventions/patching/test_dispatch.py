@@ -76,7 +76,7 @@ def test_dispatch_changes_no_bit(
         settings = {"max_new_tokens": 3, "do_sample": False}
         expected, found = (x.generate(**inputs, **settings) for x in (model, placed))
         assert torch.equal(expected, found)
-        assert log.cells_edited == other.cells_edited > 0
+        assert log.entries_edited == other.entries_edited > 0
     assert accelerated(placed) == hooks
     assert torch.equal(plain, placed(**inputs).logits)
 
@@ -162,7 +162,7 @@ def test_tensors_follow_their_layer(name: str, monkeypatch: pytest.MonkeyPatch) 
             model(**inputs)
             model.generate(**inputs, max_new_tokens=3, do_sample=False)
     assert log.forwards == 4
-    assert (log.cells_edited > 0) == (name != "learned")
+    assert (log.entries_edited > 0) == (name != "learned")
 
 
 def test_replicas_give_the_numbers_of_one_process(tmp_path: Path) -> None:

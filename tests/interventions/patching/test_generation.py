@@ -197,7 +197,7 @@ def test_an_answer_that_is_over_is_not_measured(model: PreTrainedModel, name: st
             log.expect((uid,))
             generate(model, single_row(inputs, row, IMAGES), **ends)
             alone = log.take()
-            assert together.cells_edited[row] == alone.cells_edited[0]
+            assert together.entries_edited[row] == alone.entries_edited[0]
             np.testing.assert_allclose(
                 together.layer_mass_after[row], alone.layer_mass_after[0], atol=1e-5
             )

@@ -88,7 +88,7 @@ def test_what_cannot_be_right_is_refused(model: PreTrainedModel, what: str) -> N
         with pytest.raises(InterventionError, match=message):
             call(model, inputs)
         edited = generate(model, inputs)  # the context goes on
-        assert log.cells_edited
+        assert log.entries_edited
     assert not torch.equal(plain[0], edited.logits[0])
     assert "init_continuous_batching" not in vars(model)
     for step, again in zip(plain, generate(model, inputs).logits, strict=True):

@@ -108,4 +108,4 @@ def test_pictures_do_not_leak_from_one_prompt_to_the_next(llava: PreTrainedModel
                 inputs["pixel_values"].flip(0)
             )  # seen, but not part of a prompt
             assert torch.equal(first, llava(**inputs).logits)
-        assert log.cells_edited > 0
+        assert log.entries_edited > 0

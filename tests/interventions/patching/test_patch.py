@@ -76,8 +76,8 @@ def test_two_models_at_once_do_not_meet(llava: PreTrainedModel) -> None:
     with intervene(llava, load("uniform")) as log, intervene(other, load("learned")) as second:
         llava(**inputs)
         assert torch.equal(plain, other(**inputs).logits)
-    assert log.cells_edited
-    assert not second.cells_edited
+    assert log.entries_edited
+    assert not second.entries_edited
 
 
 def test_a_model_that_shares_the_configuration_is_untouched(llava: PreTrainedModel) -> None:

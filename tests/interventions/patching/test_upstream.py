@@ -216,7 +216,7 @@ def test_a_cache_is_understood_under_either_name(llava: PreTrainedModel) -> None
             cache = upstream.returned_cache(model(**inputs, use_cache=True))
             mask = torch.ones(1, inputs["input_ids"].shape[1] + 1, dtype=torch.long)
             step = model(input_ids=answer, attention_mask=mask, **{name: cache})
-            assert log.cells_edited_decode > 0
+            assert log.entries_edited_decode > 0
         found.append(step.logits)
     assert all(torch.equal(found[0], other) for other in found)
 

@@ -1,4 +1,4 @@
-"""All tests of a cell, read from its stored answers."""
+"""All tests of a cell, judged by its stored answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTS = "facts"  # key of what a finding keeps of its test: asks, number, unit, 
 DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
 
 
-def read_all(
+def judge_all(
     tests: Mapping[str, Diagnostic],
     predictions: Mapping[str, Sequence[Prediction]],
     cell: Path,
@@ -39,7 +39,7 @@ def read_all(
     answers = cache(lambda: unbiased(collect(paired(tests, predictions))))
     findings = {}
     for name, test in tests.items():
-        found = test.read(seen_by(test, answers, predictions, cell))
+        found = test.judge(seen_by(test, answers, predictions, cell))
         check_finding(name, test, found)
         findings[name] = plain(asdict(found)) | {FACTS: asdict(test.facts)}
     tested = [
