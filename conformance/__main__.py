@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Examine the named families, or all of them and rewrite docs/families.md."""
+    """Examine the named families, or all of them and rewrite what is said of them."""
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     parser.add_argument(
         "families",
         nargs="*",
         metavar="family",
         help="model types of transformers, as qwen2_5_vl; none means all, and docs/families.md "
-        "is rewritten (some minutes)",
+        "and solvent/models/families.json are rewritten (some minutes)",
     )
     names = parser.parse_args(arguments).families
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from conformance.builders import families
     from conformance.examination import examine
-    from conformance.verdicts import PAGE, page, terminal
+    from conformance.verdicts import FILE, PAGE, page, record, terminal, written
 
     unknown = sorted(set(names) - set(families()))
     if unknown:
@@ -35,8 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verdicts = [examine(family) for family in wanted]
     console.print(terminal(verdicts))
     if not names:
-        PAGE.write_text(page(verdicts), encoding="utf-8")
-        console.print(f"Wrote {PAGE.name}.")
+        known = record(verdicts)
+        FILE.write_text(written(known), encoding="utf-8")
+        PAGE.write_text(page(known), encoding="utf-8")
+        console.print(f"Wrote {PAGE.name} and {FILE.name}.")
 
 
 if __name__ == "__main__":

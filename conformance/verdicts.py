@@ -1,17 +1,20 @@
-"""Verdicts as a table: on the terminal, and as the generated page `docs/families.md`."""
+"""Verdicts: on the terminal, as the file of `solvent families`, and as docs/families.md."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import transformers
 from rich.table import Table
 
 from conformance.examination import Verdict
+from solvent.core.paths import PACKAGE, ROOT
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "families.md"
+PAGE = ROOT / "docs" / "families.md"
+FILE = PACKAGE / "models" / "families.json"
 
 HEAD = """\
 # Families
@@ -53,31 +56,61 @@ def image_tokens(verdict: Verdict) -> str:
     return "; ".join([placed, *(f"refuses {name}" for name in missing)])
 
 
-def page(verdicts: Sequence[Verdict]) -> str:
-    """The whole page."""
-    certified = [verdict for verdict in verdicts if verdict.certified]
+def record(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """All that is known of the families, and with which versions it was found."""
+    return {
+        "transformers": transformers.__version__,
+        "torch": torch.__version__.partition("+")[0],
+        "families": [_known(verdict) for verdict in verdicts],
+    }
+
+
+def _known(verdict: Verdict) -> dict[str, Any]:
+    if not verdict.certified:
+        return {"family": verdict.family, "reason": verdict.reason}
+    return {
+        "family": verdict.family,
+        "reason": None,
+        "attention": verdict.attention,
+        "skipped": verdict.skipped,
+        "image_tokens": image_tokens(verdict),
+        "masks": list(verdict.masks),
+        "notes": list(verdict.notes),
+    }
+
+
+def written(known: Mapping[str, Any]) -> str:
+    """A record as the text of the file: a line a family."""
+    head = {name: value for name, value in known.items() if name != "families"}
+    lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in known["families"])
+    return f'{json.dumps(head)[:-1]}, "families": [\n{lines}\n]}}\n'
+
+
+def page(known: Mapping[str, Any]) -> str:
+    """A record as the whole page."""
+    certified = [each for each in known["families"] if each["reason"] is None]
+    refused = [each for each in known["families"] if each["reason"] is not None]
     text = HEAD.format(
         certified=len(certified),
-        total=len(verdicts),
-        transformers=transformers.__version__,
-        torch=torch.__version__.partition("+")[0],
+        total=len(known["families"]),
+        transformers=known["transformers"],
+        torch=known["torch"],
     )
-    for verdict in certified:
+    for each in certified:
         cells = (
-            f"`{verdict.family}`",
-            verdict.attention,
-            verdict.skipped or "none",
-            image_tokens(verdict),
-            ", ".join(verdict.masks),
-            "; ".join(verdict.notes),
+            f"`{each['family']}`",
+            each["attention"],
+            each["skipped"] or "none",
+            each["image_tokens"],
+            ", ".join(each["masks"]),
+            "; ".join(each["notes"]),
         )
         text += "| " + " | ".join(cells) + " |\n"
-    refused = [verdict for verdict in verdicts if not verdict.certified]
     if refused:
         text += REFUSED
-    for verdict in refused:
-        reason = (verdict.reason or "").replace("|", "\\|")
-        text += f"| `{verdict.family}` | {reason} |\n"
+    for each in refused:
+        reason = each["reason"].replace("|", "\\|")
+        text += f"| `{each['family']}` | {reason} |\n"
     return text
 
 

@@ -21,6 +21,7 @@ VERBS = {
     "status": "how far everything is: cells done, running, stopped, failed, and why",
     "rescore": "read and score the answers of a finished cell again, by other rules",
     "recompute": "judge the modality-usage tests of a cell again, with other margins",
+    "families": "which model families interventions are certified on, and which can be evaluated",
 }
 
 

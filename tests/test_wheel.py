@@ -61,7 +61,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     code = BUILD.format(str(place))
-    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     (built,) = place.glob("*.whl")
     return built
 
@@ -139,3 +140,6 @@ def test_cells_run_and_are_compared(call: Call, tmp_path: Path) -> None:
 def test_the_command_says_what_it_can(call: Call) -> None:
     assert "evaluate" in call("solvent", "--help")
     assert "== Configuration groups ==" in call("solvent", "evaluate", "--help")
+    families = call("solvent", "families", "llava")
+    assert re.search(r"llava_onevision +yes +yes", families)
+    assert re.search(r"llava_next +yes +\w+Attention", families)

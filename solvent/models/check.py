@@ -78,7 +78,7 @@ def _check_image_token(vlm: VLM) -> None:
         raise ModelError(
             f"Expected the processor to place image token {vlm.image_token_id} (config.json: "
             f"image_token_id), but it places {placed}; correct `processor` of family "
-            f"{vlm.family.model_type!r} in solvent/models/families.py."
+            f"{vlm.family.model_type!r} in solvent/models/family.py."
         )
     if vlm.chat.image_text.count(vlm.processor.image_token) != 1:
         raise ModelError(
@@ -199,5 +199,5 @@ def _check_cache(
             f"gives {LONG_ANSWER!r} a log-probability of {score:.6g} instead of {plain:.6g} nats "
             f"and logits that are {apart:.3g} of their spread apart; install a release of "
             "transformers that pyproject.toml admits, or correct `positions` of family "
-            f"{vlm.family.model_type!r} in solvent/models/families.py."
+            f"{vlm.family.model_type!r} in solvent/models/family.py."
         )

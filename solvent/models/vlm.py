@@ -39,7 +39,7 @@ from solvent.models.checkpoint import (
     loaded_version,
     read_config,
 )
-from solvent.models.families import Family, find_family, load_processor
+from solvent.models.family import Family, find_family, load_processor
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
 from solvent.models.prefill import EncodedBatch, Prefill
 from solvent.models.refusals import ModelError, PromptError
@@ -279,7 +279,7 @@ class VLM:
                 raise PromptError(
                     f"Expected the processor and the tokenizer to read the text of {prompt.uid!r} "
                     "alike, but their tokens differ; check `processor` of this family's row in "
-                    "solvent/models/families.py.",
+                    "solvent/models/family.py.",
                     prompt.uid,
                 )
 

@@ -20,7 +20,7 @@ from transformers import LlamaConfig, LlavaNextConfig
 import solvent.models.checkpoint as checkpoint_module
 from solvent.core import paths
 from solvent.models.checkpoint import choose_dtype, device_map, find_source
-from solvent.models.families import FAMILIES
+from solvent.models.family import FAMILIES
 from solvent.models.refusals import ModelError
 from solvent.models.unembedding import float32_logits, log_probabilities
 from solvent.models.vlm import VLM, load
@@ -81,7 +81,7 @@ def test_unknown_family_names_the_nearest(settings: dict[str, Any], tmp_path: Pa
     LlavaNextConfig().save_pretrained(tmp_path)
     message = refusal(settings, checkpoint=str(tmp_path))
     assert "'llava_next' (nearest known: 'llava')" in message
-    assert "solvent/models/families.py" in message
+    assert "solvent/models/family.py" in message
 
 
 def test_checkpoint_without_safetensors(settings: dict[str, Any], copy: Path) -> None:
@@ -224,5 +224,5 @@ def test_sliced_log_probabilities_equal_log_softmax(
 
 
 def test_importing_the_package_is_cheap() -> None:
-    code = "import solvent.models, solvent.models.families, sys; sys.exit('torch' in sys.modules)"
+    code = "import solvent.models, solvent.models.family, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +20,14 @@ from conformance.builders import build, families
 from conformance.checks import CHECKS, Subject
 from conformance.examination import examine
 from conformance.observing import CheckError
-from conformance.verdicts import PAGE
+from conformance.verdicts import FILE, PAGE, page, written
 from interventions import Intervention, InterventionError, intervene, load
 from interventions.engine.view import Rows
 from interventions.patching import patch as patch_module
 from interventions.patching import session as session_module
 from interventions.patching.decoders import SESSION, Decoder
+from solvent.commands.families import show_families
+from solvent.models.family import FAMILIES
 
 FAST = (
     "llava",
@@ -81,6 +84,26 @@ def test_every_family_is_accounted_for() -> None:
         assert not gone, f"transformers {transformers.__version__} dropped {gone}: {rerun}"
     assert [int(number) for number in counts] == [sum(known.values()), len(known)]
     assert all(known[family] for family in FAST)
+
+
+def test_the_page_and_the_file_of_the_command_agree() -> None:
+    text = FILE.read_text(encoding="utf-8")
+    known = json.loads(text)
+    assert page(known) == PAGE.read_text(encoding="utf-8")
+    assert written(known) == text
+
+
+def test_the_command_marks_what_can_be_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
+    show_families("")
+    rows = re.findall(
+        r"^ +([\w.-]+) +(yes|no) +(yes)?", capsys.readouterr().out, flags=re.MULTILINE
+    )
+    assert {family: certified == "yes" for family, certified, _ in rows} == listed()
+    assert {family for family, _, evaluated in rows if evaluated} == set(FAMILIES)
+    with pytest.raises(
+        ValueError, match="no family has 'qwem3_vl' in its name; did you mean 'qwen3_vl'"
+    ):
+        show_families("qwem3_vl")
 
 
 @pytest.fixture(scope="module")

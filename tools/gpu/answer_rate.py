@@ -27,7 +27,7 @@ from solvent.cells.runner import run
 from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
 from solvent.models.checkpoint import Source
-from solvent.models.families import FAMILIES, load_processor
+from solvent.models.family import FAMILIES, load_processor
 from solvent.models.features import FeatureCache
 from solvent.models.prefill import Prefill
 from solvent.models.vlm import VLM

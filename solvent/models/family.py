@@ -74,7 +74,7 @@ def find_family(config: PreTrainedConfig) -> Family:
     raise ModelError(
         f"Expected one of the families {known}, but the checkpoint is of family "
         f"{name!r}{nearest}; choose another model.checkpoint or add a row to "
-        "solvent/models/families.py."
+        "solvent/models/family.py."
     )
 
 

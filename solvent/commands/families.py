@@ -1,0 +1,78 @@
+"""Which model families interventions are certified on, and which of them can be evaluated.
+
+    solvent families
+    solvent families qwen          # those with this in their name
+
+A family is a model type of transformers. Certified means that interventions passed every check of
+`python -m conformance` on it, so that they work in a notebook; `solvent evaluate` also needs to
+know how its processor places image tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from solvent.commands.commandline import Command
+from solvent.core.names import nearest
+from solvent.core.paths import PACKAGE
+from solvent.core.text import marked
+from solvent.models.family import FAMILIES
+
+FILE = PACKAGE / "models" / "families.json"
+command = Command("Nothing was changed.")
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(
+        prog="solvent families",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments.add_argument("part", nargs="?", default="", help="of a family's name")
+    part = arguments.parse_args().part
+    with command.job():
+        show_families(part)
+
+
+def show_families(part: str) -> None:
+    """Print the families that have this in their name. Raises `ValueError` where none has."""
+    known = json.loads(FILE.read_text(encoding="utf-8"))
+    rows = {each["family"]: each for each in known["families"]}
+    chosen = [each for name, each in rows.items() if part in name]
+    if not chosen:
+        raise ValueError(f"no family has {part!r} in its name; {nearest(part, rows)}")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("family", no_wrap=True)
+    for column in ("certified", "evaluated", "attention, or what is in the way"):
+        table.add_column(column)
+    for each in chosen:
+        certified = each["reason"] is None
+        said = (
+            each["reason"]
+            if not certified
+            else ", ".join(filter(None, [each["attention"], each["skipped"], *each["notes"]]))
+        )
+        table.add_row(
+            each["family"],
+            "[green]yes[/]" if certified else "no",
+            "yes" if each["family"] in FAMILIES else "",
+            marked(said),
+        )
+    certified = sum(each["reason"] is None for each in chosen)
+    screen = Console() if Console().is_terminal else Console(width=120)
+    screen.print(table)
+    screen.print(
+        f"{certified} of {len(chosen)} certified, with transformers {known['transformers']} and "
+        f"torch {known['torch']}",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
