@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+import yaml
 from omegaconf import OmegaConf
 
 from interventions.calls import called_as
@@ -117,38 +119,74 @@ class Intervention(metaclass=Part):
 
 
 @called_as("available()")
-def available() -> list[str]:
-    """Names of all interventions that have a file."""
-    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+def available(*, folder: str | PathLike[str] | None = None) -> list[str]:
+    """Names of all interventions that have a file; what `load` takes, sorted.
+
+    With a folder of your own: the paths of the files in it.
+    """
+    if folder is None:
+        return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    return sorted(map(str, Path(folder).expanduser().glob("*.yaml")))
 
 
 @called_as('load("uniform", layers="middle")')
-def load(name: str, **overrides: Any) -> Intervention:
+def load(name: str | PathLike[str], **overrides: Any) -> Intervention:
     """The intervention of a YAML file, with some fields replaced.
 
     A dot reaches into a part: `load("dirichlet", layers="middle", **{"pattern.alpha": 0.1})`.
-    Raises `ValueError` for an unknown name or field, naming the nearest known one.
+    A file of your own is loaded by its path, `load("folder/mine.yaml")`; modules that it names must
+    be importable. Raises `ValueError` for an unknown name or field, naming the nearest known one.
     """
     config = definition(name)
     for path, value in overrides.items():
         _replace(config, path, value)
-    return _build(config)
+    made = _build(config)
+    if not isinstance(made, Intervention):
+        raise ValueError(
+            f"{name} makes no intervention; begin it with `defaults: [learned, _self_]` and state "
+            "what differs."
+        )
+    return made
 
 
-def definition(name: str) -> dict[str, Any]:
-    """The composed YAML of an intervention: its fields over those of the file it starts from."""
-    if not isinstance(name, str):
+def definition(name: str | PathLike[str]) -> dict[str, Any]:
+    """The composed YAML of an intervention: its fields over those of the file it starts from.
+
+    What a file of the user's own starts from is one of ours, or lies beside it.
+    """
+    file = _file(name)
+    try:
+        own: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is no YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(own, dict):
+        raise ValueError(f"{file} should hold fields of an intervention, got {shown(own)}.")
+    layers = own.pop("defaults", ["_self_"])
+    merged = OmegaConf.merge(*(own if each == "_self_" else _start(each, file) for each in layers))
+    composed: Any = OmegaConf.to_container(merged)
+    return composed
+
+
+def _start(layer: str, file: Path) -> dict[str, Any]:
+    return definition(layer if layer in available() else file.with_name(f"{layer}.yaml"))
+
+
+def _file(name: Any) -> Path:
+    """Where a definition lies, by its name or its path."""
+    if not isinstance(name, str | PathLike):
         raise ValueError(
             "An intervention is loaded by the name of its file in conf/intervention, got "
             f'{described(name)}; write load("uniform").'
         )
-    if name not in available():
-        raise ValueError(f"There is no intervention {name!r}{hint(Path(name).stem, available())}")
-    own: Any = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{name}.yaml"))
-    layers = own.pop("defaults", ["_self_"])
-    merged = OmegaConf.merge(*(own if each == "_self_" else definition(each) for each in layers))
-    composed: Any = OmegaConf.to_container(merged)
-    return composed
+    path = Path(name).expanduser()
+    if name in available():
+        return CONFIGS / f"{name}.yaml"
+    if path.suffix == ".yaml" and path.is_file():
+        return path
+    near = closest(str(path), available(folder=path.parent))
+    if path.suffix == ".yaml" and near:
+        raise ValueError(f"There is no file {str(name)!r}; did you mean {near!r}?")
+    raise ValueError(f"There is no intervention {str(name)!r}{hint(path.stem, available())}")
 
 
 def check_intervention(given: Any, model: Any) -> None:
@@ -226,7 +264,13 @@ def _build(config: Any) -> Any:
     if not isinstance(config, Mapping):
         return config
     module, _, attribute = config["_target_"].rpartition(".")
-    home = importlib.import_module(module)
+    try:
+        home = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"There is no module {error.name!r}, which the part {config['_target_']!r} needs; the "
+            "folder that it lies in must be on sys.path."
+        ) from error
     if not hasattr(home, attribute):
         raise ValueError(f"{module} has no part {attribute!r}{hint(attribute, _parts_of(home))}")
     values = {key: _build(value) for key, value in config.items() if key != "_target_"}

@@ -20,6 +20,7 @@ from solvent.cells.input_files import (
 from solvent.cells.loading import load_benchmark, named_condition, needed_conditions
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import digest_of
+from solvent.core.paths import own_folder
 from solvent.core.types import Benchmark, Condition, Diagnostic, Sample, Tracking
 from solvent.diagnostics.contract import check_tests
 from solvent.storage.folder import CellFolder
@@ -117,4 +118,5 @@ def calibration_command(request: Request) -> str | None:
     said = {group: request.settings[group]["name"] for group in groups}
     said["limit"] = request.limit
     missing = [f"{key}={value}" for key, value in said.items() if key not in named and value]
-    return shlex.join(["python", "-m", "solvent", "calibrate", *missing, *overrides])
+    own = [f"--config-dir={folder}"] if (folder := own_folder()) else []
+    return shlex.join(["python", "-m", "solvent", "calibrate", *own, *missing, *overrides])

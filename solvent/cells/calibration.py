@@ -30,7 +30,7 @@ from solvent.cells.revisions import pinned
 from solvent.core.checkpoints import digest_of
 from solvent.core.content import digest_samples
 from solvent.core.files import replacing
-from solvent.core.paths import CONF
+from solvent.core.paths import definitions
 from solvent.core.redaction import RedactedFormatter
 from solvent.core.types import Benchmark, Prompt, Sample
 from solvent.reports.table import console
@@ -107,7 +107,7 @@ def place(request: Request) -> Path:
     """The file that the intervention names. Raises `ValueError` where it names none to be made."""
     name = request.intervention["name"]
     if request.calibration is None:
-        known = sorted(path.stem for path in (CONF / "calibration").glob("*.yaml"))
+        known = definitions("calibration")
         raise ValueError(
             f"The intervention {name!r} reads no file that can be made; those that do are "
             f"{', '.join(known)}"

@@ -17,6 +17,7 @@ from solvent.cells.input_files import by_content, input_files
 from solvent.cells.loading import data_digest
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import content, is_folder
+from solvent.core.paths import definitions
 from solvent.core.types import Condition
 from solvent.storage.folder import CellFolder
 
@@ -154,10 +155,14 @@ def _variant(intervention: Settings) -> str:
 
 
 def _definition(name: str) -> dict[str, Any]:
-    """The stock definition of an intervention; empty where the name is the user's own."""
-    from interventions.methods.intervention import available, definition  # torch: not for --help
+    """The stock definition of an intervention; empty where nobody can tell."""
+    from interventions.methods.intervention import definition  # torch: not for --help
 
-    return definition(name) if name in available() else {}
+    known = definitions("intervention")
+    try:
+        return definition(known[name]) if name in known else {}
+    except ValueError:  # composed as only Hydra can
+        return {}
 
 
 def _flat(tree: Settings, prefix: str = "") -> dict[str, Any]:

@@ -35,11 +35,12 @@ def _explain(error: BaseException) -> str:
     if match := re.search(r"Could not find '(?P<group>[^/']+)/(?P<name>[^']+)'", text):
         return _unknown(match, re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE))
     if match := re.search(  # one of a list of choices
-        r"Could not load '(?P<group>[^/']+)/(?P<name>[^']+)'.*provider=main, path=file://(\S+)",
+        r"Could not load '(?P<group>[^/']+)/(?P<name>[^']+)'.*Config search path",
         text,
         flags=re.DOTALL,
     ):
-        files = Path(match[3].rstrip(","), match["group"]).glob("*.yaml")
+        places = re.findall(r"path=file://(.+?),?$", text, flags=re.MULTILINE)
+        files = [path for place in places for path in Path(place, match["group"]).glob("*.yaml")]
         return _unknown(match, sorted(path.stem for path in files))
     if match := re.search(r"Key '(?P<key>[^']+)' is not in struct", text):
         path = re.search(r"full_key: (?P<path>\S+)", text)

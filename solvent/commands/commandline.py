@@ -8,6 +8,8 @@
     143  SIGTERM
     70   a process of the run hung, or is gone
 
+Every command takes `--config-dir DIR`, a folder of definitions and modules of the user's own.
+
 With HYDRA_FULL_ERROR=1 in the environment, bad input keeps its traceback too. Where several
 processes work together, the one that failed says why, and all end with a code that is not 0.
 """
@@ -19,12 +21,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 from solvent.cells.mistakes import sentence
+from solvent.core.paths import own_folder
 from solvent.core.redaction import redacted_text
 from solvent.core.stopping import (
     ASKED,
@@ -37,6 +41,7 @@ from solvent.core.stopping import (
 )
 from solvent.core.text import visible
 from solvent.storage.claims import BusyError
+from solvent.studies.own_folder import own_definitions, taken_out
 
 DEFECT = 1
 BAD_INPUT = 2
@@ -63,12 +68,14 @@ class Command:
         self.after_interruption = after_interruption
         self.raises = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.process = os.getpid()
+        self.own: str | Path | None = None  # folder of the user's definitions, for launchers' jobs
 
     @contextmanager
     def job(self) -> Iterator[None]:
         """A bad job says why in one sentence and lets the other jobs of the sweep go on."""
         try:
-            yield
+            with own_definitions(self.own):
+                yield
         except InstantiationException as error:
             if not isinstance(error.__cause__, EXPECTED):
                 raise
@@ -85,7 +92,10 @@ class Command:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
             with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
-                main()
+                typed, sys.argv[1:] = taken_out(sys.argv[1:])
+                with own_definitions(typed):
+                    self.own = own_folder()
+                    main()
         except Stopped as stopped:
             why = redacted_text(stopped.why)
             sys.stderr.write(f"Stopped: {why}. {self.after_interruption}\n")

@@ -3,6 +3,8 @@
     python -m solvent plan experiment=demo --hours 4 > sweep.tsv
     python -m solvent plan model=tiny,tiny_blind intervention=uniform seed=0,1 > sweep.tsv
 
+    python -m solvent plan --config-dir mine benchmark=my_set > sweep.tsv
+
 Settings are those of `python evaluate.py -m`. Every line of the plan is a cell; a task is all cells
 of one model on one benchmark, so that a task loads its model once, or as many of them as fit into
 the time limit. `python -m solvent task sweep.tsv 0` runs a task.
@@ -16,6 +18,7 @@ import sys
 from pathlib import Path
 
 from solvent.commands.commandline import Command
+from solvent.core.paths import own_folder
 
 command = Command("Nothing was planned.")
 
@@ -52,7 +55,7 @@ def main() -> None:
             raise ValueError(f"--processes is {asked.processes}; expected at least 1")
         with watching() as progress:
             planned = plan(asked.overrides, asked.hours, asked.processes, progress)
-        sys.stdout.write(write(planned.cells))
+        sys.stdout.write(write(planned.cells, own_folder()))
         name = _redirected() or "sweep.tsv"
         show_plan(planned, hours=asked.hours, processes=asked.processes, name=name)
 

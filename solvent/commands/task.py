@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from solvent.commands.commandline import Command
+from solvent.studies.own_folder import own_definitions
 
 command = Command()
 
@@ -33,11 +34,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Compose and run every cell of the task."""
     asked = arguments()
-    from solvent.studies.sweep import of_task, read
+    from solvent.studies.sweep import of_task, own_folder_of, read
 
     cells = []
     with command.job():
         cells = of_task(read(asked.plan), asked.task)
+        command.own = own_folder_of(asked.plan) or command.own
     if not cells:
         return
     from solvent.cells.processes.parallel import team
@@ -45,7 +47,7 @@ def main() -> None:
     from solvent.core.stopping import check
     from solvent.studies.composing import compose_cell, composing
 
-    with composing():
+    with own_definitions(command.own), composing():
         for number, cell in enumerate(cells, start=1):
             if team().main:
                 _say(f"task {asked.task}, cell {number} of {len(cells)}: {cell.folder}")

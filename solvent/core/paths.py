@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -9,14 +10,28 @@ ROOT = PACKAGE.parent  # of the repository; where a wheel was installed, the fol
 INSTALLED = (PACKAGE / "conf").is_dir()  # from a wheel, which has the definitions inside
 CONF = (PACKAGE if INSTALLED else ROOT) / "conf"  # all definitions that come with solvent
 VARIABLE = "SOLVENT_DATA"
+OWN = "SOLVENT_CONFIG_DIR"  # names a folder of definitions of the user's own
+
+
+def own_folder() -> Path | None:
+    """The folder of the user's own definitions; None where there is none."""
+    named = os.environ.get(OWN)
+    return Path(named) if named else None
+
+
+def definitions(group: str) -> dict[str, Path]:
+    """The files of a group of definitions by name: ours, and the user's own."""
+    places = [place / group for place in (CONF, own_folder()) if place]
+    return {path.stem: path for place in places for path in sorted(place.glob("*.yaml"))}
 
 
 def resolve(path: str | Path, *, here: bool = True) -> Path:
     """An absolute path, of something that need not be there.
 
     A relative one is looked for from the repository root (of a wheel: from the folder that it was
-    installed in, for what it brings along), then from the working directory. What lies in neither
-    is taken from the repository root, and where there is no repository, from the working directory.
+    installed in, for what it brings along), then from the folder of the user's own definitions,
+    then from the working directory. What lies in none is taken from the repository root, and where
+    there is no repository, from the working directory.
 
     Args:
         path: as a user writes it; ~ is a home.
@@ -27,7 +42,7 @@ def resolve(path: str | Path, *, here: bool = True) -> Path:
     """
     try:
         asked = Path(path).expanduser()
-        starts = [ROOT, *([Path.cwd()] if here else [])]
+        starts = [ROOT, *filter(None, [own_folder()]), *([Path.cwd()] if here else [])]
         lost = starts[-1] if INSTALLED else ROOT
         found = (start for start in starts if (start / asked).exists())
         return (next(found, lost) / asked).resolve()

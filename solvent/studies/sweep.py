@@ -3,6 +3,8 @@
     #task  hours  folder                                          overrides
     0      0.25   outputs/demo/tiny/shapes/uniform-0123456789ab   intervention=uniform  seed=0
 
+A line `#config-dir DIR` follows the header where some definitions are the user's own.
+
 Fields are separated by tabs, and every override is a field of its own: no quoting, so that commas,
 spaces, quotes and brackets arrive as they are.
 """
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEADER = "#task\thours\tfolder\toverrides"
+OWN = "#config-dir"
 UNKNOWN = "?"
 
 
@@ -29,19 +32,18 @@ class PlannedCell:
     def line(self) -> str:
         """Raises `ValueError` where a field cannot be written."""
         hours = UNKNOWN if self.hours is None else f"{self.hours:.4f}"
-        fields = [str(self.task), hours, self.folder, *self.overrides]
-        for field in fields:
-            if any(mark in field for mark in "\t\n\r"):
-                raise ValueError(
-                    f"{field!r} holds a tab or the end of a line, which a plan cannot: write "
-                    "\\t or \\n in a quoted value, or put it into a configuration file"
-                )
-        return "\t".join(fields)
+        return _joined([str(self.task), hours, self.folder, *self.overrides])
 
 
-def write(cells: Iterable[PlannedCell]) -> str:
-    """The text of a plan."""
-    return "".join(f"{line}\n" for line in [HEADER, *(cell.line() for cell in cells)])
+def write(cells: Iterable[PlannedCell], own: Path | None = None) -> str:
+    """The text of a plan.
+
+    Args:
+        cells: in their order.
+        own: folder of the user's own definitions.
+    """
+    heads = [HEADER] if own is None else [HEADER, _joined([OWN, str(own)])]
+    return "".join(f"{line}\n" for line in [*heads, *(cell.line() for cell in cells)])
 
 
 def read(path: Path) -> list[PlannedCell]:
@@ -49,6 +51,21 @@ def read(path: Path) -> list[PlannedCell]:
 
     Raises `FileNotFoundError` or `ValueError` where there is no whole plan.
     """
+    lines = enumerate(_lines(path)[1:], 2)
+    return [
+        _read(line, f"line {number} of {path}")
+        for number, line in lines
+        if not line.startswith(f"{OWN}\t")
+    ]
+
+
+def own_folder_of(path: Path) -> str | None:
+    """The folder of the user's own definitions that a plan was made with. Raises as `read` does."""
+    second = [*_lines(path), ""][1].split("\t")
+    return second[1] if second[0] == OWN else None
+
+
+def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError):
@@ -62,7 +79,7 @@ def read(path: Path) -> list[PlannedCell]:
             f"{path} is no whole plan (a header line, then a line per cell): make it again with "
             "`python -m solvent plan`"
         )
-    return [_read(line, f"line {number} of {path}") for number, line in enumerate(lines[1:], 2)]
+    return lines
 
 
 def of_task(cells: Sequence[PlannedCell], task: int) -> list[PlannedCell]:
@@ -72,6 +89,16 @@ def of_task(cells: Sequence[PlannedCell], task: int) -> list[PlannedCell]:
         has = f"tasks 0 to {last}" if cells else "no task at all"
         raise ValueError(f"There is no task {task}; the plan has {has}")
     return [cell for cell in cells if cell.task == task]
+
+
+def _joined(fields: Sequence[str]) -> str:
+    for field in fields:
+        if any(mark in field for mark in "\t\n\r"):
+            raise ValueError(
+                f"{field!r} holds a tab or the end of a line, which a plan cannot: write "
+                "\\t or \\n in a quoted value, or put it into a configuration file"
+            )
+    return "\t".join(fields)
 
 
 def _read(line: str, where: str) -> PlannedCell:

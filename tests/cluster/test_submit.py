@@ -27,8 +27,9 @@ print(number)
 """
 SCONTROL = "#!/bin/sh\necho 'MaxArraySize            = 1001'\n"
 PYTHON = """#!{python}
-import json, sys
+import json, os, sys
 if sys.argv[1] == "-m":
+    open({log!r} + ".own", "w").write(os.environ.get("SOLVENT_CONFIG_DIR", ""))
     with open({log!r}, "a") as log:
         log.write(json.dumps(sys.argv[2:]) + "\\n")
     print(open({plan!r}).read(), end="")
@@ -202,3 +203,12 @@ def test_an_old_bash_is_refused(submit: Submit) -> None:
     done = subprocess.run(["bash", "-c", text], capture_output=True, text=True)
     assert done.returncode == 2
     assert "needs bash 4.4 or newer" in done.stderr
+
+
+def test_a_folder_of_the_user_s_own_is_seen_from_where_they_are(
+    submit: Submit, tmp_path: Path
+) -> None:
+    done = submit("experiment=demo", "--config-dir=mine", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "python.log.own").read_text() == str(tmp_path / "mine")
+    assert "--config-dir" not in done.stdout + done.stderr  # sbatch hears nothing of it

@@ -101,7 +101,7 @@ def test_what_is_not_a_model(llava: PreTrainedModel) -> None:
         (lambda: interventions.uniform("middle"), f"(too many positional arguments); {LOADED}"),
         (lambda: load({"name": "uniform"}), "got {'name': 'uniform'}; write load(\"uniform\")"),
         (lambda: load(interventions.uniform), "the function uniform that makes one; write load("),
-        (lambda: load("conf/intervention/unifrom.yaml"), "did you mean 'uniform'"),
+        (lambda: load("conf/intervention/unifrom.yaml"), "did you mean 'conf/intervention/uniform"),
         (lambda: available("all"), "(too many positional arguments); write available()"),
     ],
 )  # fmt: skip
