@@ -19,7 +19,8 @@ from interventions.engine.sequences import InterventionError
 from interventions.looking.capture import capture
 from interventions.looking.log import AttentionLog, Measurement
 from interventions.looking.shares import shares
-from interventions.methods.intervention import Intervention, available, load
+from interventions.methods.definitions import available, load
+from interventions.methods.intervention import Intervention
 from interventions.methods.parts import hint
 from interventions.patching.patch import intervene
 

@@ -8,10 +8,10 @@ from interventions.looking.capture import capture as capture
 from interventions.looking.log import AttentionLog as AttentionLog
 from interventions.looking.log import Measurement as Measurement
 from interventions.looking.shares import shares as shares
+from interventions.methods.definitions import available as available
+from interventions.methods.definitions import load as load
 from interventions.methods.heads import HeadRule
 from interventions.methods.intervention import Intervention as Intervention
-from interventions.methods.intervention import available as available
-from interventions.methods.intervention import load as load
 from interventions.methods.masses import Mass
 from interventions.methods.patterns.pattern import Pattern
 from interventions.methods.probes import Probe

@@ -130,7 +130,7 @@ def test_what_a_configuration_names_is_there() -> None:
             ("evaluate.py", "compare.py", "solvent/commands/", "solvent/studies/composing.py",
              "solvent/studies/overrides.py", "solvent/cells/request.py",
              "solvent/cells/configuration.py", "solvent/cells/mistakes.py",
-             "interventions/methods/intervention.py"),
+             "interventions/methods/definitions.py"),
         ),
         ("accelerate", ("solvent/cells/", "solvent/models/")),
     ],

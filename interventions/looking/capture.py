@@ -25,7 +25,7 @@ from interventions.calls import block
 from interventions.engine.view import Call, Rows, View
 from interventions.errors import InterventionError
 from interventions.looking.log import AttentionLog
-from interventions.methods.intervention import load
+from interventions.methods.definitions import load
 from interventions.methods.parts import shown
 from interventions.patching.patch import intervene
 

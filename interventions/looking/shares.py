@@ -28,7 +28,8 @@ from interventions.engine.algebra import attention_output
 from interventions.engine.execution import weights_after
 from interventions.engine.view import Call, Rows, View
 from interventions.looking.log import AttentionLog
-from interventions.methods.intervention import Intervention, check_intervention
+from interventions.methods.definitions import check_intervention
+from interventions.methods.intervention import Intervention
 from interventions.patching.decoders import Decoder, find_decoder
 from interventions.patching.generation import whole_model
 from interventions.patching.output_projection import output_grams

@@ -24,7 +24,8 @@ from interventions.engine import execution, fused
 from interventions.engine.view import Call
 from interventions.errors import InterventionError
 from interventions.looking.log import AttentionLog
-from interventions.methods.intervention import Intervention, check_intervention
+from interventions.methods.definitions import check_intervention
+from interventions.methods.intervention import Intervention
 from interventions.methods.parts import shown
 from interventions.methods.selectors import check_choice
 from interventions.patching.decoders import (

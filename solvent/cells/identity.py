@@ -156,7 +156,7 @@ def _variant(intervention: Settings) -> str:
 
 def _definition(name: str) -> dict[str, Any]:
     """The stock definition of an intervention; empty where nobody can tell."""
-    from interventions.methods.intervention import definition  # torch: not for --help
+    from interventions.methods.definitions import definition  # torch: not for --help
 
     known = definitions("intervention")
     try:

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 
 import interventions
 from interventions import Intervention, available, load
-from interventions.methods.intervention import definition
+from interventions.methods.definitions import definition
 from interventions.methods.masses import Keep, Shift
 from interventions.methods.patterns import Learned
 from interventions.methods.shipped import CONFIGS
