@@ -188,8 +188,7 @@ def _check_settings(tree: Mapping[str, Any], name: str) -> None:
 def _parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
     """By name; None where it takes whatever it is given."""
     try:
-        called = made.__init__ if isinstance(made, type) else made
-        found = dict(inspect.signature(called).parameters)
+        found = dict(inspect.signature(_called(made)).parameters)
     except (TypeError, ValueError):  # of a C extension
         return None
     if any(each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL) for each in found.values()):
@@ -198,10 +197,17 @@ def _parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None
     return found
 
 
+def _called(made: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the settings: of a class, its constructor."""
+    if isinstance(made, type):
+        return made.__init__  # type: ignore[misc] # of this very class, no other is asked
+    return made
+
+
 def _kinds(made: Callable[..., Any]) -> dict[str, Any]:
     """Annotations by parameter; none where they name what only a type checker knows."""
     try:
-        return typing.get_type_hints(made.__init__ if isinstance(made, type) else made)
+        return typing.get_type_hints(_called(made))
     except NameError:
         return {}
 

@@ -71,7 +71,8 @@ def has_setting(settings: Settings, key: str) -> bool:
 def with_change(settings: Settings, change: str) -> dict[str, Any]:
     """Settings with one of them replaced, `group.setting=value`, as on a command line."""
     merged = OmegaConf.merge(literal(settings), OmegaConf.from_dotlist([change]))
-    return OmegaConf.to_container(merged, resolve=True)
+    plain: Any = OmegaConf.to_container(merged, resolve=True)
+    return plain
 
 
 def present(name: str) -> str:

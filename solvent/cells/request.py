@@ -145,7 +145,8 @@ def parse(config: DictConfig) -> Request:
 
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The settings of a composed configuration, plain."""
-    return OmegaConf.to_container(config, resolve=True)
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return plain
 
 
 def as_yaml(settings: Settings) -> str:

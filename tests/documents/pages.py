@@ -31,7 +31,6 @@ NEEDS = {  # why no test runs a block
     "packages": "a package index",
     "account": "an account, a key or somebody who watches a terminal",
     "minutes": "many minutes on a CPU",
-    "later": "the new shape of a test, which is being built",
 }
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"^# (mine/[\w./]+\.(?:yaml|py))", re.MULTILINE)
