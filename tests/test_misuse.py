@@ -110,7 +110,7 @@ SETTINGS = {  # overrides: what the sentence says
     "--config-dir={place}/conf benchmark=broken": "A configuration file is no YAML: while parsing",
     "--config-dir={place}/conf benchmark=typo": "did you mean solvent.benchmarks.reducers.Mean?",
     "--config-dir={place}/conf benchmark=lost": "named 'shaeps', did you mean 'shapes'?",
-    "--config-dir={place}/nope": "not found",
+    "--config-dir={place}/nope": "there is no folder",
     **{
         f"model.checkpoint={{place}}/{name}": sentence
         for name, sentence in (
