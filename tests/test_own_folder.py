@@ -12,9 +12,14 @@ import pytest
 from PIL import Image
 
 from interventions import available, load
+from solvent.cells.asking import identify
+from solvent.cells.recomputing import recompute
+from solvent.cells.request import parse
 from solvent.commands import calibrate, compare, evaluate, plan, show, task
 from solvent.commands.commandline import Command
+from solvent.core.own_code import _first_seen
 from solvent.core.paths import OWN, ROOT
+from solvent.studies.composing import compose_cell, composing
 from solvent.studies.own_folder import own_definitions, taken_out
 from tests.conftest import Run, last_sentence
 
@@ -138,6 +143,34 @@ def test_one_cell_of_all_that_is_own(run: Run, folder: Path, tmp_path: Path) -> 
     code, output, errors = run(own, *ASKED[:2], "n=1", command=show)
     assert code == 0, errors
     assert "pets/red-0.png" in output
+    with pytest.raises(ValueError, match="or of your own folder, named by --config-dir"):
+        recompute(cell(tmp_path / "study"), [])
+    with own_definitions(folder):
+        again = recompute(cell(tmp_path / "study"), [])
+    assert again["worth"]["verdict"] == metrics["diagnostics"]["worth"]["verdict"]
+
+
+def test_other_code_makes_another_cell(folder: Path) -> None:
+    """Also where a module only imports what has changed; a cell of ours stays what it is."""
+    (folder / "own_parts.py").write_text(f"import own_help\n{MODULE}")
+    (folder / "own_help.py").write_text("A = 1\n")
+    asked = (
+        ("model=tiny",),
+        ("intervention=even_more",),
+        ("diagnostic=[measures,worth]", "limit=60"),
+        ("diagnostic=[measures]", "limit=60"),
+    )
+
+    def folders() -> list[str]:
+        _first_seen.cache_clear()  # as in another process
+        with own_definitions(folder), composing():
+            return [identify(parse(compose_cell([*each]))).folder for each in asked]
+
+    before = folders()
+    (folder / "own_help.py").write_text("A = 2\n")
+    assert [one == two for one, two in zip(before, folders(), strict=True)] == [
+        True, False, False, True,
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -152,7 +152,7 @@ def test_pictures_lie_below_their_folder(tmp_path: Path, path: str) -> None:
     with pytest.raises(ValueError, match="below the data folder"):
         FileImage(root=tmp_path / "data", path=path)
     stored = StoredImage(
-        cells=lambda column, row: {"bytes": None, "path": path},
+        entries=lambda column, row: {"bytes": None, "path": path},
         column="image", row=0, place=None, folder=tmp_path / "data", table=None,
     )  # fmt: skip
     with pytest.raises(OSError, match="below the data folder"):

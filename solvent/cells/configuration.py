@@ -6,7 +6,7 @@ environment. What calls a server or writes a file is never taken from there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from solvent.cells.building import TARGET, build, literal
 from solvent.cells.request import Settings
+from solvent.core.own_code import is_own, lies_in_own, targets_of
 from solvent.core.types import Facts
 
 REFUSED = (ValueError, TypeError, ImportError, OSError, OmegaConfBaseException, yaml.YAMLError)
@@ -76,8 +77,8 @@ def with_change(settings: Settings, change: str) -> dict[str, Any]:
 
 
 def present(name: str) -> str:
-    """Where a class lies now that a stored definition names."""
-    return _renamed(name.removeprefix("solvent."), MOVED, name)
+    """Where a class lies now that a stored definition names; modules of the user's own stay."""
+    return name if is_own(name) else _renamed(name.removeprefix("solvent."), MOVED, name)
 
 
 def first(name: str) -> str:
@@ -93,7 +94,8 @@ def _renamed(name: str, moved: Mapping[str, str], otherwise: str) -> str:
 
 
 def check_targets(settings: Any, packages: Collection[str], path: Path) -> None:
-    """Refuse a stored definition that would call anything but classes that compute.
+    """Refuse a stored definition that would call anything but classes that compute, or that lie in
+    the folder of the user's own that this command was given.
 
     Args:
         settings: the definition.
@@ -104,11 +106,13 @@ def check_targets(settings: Any, packages: Collection[str], path: Path) -> None:
         ValueError: it would; names what.
     """
     admitted = [name for name in COMPUTING if name.startswith(tuple(packages))]
-    for target in _targets(settings):
-        if not (_within(target, admitted) and _is_class(target, admitted)):
+    for target in targets_of(settings):
+        ours = _within(target, admitted) and _is_class(target, admitted)
+        if not (ours or _is_own_class(target)):
             raise ValueError(
                 f"{path} would call {target!r}; expected a class of {' or '.join(packages)} that "
-                "only computes: evaluate the model again rather than read what others stored"
+                "only computes, or of your own folder, named by --config-dir: evaluate the model "
+                "again rather than read what others stored"
             )
 
 
@@ -140,19 +144,15 @@ def _is_class(target: str, admitted: Collection[str]) -> bool:
     return isinstance(found, type) and _within(found.__module__, admitted)
 
 
+def _is_own_class(target: str) -> bool:
+    if not is_own(target):
+        return False
+    found = get_object(target)
+    return isinstance(found, type) and lies_in_own(found)
+
+
 def _within(name: str, admitted: Collection[str]) -> bool:
     return any(f"{name}.".startswith(f"{place}.") for place in admitted)
-
-
-def _targets(tree: Any) -> Iterator[str]:
-    if isinstance(tree, Mapping):
-        if TARGET in tree:
-            yield str(tree[TARGET])
-        for value in tree.values():
-            yield from _targets(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _targets(value)
 
 
 def _present(tree: Any) -> Any:

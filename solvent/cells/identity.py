@@ -17,6 +17,7 @@ from solvent.cells.input_files import by_content, input_files
 from solvent.cells.loading import data_digest
 from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import content, is_folder
+from solvent.core.own_code import own_code, targets_of
 from solvent.core.paths import definitions
 from solvent.core.types import Condition
 from solvent.storage.folder import CellFolder
@@ -64,7 +65,7 @@ def identity(request: Request, intervention: Any) -> Identity:
     """
     what = {"name": intervention.name}
     if not intervention.is_identity:
-        what = _lasting(by_content(request.intervention))
+        what = _lasting(by_content(request.intervention)) | _code(request.intervention)
     return Identity(
         intervention=intervention.name,
         setting=_setting(request),
@@ -93,7 +94,16 @@ def _setting(request: Request) -> dict[str, Any]:
     if is_folder(model["checkpoint"]):  # which counts by what is in it
         files = content(model["checkpoint"], model["trust_remote_code"])
         setting["model"] = model | {"checkpoint": files, "revision": None}
-    return _lasting(without_locations(setting)) | {"data": data_digest(request.benchmark)}
+    own = _code(setting)
+    return _lasting(without_locations(setting)) | own | {"data": data_digest(request.benchmark)}
+
+
+def _code(settings: Any) -> dict[str, Any]:
+    """Modules of the user's own that settings name, by what is in them; nothing where all are ours,
+    whose version stands in the provenance.
+    """
+    found = own_code(targets_of(settings))
+    return {"code": found} if found else {}
 
 
 def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""Modules of the user's own folder: which files are behind the classes that settings name."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from solvent.core.digests import digest
+from solvent.core.paths import own_folder
+
+
+def own_code(names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the files of the user's own folder that dotted names come from, by their path in
+    it: of whole packages, and of what they import from the folder. Nothing for all other names.
+
+    A file counts as it was when this process first asked, as it is then imported, and only once.
+    """
+    folder, found = own_folder(), dict[str, str]()
+    left = [name.partition(".")[0] for name in names] if folder else []
+    while folder and left:
+        for file in _files(folder, left.pop()):
+            name = file.relative_to(folder).as_posix()
+            if name not in found:
+                found[name], imported = _first_seen(file)
+                left += imported
+    return dict(sorted(found.items()))
+
+
+def is_own(name: str) -> bool:
+    """Whether a dotted name may be one of the user's own folder: a file of its module is there."""
+    folder = own_folder()
+    return folder is not None and bool(_files(folder, name.partition(".")[0]))
+
+
+def lies_in_own(made: type) -> bool:
+    """Whether a class is defined in the user's own folder."""
+    folder = own_folder()
+    try:
+        return folder is not None and Path(inspect.getfile(made)).is_relative_to(folder)
+    except (TypeError, OSError):  # of C, or of no file
+        return False
+
+
+def targets_of(settings: Any) -> list[str]:
+    """All dotted names that settings want to be made, at any depth."""
+    if isinstance(settings, Mapping):
+        here = [str(settings["_target_"])] if "_target_" in settings else []
+        return here + [name for value in settings.values() for name in targets_of(value)]
+    if isinstance(settings, list):
+        return [name for value in settings for name in targets_of(value)]
+    return []
+
+
+def _files(folder: Path, module: str) -> list[Path]:
+    """Of a module, or of all of a package; none where the folder has neither."""
+    file, package = folder / f"{module}.py", folder / module
+    if (package / "__init__.py").is_file():
+        return sorted(package.rglob("*.py"))
+    return [file] if module and file.is_file() else []
+
+
+@cache
+def _first_seen(file: Path) -> tuple[str, tuple[str, ...]]:
+    """Its digest, and the top names of what it imports."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:  # which importing it will tell
+        return digest(file), ()
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return digest(file), tuple(dict.fromkeys(name.partition(".")[0] for name in names))
