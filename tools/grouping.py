@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from solvent.commands.commandline import Command
-from solvent.studies.sweep import PlannedCell, write
+from solvent.studies.sweep import PlannedCell, plan_text
 
 CELLS = ("learned", "uniform", "gaussian", "knockout", "reversed", "permuted")
 SIZES = (1, 2, 3, 6)  # cells of one task
@@ -58,7 +58,7 @@ def measure(size: int) -> float:
     """
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder) / "sweep.tsv"
-        plan.write_text(write(_cells(size, folder)))
+        plan.write_text(plan_text(_cells(size, folder)))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "solvent", "task", str(plan), "0"],

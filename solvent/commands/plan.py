@@ -48,14 +48,14 @@ def main() -> None:
     asked = arguments()
     from solvent.studies.planned import show_plan, watching
     from solvent.studies.planning import plan  # torch and transformers: not needed for --help
-    from solvent.studies.sweep import write
+    from solvent.studies.sweep import plan_text
 
     with command.job():
         if asked.processes < 1:
             raise ValueError(f"--processes is {asked.processes}; expected at least 1")
         with watching() as progress:
             planned = plan(asked.overrides, asked.hours, asked.processes, progress)
-        sys.stdout.write(write(planned.cells, own_folder()))
+        sys.stdout.write(plan_text(planned.cells, own_folder()))
         name = _redirected() or "sweep.tsv"
         show_plan(planned, hours=asked.hours, processes=asked.processes, name=name)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from solvent.commands.commandline import Command
 from solvent.studies.cell_status import CellStatus, statuses
 from solvent.studies.progress import show_status
-from solvent.studies.sweep import read
+from solvent.studies.sweep import load_plan
 
 command = Command("Nothing was changed.")
 
@@ -39,7 +39,7 @@ def main() -> None:
     """Print every cell that is not done, and how many are."""
     asked = arguments()
     with command.job():
-        planned = [Path(cell.folder) for cell in read(asked.plan)] if asked.plan else []
+        planned = [Path(cell.folder) for cell in load_plan(asked.plan)] if asked.plan else []
         found = statuses(asked.folder, planned)
         if asked.json:
             sys.stdout.write(json.dumps([_plain(each) for each in found], indent=1) + "\n")

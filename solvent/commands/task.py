@@ -34,11 +34,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Compose and run every cell of the task."""
     asked = arguments()
-    from solvent.studies.sweep import of_task, own_folder_of, read
+    from solvent.studies.sweep import load_plan, of_task, own_folder_of
 
     cells = []
     with command.job():
-        cells = of_task(read(asked.plan), asked.task)
+        cells = of_task(load_plan(asked.plan), asked.task)
         command.own = own_folder_of(asked.plan) or command.own
     if not cells:
         return

@@ -35,7 +35,7 @@ class PlannedCell:
         return _joined([str(self.task), hours, self.folder, *self.overrides])
 
 
-def write(cells: Iterable[PlannedCell], own: Path | None = None) -> str:
+def plan_text(cells: Iterable[PlannedCell], own: Path | None = None) -> str:
     """The text of a plan.
 
     Args:
@@ -46,21 +46,21 @@ def write(cells: Iterable[PlannedCell], own: Path | None = None) -> str:
     return "".join(f"{line}\n" for line in [*heads, *(cell.line() for cell in cells)])
 
 
-def read(path: Path) -> list[PlannedCell]:
+def load_plan(path: Path) -> list[PlannedCell]:
     """The cells of a plan.
 
     Raises `FileNotFoundError` or `ValueError` where there is no whole plan.
     """
     lines = enumerate(_lines(path)[1:], 2)
     return [
-        _read(line, f"line {number} of {path}")
+        _parsed(line, f"line {number} of {path}")
         for number, line in lines
         if not line.startswith(f"{OWN}\t")
     ]
 
 
 def own_folder_of(path: Path) -> str | None:
-    """The folder of the user's own definitions that a plan was made with. Raises as `read` does."""
+    """The folder of own definitions that a plan was made with. Raises as `load_plan` does."""
     second = [*_lines(path), ""][1].split("\t")
     return second[1] if second[0] == OWN else None
 
@@ -101,7 +101,7 @@ def _joined(fields: Sequence[str]) -> str:
     return "\t".join(fields)
 
 
-def _read(line: str, where: str) -> PlannedCell:
+def _parsed(line: str, where: str) -> PlannedCell:
     try:
         task, hours, folder, *overrides = line.split("\t")
         return PlannedCell(

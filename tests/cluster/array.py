@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from solvent.studies.sweep import PlannedCell, write
+from solvent.studies.sweep import PlannedCell, plan_text
 from tests.cluster.slurm import Slurm
 
 SMALL = ("--cpus-per-task=1", "--mem=1G")
@@ -25,7 +25,7 @@ def by_hand(slurm: Slurm, plan: Path, cells: list[list[str]], *options: str) -> 
         PlannedCell(task=0, hours=None, folder="-", overrides=tuple(overrides))
         for overrides in cells
     ]
-    plan.write_text(write(lines))
+    plan.write_text(plan_text(lines))
     options = (f"--output={plan}.out", *SMALL, *options)
     script = ("slurm/array.sbatch", str(plan))
     return slurm.call("sbatch", "--parsable", "--array=0", *options, *script)

@@ -18,7 +18,7 @@ import solvent.models.vlm
 from solvent.cells import loading
 from solvent.cells import run as session
 from solvent.cells.asking import build_tests
-from solvent.cells.request import parse
+from solvent.cells.request import Settings, parse
 from solvent.commands import evaluate, plan, task
 from solvent.commands.commandline import Command
 from solvent.core.stopping import RemoteError, Stopped
@@ -26,7 +26,7 @@ from solvent.studies import planning
 from solvent.studies.composing import compose_cell, composing, expand
 from solvent.studies.planning import Plan
 from solvent.studies.planning import plan as make_plan
-from solvent.studies.sweep import PlannedCell, of_task, read, write
+from solvent.studies.sweep import PlannedCell, load_plan, of_task, plan_text
 
 Call = Callable[..., tuple[int, str, str]]
 AWKWARD = [
@@ -120,16 +120,16 @@ def test_a_plan_survives_being_a_file(tmp_path: Path) -> None:
         PlannedCell(task=1, hours=0.25, folder="outputs/d", overrides=('a="x  y"', "b={c: [1]}")),
     ]
     path = tmp_path / "sweep.tsv"
-    path.write_text(write(cells))
-    assert read(path) == cells
-    assert of_task(read(path), 1) == cells[1:]
+    path.write_text(plan_text(cells))
+    assert load_plan(path) == cells
+    assert of_task(load_plan(path), 1) == cells[1:]
 
 
 @pytest.mark.parametrize("mark", ["\t", "\n"])
 def test_a_tab_in_a_value_is_refused(mark: str) -> None:
     cell = PlannedCell(task=0, hours=None, folder="a", overrides=(f"note='x{mark}y'",))
     with pytest.raises(ValueError, match="holds a tab"):
-        write([cell])
+        plan_text([cell])
 
 
 def planned(*overrides: str, hours: float = 4.0, processes: int = 1) -> Plan:
@@ -241,8 +241,8 @@ def test_image_features_are_kept_from_cell_to_cell(call: Call, tmp_path: Path) -
     encoded = []
     load = session.load_model
 
-    def watched(config: DictConfig) -> object:
-        model = load(config)
+    def watched(settings: Settings) -> object:
+        model = load(settings)
         encoded.append(model.features.encoded)
         return model
 
@@ -252,12 +252,9 @@ def test_image_features_are_kept_from_cell_to_cell(call: Call, tmp_path: Path) -
     assert code == 0, errors
     before, after_first = encoded
     assert (before, after_first) == (0, 9)
-    assert load(_config(overrides[1:])).features.encoded == 9
-
-
-def _config(overrides: list[str]) -> DictConfig:
     with composing():
-        return compose_cell(overrides).model
+        request = parse(compose_cell(overrides[1:]))
+    assert load(request.model).features.encoded == 9
 
 
 def test_a_stop_ends_the_task_and_not_only_the_cell(

@@ -15,7 +15,7 @@ from solvent.commands import status
 from solvent.commands.commandline import Command
 from solvent.storage import claims
 from solvent.studies.cell_status import DIED, status_of
-from solvent.studies.sweep import PlannedCell, write
+from solvent.studies.sweep import PlannedCell, plan_text
 
 
 def begun(output: Path, name: str, answered: int = 0, failed: int = 0) -> Path:
@@ -123,7 +123,7 @@ def test_the_table_names_what_needs_attention_and_counts_the_rest(call, tmp_path
     folder = tmp_path / "demo/tiny/shapes/gaussian-1"
     plan = tmp_path / "sweep.tsv"
     cell = PlannedCell(task=0, hours=None, folder=str(folder), overrides=("seed=0",))
-    plan.write_text(write([cell]))
+    plan.write_text(plan_text([cell]))
     code, output, _ = call(tmp_path, "--plan", plan)
     assert code == 0
     assert "cells: 6, of these 3 done, 1 waiting, 1 running, 1 failed" in output
