@@ -16,6 +16,7 @@ processes work together, the one that failed says why, and all end with a code t
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -89,6 +90,7 @@ class Command:
 
     def run(self, main: Callable[[], None]) -> None:
         """Run the whole command and exit."""
+        logging.getLogger("solvent").setLevel(logging.WARNING)  # Hydra's root logger says less
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
             with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
