@@ -22,6 +22,7 @@ from solvent.cells.request import Request, Settings
 from solvent.core.checkpoints import digest_of
 from solvent.core.paths import own_folder
 from solvent.core.types import Benchmark, Condition, Diagnostic, Sample, Tracking
+from solvent.diagnostics.base import PAIRS
 from solvent.diagnostics.contract import check_tests
 from solvent.storage.folder import CellFolder
 
@@ -93,14 +94,30 @@ def question(asked: Asked) -> Questions:
     warn_of_other_checkpoints(asked.files, digest_of(request.model))
     tested = with_options(benchmark, samples) if tests else []
     conditions = needed_conditions(request.conditions, tests) if tests else {}
-    for each in conditions.values():
-        each.views(tested)
+    _check_paired(tests, conditions, tested)
     return Questions(
         benchmark=benchmark,
         shown=asked.condition.views(samples),
         tested=tested,
         conditions=conditions,
     )
+
+
+def _check_paired(
+    tests: Mapping[str, Diagnostic], conditions: Mapping[str, Condition], asked: Sequence[Sample]
+) -> None:
+    """Make every view once, and refuse one of other questions where no test expects that."""
+    known = {sample.uid for sample in asked}
+    apart = {name for test in tests.values() for name in test.watches.get(PAIRS, ())}
+    for name, condition in conditions.items():
+        shown = condition.views(asked)
+        if name not in apart and not known.issuperset(sample.uid for sample in shown):
+            needing = " and ".join(test for test, each in tests.items() if name in each.conditions)
+            raise ValueError(
+                f"the condition {name!r}, which {needing} needs, asks others than the benchmark's "
+                "questions, and its answers pair with nothing: write watches = "
+                f"{{'pairs': ({name!r},)}} in the test's class, which then gets them in seen.pairs"
+            )
 
 
 def calibration_command(request: Request) -> str | None:

@@ -107,6 +107,10 @@ class OldRead(Grey):
         return None
 
 
+class Apart(Grey):
+    conditions = ("real", "blank", "pairs")
+
+
 class Elsewhere(Grey):
     watches = {"shares": ("swap",)}
 
@@ -248,8 +252,8 @@ def test_cells_of_before_facts_were_kept_are_shown_and_read_again(
         ("Mute", r"has facts without what it asks or its number: write facts = Facts\("),
         ("Idle", r"reads nothing: write conditions = \('real', 'swap'\)"),
         ("OneName", "reads nothing: write conditions"),
-        ("Unread", r"cannot be read: write read\(self, seen\), which returns a Finding"),
-        ("OldRead", r"cannot be read: write read\(self, seen\)"),
+        ("Unread", r"cannot judge: write judge\(self, seen\), which returns a Finding"),
+        ("OldRead", r"cannot judge: write judge\(self, seen\)"),
         ("Elsewhere", r"watches 'shares' under \('swap',\): expected states, shares, pairs"),
         ("Unsaid", r"watches states and does not say which are compared: write components"),
     ],
@@ -261,6 +265,15 @@ def test_what_could_not_be_shown_is_refused_before_anything_is_answered(
     settings = [] if made == "Unlike" else ["+diagnostic.mine.margin=0.05"]
     with pytest.raises(ValueError, match=rf"^the test diagnostic\.mine, greyness\.{made}, {said}"):
         run(tmp_path, own, f"+diagnostic.mine._target_={MODULE}.{made}", *settings)
+
+
+def test_other_questions_are_only_asked_for_who_expects_them(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "load_model", lambda settings: pytest.fail("too late"))
+    mine = ("+diagnostic.mine.margin=0.05", f"+diagnostic.mine._target_={MODULE}.Apart")
+    with pytest.raises(ValueError, match=r"^the condition 'pairs', which mine needs, asks others"):
+        run(tmp_path, own, *mine, "limit=36")
 
 
 def test_states_are_kept_for_one_test() -> None:
@@ -289,7 +302,7 @@ def test_what_cannot_be_kept_is_refused_with_a_way_on() -> None:
         (Finding(**found | {"metrics": {"a": "1"}}), "has a metric 'a' of str; expected an Est"),
         (Finding(**found | {"metrics": {"a": 1}}), r"judges '\w+', which is none of its metrics"),
     ):
-        with pytest.raises(ValueError, match=f"{said}.*correct its read.*all answers are kept"):
+        with pytest.raises(ValueError, match=f"{said}.*correct its judge.*all answers are kept"):
             check_finding("x", test, wrong)
 
 
