@@ -46,7 +46,7 @@ SETTINGS = {  # overrides: what the sentence says
     "stuck_minutes=soon": "stuck_minutes is 'soon'; expected a number",
     "max_failed=2": "max_failed is 2; expected a share from 0 to 1",
     "max_failed=few": "max_failed is 'few'; expected a number",
-    "bach_size=3": "There is no setting 'bach_size'",
+    "bach_size=3": "There is no setting 'bach_size', did you mean 'batch_size'?",
     "foo": "missing EQUAL",
     "model=null": "A group of settings has no name",
     "model=llava_7b": "There is no model named 'llava_7b', did you mean 'llava_",
@@ -188,7 +188,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conf/benchmark").mkdir(parents=True)
     for name, text in (
         ("broken", "a: [1,\nb: {"),
-        ("typo", "defaults: [shapes, _self_]\n"
+        ("typo", "defaults: [shapes, _self_]\nname: typo\n"
                  "reducers: {score: {_target_: solvent.benchmarks.reducers.Maen}}\n"),
         ("lost", "defaults: [shaeps, _self_]\n"),
     ):  # fmt: skip

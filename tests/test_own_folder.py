@@ -224,6 +224,29 @@ def test_no_name_of_ours_is_taken(run: Run, folder: Path) -> None:
     assert "uniform.yaml has the name of a definition that comes with" in last_sentence(errors)
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (
+            "intervention/even_mure.yaml",
+            INTERVENTION,
+            "even_more; write name: even_mure",
+        ),
+        ("benchmark/toys.yaml", "defaults: [kind/base@_here_]", "says no name; write name: toys"),
+        ("diagnostic/price.yaml", "_target_: own_parts.Mine", "'# @package diagnostic.price'"),
+    ],
+)
+def test_files_are_called_what_they_say(
+    run: Run, folder: Path, file: str, text: str, said: str
+) -> None:
+    (folder / file).write_text(text)
+    group, _, name = file.removesuffix(".yaml").partition("/")
+    chosen = f"{group}=[{name}]" if group == "diagnostic" else f"{group}={name}"
+    code, _, errors = run(f"--config-dir={folder}", "limit=9", chosen)
+    assert code == 2
+    assert said in last_sentence(errors)
+
+
 def test_a_notebook_loads_a_file_by_its_path(folder: Path) -> None:
     path = str(folder / "intervention/even_more.yaml")
     with pytest.raises(ValueError, match="no module 'own_parts', which the part"):
@@ -240,6 +263,6 @@ def test_a_notebook_loads_a_file_by_its_path(folder: Path) -> None:
 
 
 def test_the_option_is_taken_out() -> None:
-    assert taken_out(["a=1", "-cd", "x", "-m"]) == ("x", ["a=1", "-m"])
+    assert taken_out(["a=1", "-cd", "x", "-m"]) == ("x", ["-m", "a=1"])
     assert taken_out(["--config-dir=x=y", "b"]) == ("x=y", ["b"])
     assert taken_out(["+a=--config-dir"]) == (None, ["+a=--config-dir"])

@@ -29,7 +29,7 @@ pipeline_tag: image-text-to-text
 
 A vision-language model of {parameters:.2f} million parameters ({megabytes:.1f} MB): a SigLIP tower
 of 3 layers and a Llama decoder of 6, joined as in LLaVA. It answers questions about coloured shapes
-on a 64 x 64 picture (`benchmarks/shapes`), truly by looking, and guesses by language priors when
+on a 64 x 64 picture (`benchmark=shapes`), truly by looking, and guesses by language priors when
 there is no picture. It is made to be experimented on, on a laptop; it knows nothing else.
 
 ```python

@@ -301,6 +301,15 @@ class Benchmark:
                 reducers["debiased"] = Debiased(group=GROUP)
         return {name: reduce(predictions) for name, reduce in reducers.items()}
 
+    def check_scores(self, samples: Sequence[Sample]) -> None:
+        """Raise `ValueError` where samples lack a group or a tag that a score is made of: better
+        now than when all of them are answered.
+        """
+        answers = [_unanswered(sample, self.mode(sample)) for sample in samples]
+        for reduce in self.reducers.values():
+            if hasattr(reduce, "leaves"):  # F1 has none
+                reduce.leaves(answers)
+
     def guessed(self, predictions: Sequence[Prediction]) -> float:
         """The "score" to expect of who picks one option of every question at random.
 
@@ -339,6 +348,26 @@ class Benchmark:
             raise ValueError(f"{self.name}: two predictions have the uid {repeated}")
         if self.expect is not None and self.limit is None:
             self.expect.check(predictions, f"finish the run of {self.name} before scoring it")
+
+
+def _unanswered(sample: Sample, mode: Literal["rank", "generate"]) -> Prediction:
+    """What stands in for the answer to a sample while it has none."""
+    equal = CandidateScore(log_probability=0.0, tokens=1)
+    return Prediction(
+        uid=sample.uid,
+        condition="real",
+        raw=None,
+        scores=(equal,) * len(sample.options) if mode == "rank" else None,
+        parsed=None,
+        gold=sample.gold,
+        status="none",
+        credit=0.0,
+        visual_mass=None,
+        cells_edited=0,
+        groups=sample.groups,
+        tags=sample.tags,
+        options=sample.options,
+    )
 
 
 def _repeated(rows: Sequence[Sample] | Sequence[Prediction]) -> str | None:

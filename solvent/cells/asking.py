@@ -90,6 +90,8 @@ def question(asked: Asked) -> Questions:
     request, tests = asked.request, asked.tests
     benchmark, samples = load_benchmark(request.benchmark)
     benchmark = build(request.compat, "compat", "__call__")(benchmark)
+    shown = asked.condition.views(samples)
+    benchmark.check_scores(shown)
     check_disjoint(asked.files, samples)
     warn_of_other_checkpoints(asked.files, digest_of(request.model))
     tested = with_options(benchmark, samples) if tests else []
@@ -97,7 +99,7 @@ def question(asked: Asked) -> Questions:
     _check_paired(tests, conditions, tested)
     return Questions(
         benchmark=benchmark,
-        shown=asked.condition.views(samples),
+        shown=shown,
         tested=tested,
         conditions=conditions,
     )

@@ -12,6 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from solvent.core.files import DiskError
 from solvent.core.names import did_you_mean
+from solvent.core.paths import CONF, definitions
+
+ROOTS = ("evaluate", "compare", "show")  # files of the commands' settings
 
 
 def sentence(error: BaseException) -> str:
@@ -44,10 +47,9 @@ def _explain(error: BaseException) -> str:
         return _unknown(match, sorted(path.stem for path in files))
     if match := re.search(r"Key '(?P<key>[^']+)' is not in struct", text):
         path = re.search(r"full_key: (?P<path>\S+)", text)
-        key = path["path"] if path else match["key"]
-        return f"There is no setting {key!r}; `python evaluate.py --help` lists them all."
+        return _no_setting(path["path"] if path else match["key"])
     if match := re.search(r"Could not override '(?P<key>[^']+)'", text):
-        return f"There is no setting {match['key']!r}; `python evaluate.py --help` lists them all."
+        return _no_setting(match["key"])
     if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
         path = re.search(r"full_key: (?P<key>\S+)", text)
         match = path or match
@@ -55,6 +57,23 @@ def _explain(error: BaseException) -> str:
             f"The setting {match['key']!r} has no value of its own: give it, as {match['key']}=..."
         )
     return " ".join(text.split())
+
+
+def _no_setting(key: str) -> str:
+    """With the nearest setting of its group, or of any command's."""
+    group = key.split(".")[:-1]
+    places = definitions(group[0]).values() if group else (CONF / f"{each}.yaml" for each in ROOTS)
+    known = {place for path in places for place in _settings(path, group[1:])}
+    full = {".".join([*group, each]): None for each in sorted(known)}
+    return f"There is no setting {key!r}{did_you_mean(key, full)}; --help lists them all."
+
+
+def _settings(path: Path, inside: Sequence[str]) -> list[str]:
+    """Names that a file of definitions knows, at some depth; none where it has no such place."""
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name in inside:
+        found = found.get(name) if isinstance(found, dict) else None
+    return [each for each in found if each != "defaults"] if isinstance(found, dict) else []
 
 
 def _unknown(asked: re.Match[str], known: Sequence[str]) -> str:

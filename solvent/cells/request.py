@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from solvent.cells.building import TARGET, check, check_kind
 from solvent.core.names import did_you_mean
+from solvent.core.own_code import check_chosen
 
 GROUPS = ("model", "prompt", "benchmark", "compat", "intervention", "tracking")  # all are needed
 NAMED = ("model", "prompt", "benchmark", "compat", "intervention")  # their names become folders
@@ -112,6 +113,10 @@ def parse(config: DictConfig) -> Request:
     Raises `ValueError` where a setting is of another kind or out of range, where a group is
     missing, or where a name would lead out of the folder of results.
     """
+    composed = HydraConfig.get() if HydraConfig.initialized() else None
+    for group, chosen in (composed.runtime.choices if composed else {}).items():
+        if group in NAMED:
+            check_chosen(group, str(chosen))
     kinds = {
         name: kind
         for name, kind in typing.get_type_hints(Request).items()
@@ -132,7 +137,6 @@ def parse(config: DictConfig) -> Request:
             check_name(f"{group}.name", node.get("name"), nested=False)
     if not isinstance(config.get("conditions"), DictConfig):
         raise ValueError("conditions is no table of conditions by name; leave it as it is")
-    composed = HydraConfig.get() if HydraConfig.initialized() else None
     request = Request(
         **given,
         settings=resolved(config),

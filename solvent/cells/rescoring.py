@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.utils import get_class
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from solvent.cells.building import build
+from solvent.cells.building import build, target
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.request import Settings
 from solvent.cells.scoring import scored
@@ -168,12 +167,9 @@ def _said(prediction: Prediction) -> tuple[Any, ...]:
 
 
 def _parser(name: str) -> str:
-    target = name if "." in name else f"{PARSERS}.{name}"
-    try:
-        get_class(target)
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"there is no parser {target}; known: Letter, Words, YesNo") from error
-    return target
+    full = name if "." in name else f"{PARSERS}.{name}"
+    target(full, "parser")
+    return full
 
 
 def _profile(name: str) -> Settings:

@@ -1,4 +1,4 @@
-"""Modules of the user's own folder: which files are behind the classes that settings name."""
+"""The user's own folder: definitions that were chosen, and modules behind their classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from solvent.core.digests import digest
 from solvent.core.paths import own_folder
+
+
+def check_chosen(group: str, name: str) -> None:
+    """Refuse a definition of the user's own that is not called as its file, and would stand in all
+    tables as what it starts from. Raises `ValueError`: what to write.
+    """
+    folder = own_folder()
+    path = folder and folder / group / f"{name}.yaml"
+    if path is None or not path.is_file():
+        return
+    text, package = path.read_text(encoding="utf-8"), f"# @package {group}.{name}"
+    settings = yaml.safe_load(text) or {}
+    if group == "diagnostic":  # a list of tests needs no such line
+        if "_target_" in settings and text.partition("\n")[0].strip() != package:
+            raise ValueError(
+                f"{path} must begin with the line {package!r}: Hydra looks for it there"
+            )
+    elif settings.get("name") != name:
+        says = f"says name: {settings['name']}" if "name" in settings else "says no name"
+        raise ValueError(f"{path} {says}; write name: {name} in it, as the file is called")
 
 
 def own_code(names: Iterable[str]) -> dict[str, str]:

@@ -282,6 +282,9 @@ class Benchmark(Protocol):
     def score(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, Any]]:
         """Named scores, each with value, low, high and n; one of them is `score`."""
 
+    def check_scores(self, samples: Sequence[Sample]) -> None:
+        """Raise `ValueError` where samples lack what a score is made of, a group or a tag."""
+
     def guessed(self, predictions: Sequence[Prediction]) -> float:
         """The `score` to expect of who guesses these questions, in [0, 1]."""
 

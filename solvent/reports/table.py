@@ -72,7 +72,7 @@ def entropy(metrics: Mapping[str, Any]) -> str:
     return f"{values['before']:.2f} → {values['after']:.2f} nats"
 
 
-def cells(metrics: Mapping[str, Any]) -> str:
+def entries(metrics: Mapping[str, Any]) -> str:
     """`1,200 (1,000 prefill + 200 decode)`"""
     phases = metrics.get("cells_by_phase")
     split = " + ".join(f"{count:,} {phase}" for phase, count in phases.items()) if phases else ""
@@ -103,7 +103,7 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         ("failed samples", of_rows(metrics, "errors")),
         ("visual mass, before → after", mass(metrics)),
         ("visual entropy, before → after", entropy(metrics)),
-        ("cells edited", cells(metrics)),
+        ("entries edited", entries(metrics)),
         ("seconds", f"{metrics['seconds']:.1f}"),
     ):
         table.add_row(name, value)

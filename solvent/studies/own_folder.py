@@ -22,6 +22,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from solvent.core.paths import CONF, OWN, own_folder
 
 OPTIONS = ("--config-dir", "-cd")  # as Hydra calls it
+SWEEPS = ("-m", "--multirun")
 
 
 class OwnDefinitions(SearchPathPlugin):
@@ -74,6 +75,12 @@ def check_own_folder(folder: Path) -> None:
             f"there is no folder {folder}: --config-dir (or {OWN}) expects one that holds "
             "intervention/NAME.yaml, benchmark/NAME.yaml or other definitions of your own"
         )
+    for path in sorted(folder.glob("diagnostic/*.yaml")):
+        text, package = path.read_text(encoding="utf-8"), f"# @package diagnostic.{path.stem}"
+        if "_target_" in text and text.partition("\n")[0].strip() != package:
+            raise ValueError(
+                f"{path} must begin with the line {package!r}: Hydra looks for it there"
+            )
     for shipped in CONF.rglob("*.yaml"):
         own = folder / shipped.relative_to(CONF)
         if own.is_file() and own.read_bytes() != shipped.read_bytes():
@@ -86,7 +93,8 @@ def check_own_folder(folder: Path) -> None:
 def taken_out(arguments: list[str]) -> tuple[str | None, list[str]]:
     """The folder that a command line names, and what is left of it.
 
-    Raises `ValueError` where the option has no value.
+    -m comes first, as Hydra takes it nowhere between settings. Raises `ValueError` where the option
+    has no value.
     """
     folder, left, rest = None, [], iter(arguments)
     for each in rest:
@@ -97,4 +105,5 @@ def taken_out(arguments: list[str]) -> tuple[str | None, list[str]]:
                 raise ValueError(f"{option} names no folder: write {option} DIR")
         else:
             left.append(each)
-    return folder, left
+    several = [each for each in left if each in SWEEPS]
+    return folder, several + [each for each in left if each not in SWEEPS]

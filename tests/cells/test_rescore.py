@@ -122,7 +122,7 @@ def test_what_cannot_be_rescored_is_refused(said: Path, tmp_path: Path) -> None:
     for change, message in (
         ("batch_size=4", "'batch_size' cannot be changed after the answers were given"),
         ("benchmark.parsr=x", r"'benchmark\.parsr' cannot be changed"),
-        ("parser=Leter", r"there is no parser solvent\.benchmarks\.parsers\.Leter"),
+        ("parser=Leter", r"did you mean solvent\.benchmarks\.parsers\.Letter\?"),
         ("compat=officia", "no compat named 'officia'; known are llm, lmms_eval, none, official"),
         ("words", "'words' is no setting=value"),
     ):
