@@ -208,6 +208,7 @@ def test_a_file_of_its_own_is_made(run: Run, folder: Path, monkeypatch: pytest.M
         (["diagnostic=[wort]"], "did you mean 'worth'"),
         (["--config-dir=nowhere"], "there is no folder"),
         (["--config-dir="], "--config-dir names no folder"),
+        (["--config-dir=~nobody-at-all/mine"], "leads nowhere"),
     ],
 )
 def test_what_is_mistaken_is_said(run: Run, folder: Path, asked: list[str], said: str) -> None:
@@ -215,6 +216,22 @@ def test_what_is_mistaken_is_said(run: Run, folder: Path, asked: list[str], said
     code, _, errors = run(*given, command=evaluate)
     assert code == 2
     assert said in last_sentence(errors)
+
+
+def test_the_option_counts_rather_than_the_environment(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that the environment names is not there, or has a module of the same name."""
+    asked = ("intervention=even_more", "limit=2", f"output={tmp_path / 'results'}")
+    monkeypatch.setenv(OWN, str(tmp_path / "nowhere"))
+    code, _, errors = run(*asked, command=evaluate)
+    assert code == 2
+    assert "there is no folder" in last_sentence(errors)
+    assert "Traceback" not in errors
+    (tmp_path / "nowhere").mkdir()
+    (tmp_path / "nowhere/own_parts.py").write_text("raise ImportError('the other folder')")
+    code, _, errors = run(f"--config-dir={folder}", *asked, command=evaluate)
+    assert code == 0, errors
 
 
 def test_no_name_of_ours_is_taken(run: Run, folder: Path) -> None:

@@ -74,9 +74,13 @@ class Command:
     @contextmanager
     def job(self) -> Iterator[None]:
         """A bad job says why in one sentence and lets the other jobs of the sweep go on."""
+        with self._told(), own_definitions(self.own):
+            yield
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            with own_definitions(self.own):
-                yield
+            yield
         except InstantiationException as error:
             if not isinstance(error.__cause__, EXPECTED):
                 raise
@@ -93,7 +97,7 @@ class Command:
         logging.getLogger("solvent").setLevel(logging.WARNING)  # Hydra's root logger says less
         os.environ["HYDRA_FULL_ERROR"] = "1"  # hydra then raises what it would print and exit 1 on
         try:
-            with listening(), self.job():  # what a launcher's job raised elsewhere is raised here
+            with listening(), self._told():  # what a launcher's job raised elsewhere, too
                 typed, sys.argv[1:] = taken_out(sys.argv[1:])
                 with own_definitions(typed):
                     self.own = own_folder()

@@ -50,7 +50,10 @@ def own_definitions(folder: str | Path | None) -> Iterator[None]:
     if asked is None:
         yield
         return
-    place = Path(asked).expanduser().resolve()
+    try:
+        place = Path(asked).expanduser().resolve()
+    except RuntimeError as error:  # a loop of links, nobody's home
+        raise ValueError(f"the path {str(asked)!r} leads nowhere: {error}") from error
     check_own_folder(place)
     before, known = os.environ.get(OWN), str(place) in sys.path
     os.environ[OWN] = str(place)
