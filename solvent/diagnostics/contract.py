@@ -5,6 +5,7 @@ found is kept.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -58,6 +59,12 @@ def _missing(test: Any) -> str:
         return f"has no facts, which cards and tables show: write {FACTS} in its class"
     if not all(isinstance(each, str) and each for each in (facts.asks, facts.number)):
         return f"has facts without what it asks or its number: write {FACTS} in its class"
+    neutral = facts.neutral is None or (_is_number(facts.neutral) and math.isfinite(facts.neutral))
+    if not (isinstance(facts.unit, str) and neutral and isinstance(facts.place, int | None)):
+        return (
+            "has facts of which unit is no text, neutral no number or place no whole number: "
+            f"write {FACTS} in its class"
+        )
     conditions = getattr(test, "conditions", None)
     if not (_names(conditions) and conditions):
         return (
@@ -70,6 +77,8 @@ def _missing(test: Any) -> str:
 
 
 def _unwatchable(test: UsageTest) -> str:
+    if not isinstance(test.watches, Mapping):
+        return "watches what is no mapping: write watches = {'shares': ('real',)}, say"
     for sight, names in test.watches.items():
         if sight not in WATCHED or not _names(names) or not {*names} <= {*test.conditions}:
             return (
@@ -106,6 +115,10 @@ def _wrong(test: Diagnostic, found: Any) -> str:
     for verdict in (found.verdict, found.strict):
         if verdict not in VERDICTS:
             return f"says {verdict!r}; expected one of {', '.join(VERDICTS)}"
+    if not isinstance(found.reason, str):
+        return f"gives the reason {found.reason!r}; expected a sentence"
+    if not isinstance(found.metrics, Mapping):
+        return f"has metrics of {type(found.metrics).__name__}; expected Estimates by name"
     for name, value in found.metrics.items():
         if not (value is None or isinstance(value, Estimate) or _is_number(value)):
             return f"has a metric {name!r} of {type(value).__name__}; expected an Estimate"

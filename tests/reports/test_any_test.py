@@ -115,6 +115,18 @@ class Elsewhere(Grey):
     watches = {"shares": ("swap",)}
 
 
+class Listed(Grey):
+    watches = ["shares"]
+
+
+class OneUnit(Grey):
+    facts = replace(Grey.facts, unit=1)
+
+
+class Nowhere(Grey):
+    facts = replace(Grey.facts, neutral=float("nan"))
+
+
 class Unsaid(Grey):
     watches = {"states": ("real",)}
 '''
@@ -255,6 +267,9 @@ def test_cells_of_before_facts_were_kept_are_shown_and_read_again(
         ("Unread", r"cannot judge: write judge\(self, seen\), which returns a Finding"),
         ("OldRead", r"cannot judge: write judge\(self, seen\)"),
         ("Elsewhere", r"watches 'shares' under \('swap',\): expected states, shares, pairs"),
+        ("Listed", r"watches what is no mapping: write watches = \{"),
+        ("OneUnit", r"has facts of which unit is no text, neutral no number or place no whole"),
+        ("Nowhere", r"has facts of which unit is no text, neutral no number or place no whole"),
         ("Unsaid", r"watches states and does not say which are compared: write components"),
     ],
 )
@@ -299,6 +314,8 @@ def test_what_cannot_be_kept_is_refused_with_a_way_on() -> None:
     for wrong, said in (
         ({}, "found dict; expected a Finding"),
         (Finding(**found | numbers | {"verdict": "MAYBE"}), "says 'MAYBE'; expected one of PASS,"),
+        (Finding(**found | numbers | {"reason": 1}), "gives the reason 1; expected a sentence"),
+        (Finding(**found | {"metrics": None}), "has metrics of NoneType; expected Estimates"),
         (Finding(**found | {"metrics": {"a": "1"}}), "has a metric 'a' of str; expected an Est"),
         (Finding(**found | {"metrics": {"a": 1}}), r"judges '\w+', which is none of its metrics"),
     ):
