@@ -234,6 +234,16 @@ def test_the_option_counts_rather_than_the_environment(
     assert code == 0, errors
 
 
+@pytest.mark.parametrize("wrong", ["def", "1 / 0", "from os import nothing", "a = '\\0'"])
+def test_a_module_that_cannot_be_imported_is_named(run: Run, folder: Path, wrong: str) -> None:
+    (folder / "torn_parts.py").write_text(wrong.replace("\\0", "\0"))
+    asked = ("intervention=even_more", "intervention.pattern._target_=torn_parts.Even")
+    code, _, errors = run(f"--config-dir={folder}", *asked, command=evaluate)
+    assert code == 2
+    assert "'torn_parts.Even', and torn_parts cannot be imported (" in last_sentence(errors)
+    assert "Traceback" not in errors
+
+
 def test_no_name_of_ours_is_taken(run: Run, folder: Path) -> None:
     (folder / "intervention/uniform.yaml").write_text(INTERVENTION)
     code, _, errors = run(f"--config-dir={folder}", "intervention=uniform")

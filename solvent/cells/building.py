@@ -154,6 +154,9 @@ def target(path: Any, name: str) -> Callable[..., Any]:
         module = importlib.import_module(place)
     except ModuleNotFoundError as error:
         raise ValueError(f"{what}, but there is no module {error.name!r}") from None
+    except Exception as error:  # whatever a module of somebody's own raises while it is read
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{what}, and {place} cannot be imported ({why})") from error
     found = getattr(module, last, None)
     if found is None:
         meant = did_you_mean(last, dir(module), f"{place}.")
