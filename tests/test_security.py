@@ -292,7 +292,8 @@ def test_what_settings_say_is_not_looked_up(
 @pytest.mark.parametrize(
     "target",
     ["os.system", "solvent.models.vlm.load", "solvent.benchmarks.source.Path",
-     "solvent.core.paths.resolve", "solvent.benchmarks.source.json.loads"],
+     "solvent.core.paths.resolve", "solvent.benchmarks.source.json.loads",
+     "solvent.benchmarks.prompts.Nothing", "solvent.benchmarks.reducers.${oc.env:HOME}"],
 )  # fmt: skip
 def test_a_stored_configuration_calls_only_classes_of_ours(tmp_path: Path, target: str) -> None:
     path = tmp_path / "config.yaml"

@@ -140,15 +140,24 @@ def stored_facts(run: Path) -> dict[str, Facts]:
 
 def _is_class(target: str, admitted: Collection[str]) -> bool:
     """Whether a dotted name stands for a class that is defined where it may be."""
-    found = get_object(target)
-    return isinstance(found, type) and _within(found.__module__, admitted)
+    found = _class(target)
+    return found is not None and _within(found.__module__, admitted)
 
 
 def _is_own_class(target: str) -> bool:
     if not is_own(target):
         return False
-    found = get_object(target)
-    return isinstance(found, type) and lies_in_own(found)
+    found = _class(target)
+    return found is not None and lies_in_own(found)
+
+
+def _class(target: str) -> type | None:
+    """What a dotted name stands for, where that is a class."""
+    try:
+        found = get_object(target)
+    except ImportError:  # there is none of that name
+        return None
+    return found if isinstance(found, type) else None
 
 
 def _within(name: str, admitted: Collection[str]) -> bool:
