@@ -150,10 +150,12 @@ def test_one_cell_of_all_that_is_own(run: Run, folder: Path, tmp_path: Path) -> 
     assert again["worth"]["verdict"] == metrics["diagnostics"]["worth"]["verdict"]
 
 
-def test_other_code_makes_another_cell(folder: Path) -> None:
+@pytest.mark.parametrize("helper", ["own_help.py", "own_help/part.py", "own_help/__init__.py"])
+def test_other_code_makes_another_cell(folder: Path, helper: str) -> None:
     """Also where a module only imports what has changed; a cell of ours stays what it is."""
     (folder / "own_parts.py").write_text(f"import own_help\n{MODULE}")
-    (folder / "own_help.py").write_text("A = 1\n")
+    (folder / helper).parent.mkdir(exist_ok=True)
+    (folder / helper).write_text("A = 1\n")
     asked = (
         ("model=tiny",),
         ("intervention=even_more",),
@@ -167,7 +169,7 @@ def test_other_code_makes_another_cell(folder: Path) -> None:
             return [identify(parse(compose_cell([*each]))).folder for each in asked]
 
     before = folders()
-    (folder / "own_help.py").write_text("A = 2\n")
+    (folder / helper).write_text("A = 2\n")
     assert [one == two for one, two in zip(before, folders(), strict=True)] == [
         True, False, False, True,
     ]  # fmt: skip

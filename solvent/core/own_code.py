@@ -78,11 +78,15 @@ def targets_of(settings: Any) -> list[str]:
 
 
 def _files(folder: Path, module: str) -> list[Path]:
-    """Of a module, or of all of a package; none where the folder has neither."""
+    """Of a module, or of all of a package; none where the folder has neither. As Python chooses: a
+    package that has no `__init__.py` comes last.
+    """
     file, package = folder / f"{module}.py", folder / module
-    if (package / "__init__.py").is_file():
-        return sorted(package.rglob("*.py"))
-    return [file] if module and file.is_file() else []
+    if not module:
+        return []
+    if file.is_file() and not (package / "__init__.py").is_file():
+        return [file]
+    return sorted(package.rglob("*.py"))
 
 
 @cache
