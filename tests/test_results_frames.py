@@ -176,6 +176,17 @@ def test_what_is_left_out_is_named(copy: Path, caplog: pytest.LogCaptureFixture)
             read(copy / "nowhere")
 
 
+def test_old_cells_without_digests_are_left_out_where_they_are_damaged(copy: Path) -> None:
+    damaged, *others = folders(copy)
+    one = damaged / "DONE"
+    metrics = one.with_name("metrics.json")
+    one.write_text('{"tracking": []}')
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"scores": None}))
+    with pytest.raises(ValueError, match="is damaged"):
+        results.cells(damaged)
+    assert set(results.cells(copy).folder) == set(map(str, others))
+
+
 def test_free_answers_old_lines_and_points(tmp_path: Path) -> None:
     """Columns and their types are the same, whatever a cell lacks."""
     folder = CellFolder(tmp_path / "study/tiny/mine/learned-0")

@@ -25,7 +25,8 @@ Key = tuple[str, ...]
 KnownFacts = Callable[[Path], Mapping[str, Facts]]
 TREATMENT = ("intervention", "seed")  # of an identity; cells that differ in more do not pair
 FEW = 6  # fields that are named
-DAMAGE = (ValueError, KeyError, TypeError, OSError)  # what reading a damaged cell raises
+# what reading a damaged cell raises
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError)
 
 
 @dataclass(frozen=True)
