@@ -115,7 +115,7 @@ def cells(path: str | Path) -> pd.DataFrame:
         FileNotFoundError: there is no finished cell.
         ValueError: the one cell that was asked for is not finished or damaged, or all of them are.
     """
-    return _frame(CELLS, _records(Path(path), _of_cell))
+    return _frame(CELLS, _records(Path(path).expanduser(), _of_cell))
 
 
 def samples(path: str | Path) -> pd.DataFrame:
@@ -150,7 +150,7 @@ def samples(path: str | Path) -> pd.DataFrame:
         FileNotFoundError: there is no finished cell.
         ValueError: the one cell that was asked for is not finished or damaged, or all of them are.
     """
-    return _frame(SAMPLES, _records(Path(path), _of_samples))
+    return _frame(SAMPLES, _records(Path(path).expanduser(), _of_samples))
 
 
 def _records(

@@ -175,8 +175,14 @@ def _build(config: Any) -> Any:
         ) from error
     if not hasattr(home, attribute):
         raise ValueError(f"{module} has no part {attribute!r}{hint(attribute, _parts_of(home))}")
+    part = getattr(home, attribute)
+    if not isinstance(part, Part):  # looked at before it is called: a file may be somebody else's
+        raise ValueError(
+            f"{config['_target_']!r} is no part of an intervention"
+            f"{hint(attribute, _parts_of(home)) if _parts_of(home) else '.'}"
+        )
     values = {key: _build(value) for key, value in config.items() if key != "_target_"}
-    return getattr(home, attribute)(**values)
+    return part(**values)
 
 
 def _parts_of(home: ModuleType) -> list[str]:

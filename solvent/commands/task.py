@@ -39,7 +39,7 @@ def main() -> None:
     cells = []
     with command.job():
         cells = of_task(load_plan(asked.plan), asked.task)
-        command.own = own_folder_of(asked.plan) or command.own
+        command.own = command.own or own_folder_of(asked.plan)  # which may have moved
     if not cells:
         return
     from solvent.cells.processes.parallel import team

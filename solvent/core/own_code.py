@@ -14,6 +14,8 @@ import yaml
 from solvent.core.digests import digest
 from solvent.core.paths import own_folder
 
+OURS = ("interventions", "solvent")  # are imported first, whatever the folder holds
+
 
 def check_chosen(group: str, name: str) -> None:
     """Refuse a definition of the user's own that is not called as its file, and would stand in all
@@ -81,6 +83,8 @@ def _files(folder: Path, module: str) -> list[Path]:
     """Of a module, or of all of a package; none where the folder has neither. As Python chooses: a
     package that has no `__init__.py` comes last.
     """
+    if module in OURS:
+        return []
     file, package = folder / f"{module}.py", folder / module
     if not module:
         return []

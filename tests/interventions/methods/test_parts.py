@@ -33,6 +33,7 @@ HEADS = 'write heads="all", heads=[0, 3] or a rule of interventions.methods.head
         ("mass", Keep, "got the class Keep; write mass=interventions.methods.masses.Keep()"),
         ("mass", 2.0, "must be a Mass, got 2.0; known are Acausal, Constant, Drop, Fitted"),
         ("mass", {"_target_": "interventions.methods.masses.Shfit"}, "did you mean 'Shift'"),
+        ("mass", {"_target_": "os.system", "command": "false"}, "'os.system' is no part of an"),
         ("mass.factor", "2", "factor of Shift must be a number, got '2'"),
         ("mass.fcator", 2.0, "no field 'mass.fcator'; did you mean 'mass.factor'"),
         ("mass_factor", 2.0, "no field 'mass_factor'; did you mean 'mass.factor'"),
