@@ -39,7 +39,7 @@ from solvent.core.paths import CONF
 from solvent.core.text import marked, spreadsheet, visible
 from solvent.models.refusals import ModelError
 from solvent.models.vlm import load
-from solvent.reports import contact, figures, findings, table, usages
+from solvent.reports import contact, figures, findings, table, usage_comparison
 from tests.conftest import ROOT
 from tests.models.conftest import SETTINGS
 
@@ -207,7 +207,9 @@ def metrics(name: str) -> dict[str, Any]:
         lambda screen: table.show_line(screen, metrics(HOSTILE)),
         lambda screen: findings.show_findings(screen, metrics(HOSTILE)["diagnostics"]),
         lambda screen: rescore._show(screen, metrics(HOSTILE), metrics(HOSTILE)),
-        lambda screen: usages._show(screen, [metrics(HOSTILE)], usages.shown([metrics(HOSTILE)])),
+        lambda screen: usage_comparison._show(
+            screen, [metrics(HOSTILE)], usage_comparison.shown([metrics(HOSTILE)])
+        ),
     ],
 )
 def test_tables_show_hostile_text_literally(print_: Callable[[Console], None]) -> None:

@@ -32,11 +32,11 @@ from rich.progress import track
 from rich.table import Table
 
 from solvent.cells.answering import Cell
+from solvent.cells.batches import run
 from solvent.cells.building import build
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.parallel import team
 from solvent.cells.request import parse
-from solvent.cells.runner import run
 from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
 from solvent.storage.folder import CellFolder

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from solvent.cells.answering import Cell
+from solvent.cells.batches import run
 from solvent.cells.processes.monitor import Monitor
-from solvent.cells.runner import run
 from solvent.core.types import CandidateScore, Prediction, Sample
 from solvent.storage.folder import CellFolder
 from solvent.tracking.lines import JsonLines

@@ -1,4 +1,4 @@
 """The life of a run: asked, identified, loaded, answered, judged, scored.
 
-`session` is the way through.
+`run` is the way through.
 """

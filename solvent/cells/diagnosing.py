@@ -17,9 +17,9 @@ from dataclasses import replace
 from typing import Any
 
 from solvent.cells.answering import Cell
+from solvent.cells.batches import answer_all
 from solvent.cells.processes.monitor import Monitor
 from solvent.cells.request import check_known
-from solvent.cells.runner import answer_all
 from solvent.core.files import write_atomically
 from solvent.core.types import Benchmark, Condition, Diagnostic, Prediction, Sample
 from solvent.diagnostics.judging import judge_all

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from solvent.cells.answering import Cell
 from solvent.cells.asking import Asked, Questions, identify, question, understand
+from solvent.cells.batches import answer_all
 from solvent.cells.diagnosing import (
     REFERENCE,
     answer_conditions,
@@ -29,7 +30,6 @@ from solvent.cells.processes.signs import LOADING
 from solvent.cells.provenance import provenance
 from solvent.cells.request import as_yaml, parse
 from solvent.cells.revisions import pinned
-from solvent.cells.runner import answer_all
 from solvent.cells.scoring import summarise
 from solvent.core.checkpoints import content, is_folder
 from solvent.core.files import disk_errors_explained
@@ -42,7 +42,7 @@ from solvent.core.types import (
 )
 from solvent.reports.figures import draw_cell
 from solvent.reports.table import cell_title, console, show_cell, show_failures, show_line
-from solvent.reports.usage import draw_usage
+from solvent.reports.usage_figures import draw_usage
 from solvent.storage.claims import BusyError, Holding, claimed, clear
 from solvent.storage.runs import begin, end, runs
 

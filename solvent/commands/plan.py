@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the plan on standard output, what it amounts to on standard error."""
     asked = arguments()
-    from solvent.studies.planned import show_plan, watching
+    from solvent.studies.plan_table import show_plan, watching
     from solvent.studies.planning import plan  # torch and transformers: not needed for --help
     from solvent.studies.sweep import plan_text
 

@@ -23,7 +23,7 @@ from solvent.reports.figures import COLOURS, STYLE
 from solvent.reports.pairing import Key, KnownFacts, Row, check_baseline, pair, read_cells, remarks
 from solvent.reports.table import as_share, console, intervention_name, mass, percent, share
 from solvent.reports.table import compat as rules_of
-from solvent.reports.usages import compare_usage
+from solvent.reports.usage_comparison import compare_usage
 
 MARKERS = "osD^vP*X"
 COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "intervention",

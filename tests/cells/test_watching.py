@@ -13,7 +13,7 @@ import pytest
 from omegaconf import DictConfig
 
 import interventions
-from solvent.cells import runner
+from solvent.cells import batches
 from solvent.cells.answering import Cell
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.watching import Watch, batch_file, gather
@@ -173,8 +173,8 @@ def test_an_interrupted_cell_shows_the_same(
             monkeypatch.setattr(CellFolder, "merge", broken_at(1, merge))
             for _ in range(2):
                 with pytest.raises(Killed):
-                    runner.answer_all(cell, folder)
-        runner.answer_all(cell, folder)
+                    batches.answer_all(cell, folder)
+        batches.answer_all(cell, folder)
         found.append({name: got for name, got in contents(folder).items() if "seconds" not in name})
     assert found[0] == found[1]
     assert {"shares.npz", "states/last.npy", "predictions.jsonl"} <= found[0].keys()

@@ -21,9 +21,9 @@ from hydra import compose, initialize_config_dir
 
 from interventions import load
 from solvent.cells.answering import Cell
+from solvent.cells.batches import run
 from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
-from solvent.cells.runner import run
 from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
 from solvent.models.checkpoint import Source

@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from solvent.cells.answering import Cell
+from solvent.cells.batches import form_batches, run
 from solvent.cells.processes.memory import out_of_memory
-from solvent.cells.runner import form_batches, run
 from solvent.core.stopping import ASKED, STOP_FILE, Stopped
 from solvent.core.types import Box, CandidateScore, RefusedError, Sample
 from solvent.storage.folder import CellFolder
@@ -311,7 +311,7 @@ def fail_twice(folder: Path) -> None:
 
 def test_recorded_errors_are_the_same_in_another_process(tmp_path: Path) -> None:
     fail_twice(tmp_path / "here")
-    code = "import sys, pathlib; from tests.cells.test_runner import fail_twice as fail; "
+    code = "import sys, pathlib; from tests.cells.test_batches import fail_twice as fail; "
     code += "fail(pathlib.Path(sys.argv[1]))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     there = [sys.executable, "-c", code, str(tmp_path / "there")]
