@@ -75,7 +75,8 @@ def test_one_cell_writes_what_it_promises(run: Run, tmp_path: Path) -> None:
     assert metrics["cells_edited"] > 0
     assert len((folder / "predictions.jsonl").read_text().splitlines()) == 18
     for label in ("score [95 % interval]", "visual mass, before → after",
-                  "visual entropy, before → after", "nats", "entries edited", "prefill"):  # fmt: skip
+                  "visual entropy, before → after", "nats", "entries edited",
+                  "prefill"):  # fmt: skip
         assert label in output
     code, output, _ = run("intervention=uniform", "intervention.layers=middle", "limit=18")
     assert code == 0
