@@ -31,7 +31,7 @@ def resolve(path: str | Path, *, here: bool = True) -> Path:
     A relative one is looked for from the repository root (of a wheel: from the folder that it was
     installed in, for what it brings along), then from the folder of the user's own definitions,
     then from the working directory. What lies in none is taken from the repository root, and where
-    there is no repository, from the working directory.
+    there is no repository, or it is written `./...`, from the working directory.
 
     Args:
         path: as a user writes it; ~ is a home.
@@ -43,7 +43,7 @@ def resolve(path: str | Path, *, here: bool = True) -> Path:
     try:
         asked = Path(path).expanduser()
         starts = [ROOT, *filter(None, [own_folder()]), *([Path.cwd()] if here else [])]
-        lost = starts[-1] if INSTALLED else ROOT
+        lost = starts[-1] if INSTALLED or (here and str(path).startswith(".")) else ROOT
         found = (start for start in starts if (start / asked).exists())
         return (next(found, lost) / asked).resolve()
     except (RuntimeError, OSError) as error:  # a loop of links, nobody's home, too long a name

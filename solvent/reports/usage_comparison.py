@@ -79,12 +79,12 @@ def _told(found: Mapping[str, Any] | None, metric: str) -> str:
     if found is None:
         return ""
     number = found["metrics"].get(metric)
-    spread = (
-        f"\n{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
-        if isinstance(number, Mapping)
-        else ""
-    )
-    return coloured(found["verdict"]) + spread
+    verdict = coloured(found["verdict"])
+    if not isinstance(number, Mapping):
+        return verdict
+    spread = f"{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
+    doubt = "" if number["reliable"] else " (few images)"
+    return f"{verdict}\n{spread}{doubt}  n {number['n']:,}"
 
 
 def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> None:

@@ -34,6 +34,7 @@ def test_a_relative_path_is_looked_for(
     assert paths.resolve("both") == root / "both"  # nothing that lies around stands in for ours
     assert paths.resolve("mine") == here / "mine"
     assert paths.resolve("nowhere") == (here if installed else root) / "nowhere"
+    assert paths.resolve("./nowhere") == here / "nowhere"
     assert paths.resolve(here / "both") == here / "both"
     assert folder_of("mine") == root / "mine"  # which does not exist: it may be a name on the hub
     assert folder_of("./mine") == here / "mine"

@@ -225,7 +225,9 @@ def test_a_test_of_ones_own_is_shown_wherever_ours_are(
     assert panels[ASKS].get_xlabel() == "total variation"
     table = pd.read_csv(tmp_path / "study/usage.csv")
     assert table.query("test == 'grey' and metric == 'moved'")["value"].item() == value
-    assert f"{value:.3f} [" in capsys.readouterr().out.partition("grey")[2]
+    said = capsys.readouterr().out.partition("grey")[2]
+    assert f"{value:.3f} [" in said
+    assert "(few images)  n 18" in said
 
 
 def test_cells_of_before_facts_were_kept_are_shown_and_read_again(
