@@ -111,6 +111,10 @@ SETTINGS = {  # overrides: what the sentence says
     "--config-dir={place}/conf benchmark=typo": "did you mean solvent.benchmarks.reducers.Mean?",
     "--config-dir={place}/conf benchmark=lost": "named 'shaeps', did you mean 'shapes'?",
     "--config-dir={place}/nope": "there is no folder",
+    "benchmark.reducers.score={{lost:1}}": "'benchmark.reducers.score' has no place for what it",
+    "~benchmark.reducers.score.tags +benchmark.reducers.score.group=imag "
+    "benchmark.reducers.score._target_=solvent.benchmarks.reducers.AllOf limit=9":
+        "has no group 'imag'",
     **{
         f"model.checkpoint={{place}}/{name}": sentence
         for name, sentence in (
@@ -206,7 +210,7 @@ def test_one_sentence_and_nothing_is_computed(
     assert SETTINGS[asked] in last_sentence(errors)
     assert "Traceback" not in errors
     assert "score" not in output
-    assert not list(tmp_path.rglob("DONE"))
+    assert not [*tmp_path.rglob("DONE"), *tmp_path.rglob("*predictions*")]
 
 
 def test_what_reads_no_file_cannot_be_calibrated(run: Run) -> None:

@@ -184,12 +184,20 @@ def test_a_plan_remembers_the_folder(
     assert code == 0, errors
     assert planned.splitlines()[1] == f"#config-dir\t{folder}"
     (tmp_path / "sweep.tsv").write_text(planned)
-    monkeypatch.setattr(sys, "argv", ["solvent task", str(tmp_path / "sweep.tsv"), "0"])
-    monkeypatch.setattr(task, "command", Command())
-    with pytest.raises(SystemExit) as ended:
-        task.command.run(task.main)
-    assert ended.value.code == 0, capfd.readouterr().err
+
+    def ends(*options: str) -> int:
+        given = ["solvent task", str(tmp_path / "sweep.tsv"), "0", *options]
+        monkeypatch.setattr(sys, "argv", given)
+        monkeypatch.setattr(task, "command", Command())
+        with pytest.raises(SystemExit) as ended:
+            task.command.run(task.main)
+        return ended.value.code
+
+    assert ends() == 0, capfd.readouterr().err
     assert (cell(tmp_path / "study") / "DONE").exists()
+    moved = folder.rename(folder.with_name("moved"))
+    assert ends() == 2
+    assert ends("--config-dir", str(moved)) == 0, capfd.readouterr().err
 
 
 def test_a_file_of_its_own_is_made(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ def _no_setting(key: str) -> str:
     group = key.split(".")[:-1]
     places = definitions(group[0]).values() if group else (CONF / f"{each}.yaml" for each in ROOTS)
     known = {place for path in places for place in _settings(path, group[1:])}
-    full = {".".join([*group, each]): None for each in sorted(known)}
+    full = [".".join([*group, each]) for each in sorted(known)]
+    if key in full:
+        return f"The setting {key!r} has no place for what it is given; add that with +{key}=..."
     return f"There is no setting {key!r}{did_you_mean(key, full)}; --help lists them all."
 
 
