@@ -36,17 +36,25 @@ def build(family: str, seed: int = 0) -> PreTrainedModel:
     return model
 
 
-def shrunken(config: Mapping[str, Any], tokens: dict[str, int], tower: bool) -> dict[str, Any]:
+def shrunken(
+    config: Mapping[str, Any],
+    tokens: dict[str, int],
+    tower: bool,
+    small_sizes: tuple[Mapping[str, Any], Mapping[str, Any]] = (TEXT, TOWER),
+) -> dict[str, Any]:
     """A configuration with every size made small, and its parts likewise.
 
-    `tokens` collects one small id for every name of a special token.
+    Arguments:
+        tokens: collects one small id for every name of a special token.
+        small_sizes: of text decoders, and of everything else.
     """
-    sizes = TOWER if tower else TEXT
+    sizes = small_sizes[tower]
     layers = config.get("num_hidden_layers")
     small: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict) and "model_type" in value:
-            small[key] = shrunken(value, tokens, tower or bool(TOWERS.search(key)))
+            below = tower or bool(TOWERS.search(key))
+            small[key] = shrunken(value, tokens, below, small_sizes)
         elif isinstance(value, int) and TOKEN.search(key) and not isinstance(value, bool):
             small[key] = tokens.setdefault(re.sub("_(id|index)$", "", key), 3 + len(tokens))
         elif key in sizes and value is not None:
