@@ -18,11 +18,17 @@ decoder         `get_decoder()` leads to the module that holds `layers`; a layer
                 of layers, those in `LINEAR` without weights; `cross_attn` is another thing.
 encoder         `get_encoder(modality="image")` is the vision encoder, and its attention modules are
                 of classes named ...Attention; `get_vision_window_index` orders what windows see.
-image token     one of the attributes in `IMAGE_TOKENS` of the model's configuration.
+image token     one of the attributes in `IMAGE_TOKENS` of the model's configuration; those of other
+                media and of marks around them have names that `MEDIA_TOKENS` matches.
 cache           the argument and the output of a forward are called `cache` since 5.24 and
-                `past_key_values` before; `get_seq_length` says how many tokens it holds, `crop(-n)`
-                removes the last n, after `activate_past_recording` also where a window slides;
-                layers of a cache with a fixed length are `StaticLayer`.
+                `past_key_values` before; `get_seq_length` says how many tokens it holds; its
+                layers are in `layers`, and one that reads on replaces its keys and values and
+                changes states, which lie in dictionaries, in place; layers of a cache with a fixed
+                length are `StaticLayer`.
+positions       `_prepare_position_ids_for_generation(ids, arguments)` gives the positions of a
+                padded prompt: (batch, token), or with M-RoPE (axis, batch, token), in some families
+                behind a row of plain positions, one more than `mrope_section` has parts (three
+                where it is not said).
 generation      `generate` calls the model itself with keywords, the prompt's ids as `input_ids`;
                 paged generation starts from `init_continuous_batching`.
 logits          `logits_to_keep` takes a number of last tokens, or the indices of tokens.
@@ -30,7 +36,9 @@ checkpointing   a layer with `gradient_checkpointing` runs in training through i
                 `_gradient_checkpointing_func(function, *inputs)`, a partial whose `use_reentrant`
                 says how, and again in the backward pass.
 features        a model whose forward takes `mm_encoder_outputs` reads image features from there,
-                one tensor per picture, as `get_image_features` gives them in `pooler_output`.
+                under "image", as `get_image_features` of the model or its `base_model` gives them:
+                in `pooler_output` a tensor, or one per picture or tile, and where the decoder
+                takes more of them the same per layer in `deepstack_features`.
 """
 
 from __future__ import annotations
@@ -38,9 +46,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
+from jaxtyping import Int
 from torch import Tensor, nn
 from transformers import (
     AttentionInterface,
@@ -51,7 +62,6 @@ from transformers import (
 )
 from transformers.cache_utils import StaticLayer
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
@@ -61,6 +71,7 @@ IMAGE_TOKENS = ("image_token_id", "image_token_index", "image_patch_id")
 LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
 UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
 IMAGE_FEATURES = "mm_encoder_outputs"  # argument that takes features in place of pixels
+MEDIA_TOKENS = re.compile(r".*(image|video|vision|audio|patch).*_(id|index)$")
 BACKEND_TEST = re.compile(r"_attn_implementation (in|==|!=) \(?[\"'](eager|sdpa)")
 
 
@@ -117,6 +128,12 @@ def image_token(model: PreTrainedModel) -> int | None:
     return next((int(each) for each in ids if each is not None), None)
 
 
+def media_tokens(config: PreTrainedConfig) -> frozenset[int]:
+    """Ids of the tokens that a configuration names for images, videos and sound."""
+    named = {name: value for name, value in vars(config).items() if MEDIA_TOKENS.match(name)}
+    return frozenset(value for value in named.values() if isinstance(value, int))
+
+
 def parameters(model: PreTrainedModel) -> tuple[str, ...]:
     """Names of what a model's forward takes."""
     return tuple(inspect.signature(model.forward).parameters)
@@ -147,6 +164,48 @@ def returned_cache(output: Any) -> Any:
 def new_cache(model: PreTrainedModel) -> DynamicCache:
     """An empty cache that grows, with the kinds of layers that the model's decoder has."""
     return DynamicCache(config=model.get_decoder().config)
+
+
+@contextmanager
+def held(cache: DynamicCache) -> Iterator[None]:
+    """What the cache holds now is what it holds behind the block, whatever is read inside.
+
+    Rolling back by `crop` would do for plain layers only: not for states of a recurrence, nor for
+    windows that slide.
+    """
+    layers = cache.layers
+    cache.layers = [_set_apart(layer) for layer in layers]
+    try:
+        yield
+    finally:
+        cache.layers = layers
+
+
+def _set_apart(layer: Any) -> Any:
+    """A layer of a cache that reads on by itself: keys and values are replaced, states copied."""
+    apart = copy(layer)
+    for name, value in vars(layer).items():
+        if isinstance(value, dict):
+            states = {
+                key: state.clone() if isinstance(state, Tensor) else state
+                for key, state in value.items()
+            }
+            setattr(apart, name, states)
+    return apart
+
+
+def prompt_positions(
+    model: PreTrainedModel, arguments: Mapping[str, Any]
+) -> Int[Tensor, "*axis batch token"]:
+    """Positions of a padded prompt, as the model itself would find them.
+
+    Arguments:
+        arguments: of its forward.
+    """
+    found = model._prepare_position_ids_for_generation(arguments["input_ids"], dict(arguments))
+    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    axes = len(rope.get("mrope_section") or (0, 0, 0))
+    return found[1:] if found.ndim == 3 and len(found) == axes + 1 else found
 
 
 def is_static(cache: Any) -> bool:
@@ -182,9 +241,3 @@ def checkpoints_reentrantly(model: PreTrainedModel) -> bool:
 def checkpointed(model: PreTrainedModel) -> list[nn.Module]:
     """Modules with layers that are computed again in the backward pass."""
     return [part for part in model.modules() if getattr(part, "gradient_checkpointing", False)]
-
-
-def as_image_features(features: list[Tensor]) -> Mapping[str, BaseModelOutputWithPooling]:
-    """Features of every picture, as the argument `IMAGE_FEATURES` takes them."""
-    # The field is declared as one tensor, but transformers itself puts a list of them there.
-    return {"image": BaseModelOutputWithPooling(pooler_output=features)}  # type: ignore[arg-type]

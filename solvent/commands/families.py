@@ -21,7 +21,6 @@ from solvent.commands.commandline import Command
 from solvent.core.names import nearest
 from solvent.core.paths import PACKAGE
 from solvent.core.text import marked
-from solvent.models.family import FAMILIES
 
 FILE = PACKAGE / "models" / "families.json"
 command = Command("Nothing was changed.")
@@ -61,7 +60,7 @@ def show_families(part: str) -> None:
         table.add_row(
             each["family"],
             "[green]yes[/]" if certified else "no",
-            "yes" if each["family"] in FAMILIES else "",
+            "yes" if each.get("evaluated") else "",
             marked(said),
         )
     certified = sum(each["reason"] is None for each in chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from itertools import zip_longest
 from typing import Any
@@ -12,22 +12,61 @@ from PIL import Image
 from solvent.core.image_places import mentioned_images, with_images
 from solvent.core.types import Prompt
 from solvent.models.refusals import ModelError, PromptError
+from solvent.models.speaking import Response, Speaker, Thinking
 
 _PROBE = "0"  # a text that no template changes or contains
+PLAIN = (  # pictures, then the text alone
+    "{% for message in messages %}{% for part in message.content %}"
+    "{{ image_mark if part.type == 'image' else part.text }}"
+    "{% endfor %}{% endfor %}"
+)
+THOUGHTS = (  # how templates write where a thought begins and ends
+    ("<think>", "</think>"),  # Qwen, GLM, Kimi, MiniCPM
+    ("<|channel>thought", "<channel|>"),  # Gemma 4
+    ("[THINK]", "[/THINK]"),  # Mistral
+)
 
 
 class Chat:
-    """A user's turn and the opening of the assistant's turn, as the checkpoint's template says."""
+    """A user's turn and the opening of the assistant's turn, as the checkpoint's template says.
 
-    def __init__(self, processor: Any) -> None:
-        self._processor = processor
+    Arguments:
+        processor: whose template and tokenizer.
+        media: tokens that the model's configuration names for images and other media.
+        chat_template: None for the checkpoint's own; "plain" for pictures, then the text alone.
+        thinking: how many tokens the model may think before it answers; at 0 a thought that the
+            template opens is closed at once.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        media: Collection[int] = (),
+        chat_template: str | None = None,
+        thinking: int = 0,
+    ) -> None:
+        self._processor, self._media = processor, media
         self._tokenizer = processor.tokenizer
         self._written: dict[tuple[int, int], list[int]] = {}
-        if processor.chat_template is None:
+        if chat_template not in (None, "plain"):
             raise ModelError(
-                "Expected the checkpoint to have a chat template (chat_template.jinja), but it "
-                "has none; use an instruction-tuned checkpoint or add the template file to its "
-                "folder."
+                "Expected model.chat_template to be null (the checkpoint's own) or 'plain', but "
+                f"{chat_template!r} came; choose one of them."
+            )
+        given = processor.chat_template
+        own = given.get("default") if isinstance(given, Mapping) else given  # several, by name
+        self._template = str(PLAIN if chat_template else own)
+        if chat_template is None and own is None:
+            raise ModelError(
+                "Expected the checkpoint to have a chat template (chat_template.jinja), but it has "
+                "none; use an instruction-tuned checkpoint, add the template file to its folder, "
+                "or set model.chat_template=plain if it wants pictures and then the text alone."
+            )
+        self.thinking = thinking
+        if thinking < 0 or (thinking and self.thought is None):
+            raise ModelError(
+                "Expected model.thinking to be 0, or the tokens that a thought may take in a model "
+                f"whose chat template knows thoughts, but {thinking} came; set it to 0."
             )
 
     def render(self, prompt: Prompt) -> tuple[str, list[Image.Image]]:
@@ -131,14 +170,14 @@ class Chat:
         takes for text but the template has a use for, as `<tool_call>` in some; never white space.
         All others, as HTML tags in some tokenizers, are text.
         """
-        template = str(self._processor.chat_template)
         added = {
             token
             for token, entry in self._tokenizer.added_tokens_decoder.items()
-            if entry.special or (entry.content in template and not entry.content.isspace())
+            if entry.special or (entry.content in self._template and not entry.content.isspace())
         }
         media = self._tokenizer.convert_tokens_to_ids(self._processor.all_special_multimodal_tokens)
-        return frozenset({*added, *self._tokenizer.all_special_ids, *media})
+        known = {*added, *self._tokenizer.all_special_ids, *media, *self._media}
+        return frozenset(token for token in known if token is not None)
 
     @cached_property
     def adds_special_tokens(self) -> bool:
@@ -153,8 +192,50 @@ class Chat:
         without = self._apply([self._turn("user", _PROBE)], opening=False)
         with_one = self._apply([self._turn("user", _PROBE, images=1)], opening=False)
         pairs = enumerate(zip(with_one, without, strict=False))
-        start = next(place for place, (one, other) in pairs if one != other)
-        return with_one[start : start + len(with_one) - len(without)]
+        start = next((place for place, (one, other) in pairs if one != other), len(without))
+        written = with_one[start : start + len(with_one) - len(without)]
+        if not written:
+            raise ModelError(
+                "Expected the checkpoint's chat template to write something for an image, but it "
+                "writes nothing; use a checkpoint whose template knows images."
+            )
+        return written
+
+    @cached_property
+    def image_marks(self) -> frozenset[int]:
+        """Tokens of `image_text` that are no text."""
+        tokens = self._tokenizer(self.image_text, add_special_tokens=False)["input_ids"]
+        return self.reserved.intersection(tokens)
+
+    @cached_property
+    def thought(self) -> tuple[str, str] | None:
+        """What the template writes where a thought begins and ends, None if it knows none."""
+        return next((pair for pair in THOUGHTS if pair[1] in self._template), None)
+
+    @cached_property
+    def how_it_thinks(self) -> Thinking | None:
+        """What the model must know to think before it answers; None where it must not."""
+        if not self.thinking or self.thought is None:
+            return None
+        begin, end = self.thought
+        opening = self._apply([self._turn("user", _PROBE)], opening=True)
+        opened = begin in opening and end not in opening[opening.rindex(begin) :]
+        tokens = (
+            tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+            for text in (begin, end, f"\n{end}\n\n")
+        )
+        first, last, cut = tokens
+        return Thinking(budget=self.thinking, opened=opened, begin=first, end=last, cut=cut)
+
+    def response(self, said: Speaker) -> Response:
+        """What was said as texts, special tokens removed."""
+        (answer,) = self.decode([said.answer])
+        if said.thinking is None:
+            return Response(answer=answer, thought=None, thought_tokens=None)
+        (thought,) = self.decode([said.thought])
+        return Response(
+            answer=answer.strip(), thought=thought.strip(), thought_tokens=len(said.thought)
+        )
 
     @cached_property
     def separator(self) -> str:
@@ -167,13 +248,25 @@ class Chat:
 
     @cached_property
     def terminator(self) -> int:
-        """Token that ends an answer: the template's first special token after it, else `eos`."""
+        """Token that ends an answer: the template's first special token after it, else `eos`.
+
+        Some templates end it with the opening of the next turn.
+        """
         _, answered = self._answered_turn()
-        tail = answered[answered.rindex(_PROBE) + 1 :]
-        tokens = self._tokenizer(tail, add_special_tokens=False)["input_ids"]
+        user, again = self._turn("user", "?"), self._turn("assistant", _PROBE)
+        followed = self._apply([user, again, user], opening=False)
         added = self._tokenizer.added_tokens_decoder
-        special = [token for token in tokens if token in added and added[token].special]
-        return special[0] if special else self._tokenizer.eos_token_id
+        for text in (answered, followed):
+            tail = text[text.rindex(_PROBE) + 1 :]
+            tokens = self._tokenizer(tail, add_special_tokens=False)["input_ids"]
+            special = [token for token in tokens if token in added and added[token].special]
+            if special:
+                return special[0]
+        return self._tokenizer.eos_token_id
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Tokens as text, special ones included."""
+        return self._tokenizer.decode(tokens, skip_special_tokens=False)
 
     def _answered_turn(self) -> tuple[str, str]:
         user = self._turn("user", "?")
@@ -185,9 +278,31 @@ class Chat:
         return {"role": role, "content": content}
 
     def _apply(self, turns: list[dict[str, Any]], *, opening: bool) -> str:
-        return self._processor.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=opening
+        settings: dict[str, Any] = {}
+        if "enable_thinking" in self._template:
+            settings["enable_thinking"] = self.thinking > 0
+        if self._template == PLAIN:
+            settings["image_mark"] = self._image_mark()
+        text = self._processor.apply_chat_template(
+            turns,
+            chat_template=self._template,
+            tokenize=False,
+            add_generation_prompt=opening,
+            **settings,
         )
+        return self._closed(text) if opening and not self.thinking else text
+
+    def _closed(self, text: str) -> str:
+        """An opening whose thought is over before it began, as such models are trained on it."""
+        begin, end = self.thought or ("", "")
+        if not begin or begin not in text or end in text[text.rindex(begin) :]:
+            return text
+        line = "\n" if text.endswith("\n") else ""
+        return f"{text}{line}{end}\n{line}"
+
+    def _image_mark(self) -> str:
+        """What a prompt without a template says where a picture stands."""
+        return getattr(self._processor, "image_token", None) or self._tokenizer.image_token
 
     def _intruder(self, ids: Sequence[int], plain: Sequence[int], text: str) -> str | None:
         """The first reserved token that a text brought into a rendered prompt, as it is written.

@@ -1,24 +1,26 @@
 """What a freshly loaded model must do before it is believed: one probe image, one short prompt.
 
-As nnterp does (https://github.com/ndif-team/nnterp), a wrong entry in the family table fails here,
-in the first minute and by name, instead of silently in a table.
+As nnterp does (https://github.com/ndif-team/nnterp), what is wrong about a checkpoint, or was read
+wrongly from it, fails here, in the first minute and by name, instead of silently in a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from interventions.patching.upstream import parameters
 from solvent.core.types import Prompt
-from solvent.models.features import FeatureCache
+from solvent.models.features import FeatureCache, feature_rows, image_features
 from solvent.models.prefill import EncodedBatch, Prefill
+from solvent.models.reading import PER_TOKEN
 from solvent.models.refusals import ModelError
-from solvent.models.unembedding import float32_logits
 
 if TYPE_CHECKING:
     from solvent.models.vlm import VLM
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 PROBE = Prompt(uid="probe", images=(Image.new("RGB", (64, 48), "gray"),), text="Is it red?")
 ANSWERS = ("yes", "no")
 LONG_ANSWER = "No, it is grey."  # of several tokens, each of which must see all before it
-OF_TEXT = ("_ids", "_mask")  # endings of inputs that have an entry per token
 TOLERANCE = {  # of the spread of the logits
     torch.float32: 1e-3,
     torch.float16: 5e-2,
@@ -39,13 +40,13 @@ def check(vlm: VLM) -> None:
     """Raise `ModelError`, naming the field to correct, if model and description do not fit."""
     _check_decoder(vlm)
     _check_image_backend(vlm)
-    _check_image_token(vlm)
-    batch = vlm.encode([PROBE])
-    _check_image_features(vlm, batch)
+    batch = _probed(vlm)
+    _check_image_tokens(vlm, batch)
     _check_answers(vlm, batch)
     answer = vlm.chat.answer_tokens(PROBE.uid, batch.texts[0], batch.token_ids[0], LONG_ANSWER)
-    own, ours = _uncached_logits(vlm, batch, answer)
-    _check_unembedding(vlm, own, ours)
+    own, hidden = _uncached(vlm, batch, answer)
+    _check_unembedding(vlm, own, hidden)
+    ours = vlm.unembedding.logits(hidden)
     _check_cache(vlm, batch, answer, ours)
 
 
@@ -72,37 +73,39 @@ def _check_image_backend(vlm: VLM) -> None:
         )
 
 
-def _check_image_token(vlm: VLM) -> None:
-    placed = getattr(vlm.processor, "image_token_id", None)
-    if placed != vlm.image_token_id:
+def _probed(vlm: VLM) -> EncodedBatch:
+    """The probe as the model reads it: an error here is no prompt's."""
+    try:
+        return vlm.encode([PROBE])
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(
-            f"Expected the processor to place image token {vlm.image_token_id} (config.json: "
-            f"image_token_id), but it places {placed}; correct `processor` of family "
-            f"{vlm.family.model_type!r} in solvent/models/family.py."
-        )
-    if vlm.chat.image_text.count(vlm.processor.image_token) != 1:
-        raise ModelError(
-            f"Expected the chat template to write one {vlm.processor.image_token!r} per image, but "
-            f"it writes {vlm.chat.image_text!r}; correct the checkpoint's chat_template.jinja."
-        )
+            f"Expected {type(vlm.processor).__name__} to read one image and a short text, but it "
+            f"cannot ({said}); correct the checkpoint's chat_template.jinja, which writes "
+            f"{vlm.chat.image_text!r} for an image, or its processor_config.json."
+        ) from error
 
 
-def _check_image_features(vlm: VLM, batch: EncodedBatch) -> None:
-    pixels = {key: value for key, value in batch.inputs.items() if not key.endswith(OF_TEXT)}
-    features = _rows(vlm.model.get_image_features(**pixels).pooler_output)
+def _check_image_tokens(vlm: VLM, batch: EncodedBatch) -> None:
+    """As many as the vision encoder makes features, wherever in the text the image stands."""
+    inputs = vlm.reader.of_pictures(PROBE.images)
+    features = feature_rows(image_features(vlm.model, inputs))
     if batch.image_tokens != (features,):
         raise ModelError(
             f"Expected as many image tokens as image features ({features}) for the probe image, "
-            f"but the prompt has {batch.image_tokens[0]}; correct patch_size, "
-            "num_additional_image_tokens, num_image_tokens or vision_feature_select_strategy in "
-            "the checkpoint's processor_config.json."
+            f"but the prompt has {batch.image_tokens[0]} of token {vlm.image_token_id} (config.json"
+            "); correct patch_size, num_additional_image_tokens, num_image_tokens or "
+            "vision_feature_select_strategy in the checkpoint's processor_config.json, or "
+            "what its chat template writes for an image "
+            f"({vlm.chat.image_text!r})."
         )
-
-
-def _rows(features: Any) -> int:
-    """Number of feature vectors: a tensor (..., hidden) or one such tensor per image."""
-    parts = [features] if isinstance(features, torch.Tensor) else features
-    return sum(part.numel() // part.shape[-1] for part in parts)
+    placed = vlm.encode([replace(PROBE, text=f"<image:1> {PROBE.text}")])
+    if placed.image_tokens != batch.image_tokens:
+        raise ModelError(
+            f"Expected {vlm.chat.image_text!r}, which the chat template writes for an image, to "
+            f"stand for one anywhere in a text, but it becomes {placed.image_tokens[0]} image "
+            f"tokens instead of {features}; correct the checkpoint's chat_template.jinja."
+        )
 
 
 def _check_answers(vlm: VLM, batch: EncodedBatch) -> None:
@@ -121,45 +124,48 @@ def _check_answers(vlm: VLM, batch: EncodedBatch) -> None:
         )
 
 
-def _uncached_logits(
+def _uncached(
     vlm: VLM, batch: EncodedBatch, answer: Sequence[int]
-) -> tuple[Float[Tensor, "token vocabulary"], Float[Tensor, "token vocabulary"]]:
-    """What one plain forward over prompt and answer expects after the prompt and after each token.
+) -> tuple[Float[Tensor, "token vocabulary"], Float[Tensor, "token hidden"]]:
+    """What one plain forward over prompt and answer says after the prompt and after each token.
 
-    The model's own logits, and those that we compute from its hidden states. Nothing is cached,
-    features come from pixels, and the model finds the positions by itself.
+    The model's own logits, and what its unembedding reads. Nothing is cached, features come from
+    pixels, and the model finds the positions by itself.
     """
-    new = torch.tensor([answer], device=batch.inputs["input_ids"].device)
+    ids = batch.inputs["input_ids"]
+    new, count = torch.tensor([answer], device=ids.device), len(answer) + 1
     added = {"input_ids": new, "attention_mask": torch.ones_like(new)}
+    if "token_type_ids" in batch.inputs:  # PaliGemma: 0 is the prefix, images included; else text
+        of_images = batch.inputs["token_type_ids"][ids == vlm.image_token_id]
+        added["token_type_ids"] = torch.full_like(new, int(not of_images.any()))
     inputs = {
         key: torch.cat([value, added.get(key, torch.zeros_like(new)).to(value)], dim=1)
-        if key.endswith(OF_TEXT)
+        if key in PER_TOKEN
         else value
         for key, value in batch.inputs.items()
     }
-    count = len(answer) + 1
+    if "logits_to_keep" in parameters(vlm.model):
+        inputs["logits_to_keep"] = count
     seen: list[Tensor] = []
     unembedding = vlm.model.get_output_embeddings()
     handle = unembedding.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     try:
-        own = vlm.model(**inputs, use_cache=False, logits_to_keep=count).logits[0, -count:].float()
+        own = vlm.model(**inputs, use_cache=False).logits[0, -count:].float()
     finally:
         handle.remove()
-    return own, float32_logits(unembedding, seen[0][0, -count:]).to(own.device)
+    return own, seen[0][0, -count:]
 
 
 def _check_unembedding(
-    vlm: VLM,
-    own: Float[Tensor, "token vocabulary"],
-    ours: Float[Tensor, "token vocabulary"],
+    vlm: VLM, own: Float[Tensor, "token vocabulary"], hidden: Float[Tensor, "token hidden"]
 ) -> None:
     """Scores are computed from hidden states: that must be what the model itself makes of them."""
-    worst = (own - ours).abs().max().item()
-    if not worst <= TOLERANCE[vlm.model.dtype] * ours.std().item():
+    worst = vlm.unembedding.fit(hidden, own)
+    if not worst <= TOLERANCE[vlm.model.dtype] * own.std().item():
         raise ModelError(
             f"Expected the logits of {vlm.name!r} to be unembedding times hidden state, but they "
-            f"differ by up to {worst:.3g}; this family scales or caps its logits and cannot be "
-            "ranked, choose another."
+            f"differ by up to {worst:.3g}; this family does more to its logits than its "
+            "configuration says and cannot be ranked, choose another."
         )
 
 
@@ -177,16 +183,15 @@ def _check_cache(
     spread of the logits, rounding by a hundredth of it in bfloat16.
     """
     if vlm.features.active:  # in a cache of its own: the probe is not kept
-        batch = FeatureCache(vlm.model, megabytes=1).fill(batch)
+        batch = FeatureCache(vlm.model, vlm.reader, megabytes=1).fill(batch)
     tokens = torch.tensor([answer], device=batch.inputs["input_ids"].device)
-    prompt = Prefill(vlm.model, batch)
+    prompt = Prefill(vlm.model, batch, vlm.unembedding)
     prompt.score([answer[::-1]])  # another candidate, of which nothing may remain
     score = prompt.score([answer]).item()
     hidden = [prompt.last]
     for read in (tokens[:, :1], tokens[:, 1:-1]):
         hidden.append(prompt.extend(read, torch.ones_like(read, dtype=torch.bool))[0])
-    cached = float32_logits(vlm.model.get_output_embeddings(), torch.cat(hidden))
-    cached = cached.to(expected.device)
+    cached = vlm.unembedding.logits(torch.cat(hidden)).to(expected.device)
     expected = expected[:-1]
     plain = expected.log_softmax(dim=-1).gather(-1, tokens.to(expected.device).T).sum().item()
     spread = expected.std(dim=-1)
@@ -198,6 +203,5 @@ def _check_cache(
             f"Expected {vlm.name!r} to say the same with its key-value cache as without, but it "
             f"gives {LONG_ANSWER!r} a log-probability of {score:.6g} instead of {plain:.6g} nats "
             f"and logits that are {apart:.3g} of their spread apart; install a release of "
-            "transformers that pyproject.toml admits, or correct `positions` of family "
-            f"{vlm.family.model_type!r} in solvent/models/family.py."
+            f"transformers that pyproject.toml admits, or choose another family than {vlm.family}."
         )

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from solvent.core.checkpoints import content, folder_of, is_folder
+from solvent.core.names import closest
 from solvent.models.refusals import ModelError
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
@@ -75,6 +76,22 @@ def read_config(source: Source) -> PreTrainedConfig:
             "model.revision=main if that revision is another checkpoint's, or set "
             "model.checkpoint to a folder."
         ) from error
+
+
+def check_family(config: PreTrainedConfig) -> None:
+    """Raise `ModelError` unless transformers has a model with images and text of this family."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    family = config.model_type
+    if family in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return
+    near = closest(family, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+    nearest = f" (nearest known: {near!r})" if near else ""
+    raise ModelError(
+        f"Expected a vision-language checkpoint, but transformers has no model of images and text "
+        f"for its family {family!r}{nearest}; set model.checkpoint to one of the families that "
+        "`solvent families` lists."
+    )
 
 
 @contextmanager

@@ -6,17 +6,18 @@ Axes: B batch, T prompt tokens of the longest row (left-padded), N answer tokens
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
+from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interventions.patching.upstream import cache_argument, new_cache
+from interventions.patching.upstream import cache_argument, held, new_cache, parameters
 from solvent.core.types import Box
-from solvent.models.unembedding import float32_logits, log_probabilities
+from solvent.models.unembedding import Unembedding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +26,30 @@ class EncodedBatch:
 
     uids: tuple[str, ...]
     inputs: Mapping[str, Any]  # keyword arguments of the model's forward, on its device
-    positions: Int[Tensor, "*axis batch token"]  # axis: time, height, width in grid families
+    positions: Int[Tensor, "*axis batch token"]  # axis: time, height, width with M-RoPE
     texts: tuple[str, ...]  # rendered prompts, one image token per image
     token_ids: tuple[tuple[int, ...], ...]  # tokens of `texts`
     prompt_tokens: tuple[int, ...]  # tokens per prompt, image tokens included
     image_tokens: tuple[int, ...]  # image tokens per prompt
     regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
-    pictures: tuple[tuple[str, ...], ...] = ()  # names of every prompt's, where features are kept
+    pictures: tuple[tuple[Image.Image, ...], ...] = ()  # of every prompt, in the order of its text
+    names: tuple[tuple[str, ...], ...] = ()  # of these pictures, where features are kept
+    unseen: Mapping[tuple[str, ...], Mapping[str, Tensor]] = field(default_factory=dict)
+    """What the vision encoder takes of pictures whose features were not kept yet, by name."""
+
+
+def on_device(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Arguments of a model where its inputs go, pixels in its precision."""
+    device = input_device(model)
+    return {
+        name: value.to(device, model.dtype if value.is_floating_point() else None)
+        for name, value in inputs.items()
+    }
+
+
+def input_device(model: PreTrainedModel) -> torch.device:
+    """The device of the first weight that is not off-loaded."""
+    return next(each.device for each in model.parameters() if each.device.type != "meta")
 
 
 class Prefill:
@@ -42,16 +60,19 @@ class Prefill:
     padding, nor other rows, nor anything that the model remembers of an earlier call plays a role.
     """
 
-    def __init__(self, model: PreTrainedModel, batch: EncodedBatch) -> None:
-        self._model = model
+    def __init__(
+        self, model: PreTrainedModel, batch: EncodedBatch, unembedding: Unembedding
+    ) -> None:
+        self._model, self._unembedding = model, unembedding
         self._cache = new_cache(model)
         self._cached = {cache_argument(model): self._cache, "use_cache": True}
-        self._grid = batch.positions.ndim == 3
+        self._axes = batch.positions.shape[:-2]
         self._next = batch.positions.reshape(-1, *batch.positions.shape[-2:]).amax(dim=(0, 2)) + 1
         self._mask = batch.inputs["attention_mask"]
-        arguments = {"position_ids": batch.positions, "logits_to_keep": 1, **batch.inputs}
+        arguments = {"position_ids": batch.positions, **batch.inputs}
+        if "logits_to_keep" in parameters(model):  # the others compute those of the whole prompt
+            arguments["logits_to_keep"] = 1
         self.last: Float[Tensor, "batch hidden"] = self._forward(arguments)[:, -1]
-        self._cache.activate_past_recording()  # a sliding window keeps what `score` goes back to
 
     def extend(
         self, tokens: Int[Tensor, "batch new"], real: Bool[Tensor, "batch new"]
@@ -61,8 +82,7 @@ class Prefill:
         steps = torch.arange(tokens.shape[1], device=tokens.device)
         positions = self._next[:, None] + steps
         self._next = self._next + len(steps)
-        if self._grid:
-            positions = positions.expand(3, *positions.shape)
+        positions = positions.expand(*self._axes, *positions.shape)
         arguments = {"position_ids": positions, "attention_mask": self._mask, "input_ids": tokens}
         hidden = self._forward(arguments)
         self.last = hidden[:, -1]
@@ -70,7 +90,7 @@ class Prefill:
 
     def logits(self) -> Float[Tensor, "batch vocabulary"]:
         """Of the token after what was read last, float32."""
-        return float32_logits(self._model.get_output_embeddings(), self.last)
+        return self._unembedding.logits(self.last)
 
     def next_tokens(self) -> Int[Tensor, " batch"]:
         """The likeliest token after what was read last."""
@@ -89,13 +109,13 @@ class Prefill:
         hidden = self.last[:, None]
         if width > 1:
             before = self.last, self._mask, self._next
-            more = self.extend(targets[:, :-1], column[:-1] < lengths[:, None] - 1)
-            self._cache.crop(1 - width)
+            with held(self._cache):
+                more = self.extend(targets[:, :-1], column[:-1] < lengths[:, None] - 1)
             self.last, self._mask, self._next = before
             hidden = torch.cat([hidden, more], dim=1)
         flat = targets.flatten().to(hidden.device)
-        unembedding = self._model.get_output_embeddings()
-        scores = log_probabilities(unembedding, hidden.flatten(0, 1), flat).view(targets.shape)
+        scores = self._unembedding.log_probabilities(hidden.flatten(0, 1), flat)
+        scores = scores.view(targets.shape)
         inside = (column < lengths[:, None]).to(scores.device)
         return torch.where(inside, scores, 0.0).sum(dim=1)
 

@@ -17,7 +17,7 @@ from itertools import zip_longest
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
@@ -25,6 +25,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 from interventions import capture, intervene, shares
 from interventions.calls import Block
 from interventions.patching.decoders import innermost
+from interventions.patching.upstream import image_token, media_tokens, prompt_positions
 from solvent.core.types import CandidateScore, Prompt
 from solvent.models.appearance import Appearance, appearance
 from solvent.models.chat import Chat
@@ -32,6 +33,7 @@ from solvent.models.check import check
 from solvent.models.checkpoint import (
     DAMAGED,
     Source,
+    check_family,
     explained,
     find_source,
     library_versions,
@@ -39,13 +41,14 @@ from solvent.models.checkpoint import (
     loaded_version,
     read_config,
 )
-from solvent.models.family import Family, find_family, load_processor
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
-from solvent.models.prefill import EncodedBatch, Prefill
+from solvent.models.prefill import EncodedBatch, Prefill, input_device, on_device
+from solvent.models.processor import load_processor
+from solvent.models.reading import Read, Reader, same_text
 from solvent.models.refusals import ModelError, PromptError
+from solvent.models.speaking import Response, Speaker
 from solvent.models.states import StateWatch
-
-PER_TOKEN = ("input_ids", "attention_mask")  # what remains of the inputs without images
+from solvent.models.unembedding import Unembedding
 
 
 class VLM:
@@ -55,21 +58,26 @@ class VLM:
         self,
         *,
         name: str,
-        family: Family,
         source: Source,
         model: PreTrainedModel,
         processor: ProcessorMixin,
         image_backend: str,
+        chat_template: str | None,
+        thinking: int,
         feature_cache_mb: int,
     ) -> None:
         self.name = name
-        self.family = family
+        self.family: str = model.config.model_type
         self.model = model
         self.processor = processor
-        self.chat = Chat(processor)
-        self._answers = Chat(deepcopy(processor))  # own tokenizer: `encode` may be in a thread
+        media = media_tokens(model.config)
+        self.chat = Chat(processor, media, chat_template, thinking)
+        self.reader = Reader(processor, self.chat, model)
+        own = deepcopy(processor)  # for the thread that asks: `encode` may be in another one
+        self._answers = Chat(own, media, chat_template, thinking)
         self.image_backend = image_backend
-        self.features = FeatureCache(model, feature_cache_mb)
+        self.features = FeatureCache(model, Reader(own, self._answers, model), feature_cache_mb)
+        self.unembedding = Unembedding(model)
         self._source = source
         self._log: Any = None
         self._watch: StateWatch | None = None
@@ -78,12 +86,19 @@ class VLM:
     @property
     def device(self) -> torch.device:
         """Where inputs go: the device of the first weight that is not off-loaded."""
-        return next(p.device for p in self.model.parameters() if p.device.type != "meta")
+        return input_device(self.model)
 
     @cached_property  # the configuration is slow to ask, and this is asked for every token
     def image_token_id(self) -> int:
         """The token that an image feature replaces."""
-        return self.model.config.image_token_id
+        token = image_token(self.model)
+        if token is None:
+            raise ModelError(
+                f"Expected {self.name!r} to be a vision-language model whose configuration names "
+                f"an image token, but {type(self.model.config).__name__} names none; set "
+                "model.checkpoint to a model of one of the families that `solvent families` lists."
+            )
+        return token
 
     def encode(self, prompts: Sequence[Prompt]) -> EncodedBatch:
         """Render, tokenise, left-pad; prompts with none, one and several images may be mixed.
@@ -91,35 +106,28 @@ class VLM:
         May run in one other thread while this one ranks or generates. Raises `PromptError`.
         """
         rendered = [self.chat.render(prompt) for prompt in prompts]
-        texts = tuple(text for text, _ in rendered)
+        pictures = tuple(tuple(shown) for _, shown in rendered)
+        texts = tuple(text + self.reader.tail for text, _ in rendered)
         token_ids = tuple(tuple(ids) for ids in self.chat.tokens(texts))
         for prompt, ids in zip(prompts, token_ids, strict=True):
             self.chat.refuse_reserved(prompt, ids)
-        images = [pictures for _, pictures in rendered if pictures]
-        encoded = self.processor(
-            images=images or None,
-            text=list(texts),
-            padding=True,
-            add_special_tokens=self.chat.adds_special_tokens,
-            return_tensors="pt",
-        )
-        inputs = {key: self._place(value) for key, value in encoded.items()}
-        self._check_same_text(prompts, inputs, token_ids)
-        if not images:  # a model must not look for images that are not there
-            inputs = {key: value for key, value in inputs.items() if key in PER_TOKEN}
-        mask = inputs["attention_mask"]
+        read = self.reader.read([text for text, _ in rendered], pictures)
+        self._check_same_text(prompts, read, token_ids)
+        kept = pictures if self.features.active else ()
+        names = tuple(tuple(map(fingerprint, shown)) for shown in kept)
+        inputs = on_device(self.model, read.inputs)
         return EncodedBatch(
             uids=tuple(prompt.uid for prompt in prompts),
             inputs=inputs,
-            positions=self._positions(inputs),
+            positions=prompt_positions(self.model, inputs),
             texts=texts,
             token_ids=token_ids,
-            prompt_tokens=tuple(mask.sum(dim=1).tolist()),
+            prompt_tokens=tuple(inputs["attention_mask"].sum(dim=1).tolist()),
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
             regions=tuple(prompt.regions for prompt in prompts),
-            pictures=tuple(tuple(map(fingerprint, pictures)) for _, pictures in rendered)
-            if self.features.active
-            else (),
+            pictures=kept,
+            names=names,
+            unseen=self.features.unseen(self.reader, names, kept),
         )
 
     @torch.inference_mode()
@@ -130,8 +138,15 @@ class VLM:
 
         score = sum_j ln P(token_j | prompt, tokens before j), in float32, not normalised. The
         prompts are read once; the k-th candidates of all prompts then continue them together.
-        Raises `PromptError`, before anything is read, where a candidate cannot be an answer.
+        Raises `PromptError`, before anything is read, where a candidate cannot be an answer, and
+        `ModelError` where the model is to think first.
         """
+        if self.chat.thinking:
+            raise ModelError(
+                f"Expected model.thinking=0 to rank candidates, but it is {self.chat.thinking}: a "
+                "candidate behind an open thought would be scored as one; set it to 0, or let the "
+                "model generate its answers."
+            )
         answers = self._answer_tokens(batch, candidates)
         prompts = self._prefill(batch)
         scores: list[list[CandidateScore]] = [[] for _ in answers]
@@ -166,22 +181,28 @@ class VLM:
     def generate(self, batch: EncodedBatch, max_new_tokens: int) -> list[str]:
         """The likeliest token at every step, up to the end of the turn.
 
-        New text only, special tokens removed. Sampling settings and penalties that a checkpoint
-        ships with play no role.
+        New text only, special tokens and thoughts removed. Sampling settings and penalties that a
+        checkpoint ships with play no role.
+        """
+        return [response.answer for response in self.respond(batch, max_new_tokens)]
+
+    @torch.inference_mode()
+    def respond(self, batch: EncodedBatch, max_new_tokens: int) -> list[Response]:
+        """As `generate`, and what the model thought before it answered.
+
+        A thought that has taken `model.thinking` tokens is ended; those of the answer come on top.
         """
         prompts = self._prefill(batch)
-        stops = torch.tensor(self._stop_tokens(), device=self.device)
-        running = torch.ones(len(batch.uids), dtype=torch.bool, device=self.device)
-        answers: list[list[int]] = [[] for _ in batch.uids]
-        for step in range(max_new_tokens):
-            tokens = prompts.next_tokens()
-            running = running & ~torch.isin(tokens, stops)
-            for row in running.nonzero()[:, 0].tolist():
-                answers[row].append(tokens[row].item())
-            if step + 1 == max_new_tokens or not running.any():
-                break
-            prompts.extend(tokens[:, None], running[:, None])
-        return self._answers.decode(answers)
+        thinking, stops = self._answers.how_it_thinks, self._stop_tokens()
+        rows = [Speaker(max_new_tokens, stops, thinking) for _ in batch.uids]
+        while True:
+            likeliest = prompts.next_tokens().tolist()
+            said = [row.says(token) for row, token in zip(rows, likeliest, strict=True)]
+            running = [not row.over for row in rows]
+            if not any(running):
+                return [self._answers.response(row) for row in rows]
+            tokens = torch.tensor(said, device=self.device)[:, None]
+            prompts.extend(tokens, torch.tensor(running, device=self.device)[:, None])
 
     def intervene(
         self, intervention: Any, execution: str = "fused", must_edit: bool = True
@@ -239,14 +260,14 @@ class VLM:
         """What exactly was loaded, and how: plain values only."""
         return {
             "name": self.name,
-            "family": self.family.model_type,
+            "family": self.family,
             "checkpoint": self._source.location,
             **self._version,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "devices": sorted({str(p.device) for p in self.model.parameters()}),
             "attention": self.model.config._attn_implementation,
             "image_backend": self.image_backend,
-            "image_size": dict(self.processor.image_processor.size),
+            "image_size": dict(self.processor.image_processor.size or {}),
             "image_processor": type(self.processor.image_processor).__name__,
             "parameters": self.model.num_parameters(),
             "versions": library_versions(),
@@ -260,43 +281,28 @@ class VLM:
         """What the model gets of a batch of one prompt, for people to look at."""
         return appearance(self.processor, batch, self.image_token_id)
 
-    def _place(self, value: Tensor) -> Tensor:
-        """Onto the model's device; pixels in the model's precision."""
-        dtype = self.model.dtype if value.is_floating_point() else None
-        return value.to(device=self.device, dtype=dtype)
-
     def _check_same_text(
-        self,
-        prompts: Sequence[Prompt],
-        inputs: Mapping[str, Tensor],
-        token_ids: Sequence[Sequence[int]],
+        self, prompts: Sequence[Prompt], read: Read, token_ids: Sequence[Sequence[int]]
     ) -> None:
-        """Answers continue `token_ids`: the model must read these, plus repeated image tokens."""
-        rows = zip(prompts, inputs["input_ids"], inputs["attention_mask"], token_ids, strict=True)
-        for prompt, ids, mask, expected in rows:
-            read = [token for token in ids[mask.bool()].tolist() if token != self.image_token_id]
-            if read != [token for token in expected if token != self.image_token_id]:
+        """Answers continue `token_ids`: the model must read these, and what stands for images."""
+        known = [text for text in read.expanded if text is not None]
+        expanded = iter(self.chat.tokens([text + self.reader.tail for text in known]))
+        for prompt, ids, mask, expected, whole in zip(
+            prompts,
+            read.inputs["input_ids"],
+            read.inputs["attention_mask"],
+            token_ids,
+            read.expanded,
+            strict=True,
+        ):
+            told = None if whole is None else next(expanded)
+            if not same_text(ids[mask.bool()].tolist(), expected, told, self.chat.image_marks):
                 raise PromptError(
-                    f"Expected the processor and the tokenizer to read the text of {prompt.uid!r} "
-                    "alike, but their tokens differ; check `processor` of this family's row in "
-                    "solvent/models/family.py.",
+                    f"Expected {type(self.processor).__name__} and the tokenizer to read the text "
+                    f"of {prompt.uid!r} alike, but their tokens differ; correct processor_class or "
+                    "the tokenizer's files in the checkpoint.",
                     prompt.uid,
                 )
-
-    def _positions(self, inputs: Mapping[str, Tensor]) -> Int[Tensor, "*axis batch token"]:
-        mask = inputs["attention_mask"]
-        sequence = (mask.cumsum(dim=1) - 1).clamp_min(0)
-        if self.family.positions == "sequence":
-            return sequence
-        if "pixel_values" not in inputs:
-            return sequence.expand(3, *sequence.shape)
-        positions, _ = self.model.base_model.get_rope_index(
-            inputs["input_ids"],
-            mm_token_type_ids=inputs["mm_token_type_ids"],
-            image_grid_thw=inputs["image_grid_thw"],
-            attention_mask=mask,
-        )
-        return positions
 
     def _stop_tokens(self) -> list[int]:
         stops = self.model.generation_config.eos_token_id
@@ -324,7 +330,7 @@ class VLM:
         resting = self._log is not None and self._log.resting  # a prompt that is not measured
         seen = None if resting else self._watch
         with nullcontext() if seen is None else seen.reading(batch):
-            return Prefill(self.model, batch)
+            return Prefill(self.model, batch, self.unembedding)
 
 
 def load(
@@ -338,32 +344,38 @@ def load(
     image_backend: str,
     min_pixels: int | None,
     max_pixels: int | None,
+    image_settings: Mapping[str, Any],
+    chat_template: str | None,
+    thinking: int,
     feature_cache_mb: int,
     trust_remote_code: bool,
 ) -> VLM:
-    """Load a checkpoint and check it; the arguments are explained in conf/model/tiny.yaml.
+    """Load a checkpoint of any family and check it; arguments are explained in conf/model/hub.yaml.
 
-    Raises `ModelError`, one sentence long, if the checkpoint is missing, incomplete, or not a known
-    family.
+    Raises `ModelError`, one sentence long, if the checkpoint is missing, incomplete, or cannot be
+    used.
     """
     source = find_source(checkpoint, revision, trust_remote_code)
-    family = find_family(read_config(source))
+    config = read_config(source)
+    check_family(config)
+    limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
+    given = {key: value for key, value in limits.items() if value is not None}
     with explained(source, "processor and tokenizer", DAMAGED):
         processor = load_processor(
-            family,
+            config,
             source.location,
             image_backend=image_backend,
-            min_pixels=min_pixels,
-            max_pixels=max_pixels,
+            image_settings={**given, **image_settings},
             **source.hub,
         )
     vlm = VLM(
         name=name,
-        family=family,
         source=source,
         model=load_weights(source, dtype, device, attention).requires_grad_(False),
         processor=processor,
         image_backend=image_backend,
+        chat_template=chat_template,
+        thinking=thinking,
         feature_cache_mb=feature_cache_mb,
     )
     with explained(source, "chat template", (TemplateError,)):

@@ -19,6 +19,9 @@ SETTINGS: dict[str, Any] = {
     "image_backend": "pil",
     "min_pixels": None,
     "max_pixels": None,
+    "image_settings": {},
+    "chat_template": None,
+    "thinking": 0,
     "feature_cache_mb": 0,
     "trust_remote_code": False,
 }

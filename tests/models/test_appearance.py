@@ -21,7 +21,7 @@ def picture(size: tuple[int, int], seed: int) -> Image.Image:
 
 
 def test_pictures_arrive_as_they_were(vlm: VLM) -> None:
-    size = SIZES[vlm.family.model_type]
+    size = SIZES[vlm.family]
     images = (picture(size, 0), picture(size, 1))
     prompt = Prompt(uid="a", images=images, text="Are <image:1> and <image:2> alike?")
     seen = vlm.appearance(vlm.encode([prompt])).pictures
@@ -33,7 +33,7 @@ def test_pictures_arrive_as_they_were(vlm: VLM) -> None:
 
 
 def test_spans_tell_what_every_token_is(vlm: VLM) -> None:
-    size = SIZES[vlm.family.model_type]
+    size = SIZES[vlm.family]
     batch = vlm.encode([Prompt(uid="a", images=(picture(size, 0),), text="What is it?")])
     seen = vlm.appearance(batch)
     roles = [role for role, _, _ in seen.spans]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
+from torch import Tensor
 
 from interventions.patching.upstream import CACHE, IMAGE_FEATURES, given_cache
+from solvent.models import prefill
 from solvent.models.check import check
 from solvent.models.refusals import ModelError
 from solvent.models.vlm import VLM, load
@@ -82,7 +83,7 @@ def refusal(vlm: VLM) -> str:
         check(vlm)
     message = str(caught.value)
     assert "\n" not in message
-    assert vlm.family.model_type in message
+    assert vlm.family in message
     return message
 
 
@@ -107,7 +108,7 @@ def test_a_decoder_that_forgets_its_cache_is_noticed(
 def test_candidates_that_stay_in_the_cache_are_noticed(
     either: VLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformers.DynamicCache, "crop", lambda cache, tokens: None)
+    monkeypatch.setattr(prefill, "held", nullcontext)
     refusal(either)
 
 
@@ -115,8 +116,12 @@ def test_positions_of_another_family_are_noticed(
     checkpoints: dict[str, Path], settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vlm = load(**{**settings, "checkpoint": str(checkpoints["qwen2_5_vl"])})
-    monkeypatch.setattr(vlm, "family", replace(vlm.family, positions="sequence"))
-    assert "correct `positions` of family 'qwen2_5_vl'" in refusal(vlm)
+
+    def in_a_row(_: object, inputs: Arguments) -> Tensor:
+        return inputs["attention_mask"].cumsum(dim=1) - 1
+
+    monkeypatch.setattr("solvent.models.vlm.prompt_positions", in_a_row)
+    refusal(vlm)
 
 
 def test_a_check_leaves_nothing_behind(either: VLM) -> None:

@@ -34,7 +34,7 @@ def pair(
 @pytest.fixture
 def prompts(pair: tuple[VLM, VLM]) -> list[Prompt]:
     """One picture is asked about twice, once alone and once beside another."""
-    family = pair[0].family.model_type
+    family = pair[0].family
     one, two = picture(family, 1), picture(family, 2)
     return [
         Prompt(uid="one", images=(one,), text="Is there a red square in the picture?"),
@@ -52,7 +52,7 @@ def test_scores_and_answers_are_those_without_a_cache(
     first = numbers(keeping.rank(keeping.encode(prompts), CANDIDATES))
     for row, values in zip(first, expected, strict=True):
         assert row == pytest.approx(values, **CLOSE)
-    tiles = keeping.family.model_type == "llava_onevision"  # depend on being the only picture
+    tiles = keeping.family == "llava_onevision"  # depend on being the only picture
     assert keeping.features.encoded == (3 if tiles else 2)
     assert numbers(keeping.rank(keeping.encode(prompts), CANDIDATES)) == first
     assert keeping.generate(keeping.encode(prompts), 4) == plain.generate(plain.encode(prompts), 4)
@@ -84,7 +84,7 @@ def test_an_intervention_that_looks_into_the_encoder_runs_it(
     pair: tuple[VLM, VLM], prompts: list[Prompt]
 ) -> None:
     _, keeping = pair
-    if keeping.family.model_type == "llava_onevision":
+    if keeping.family == "llava_onevision":
         pytest.skip("the grid behind its tokens is unknown")
     keeping.rank(keeping.encode(prompts), CANDIDATES)
     encoded = keeping.features.encoded
@@ -99,7 +99,7 @@ def test_an_intervention_that_looks_into_the_encoder_runs_it(
 
 def test_the_budget_keeps_what_was_seen_last(pair: tuple[VLM, VLM]) -> None:
     _, vlm = pair
-    family = vlm.family.model_type
+    family = vlm.family
     features = vlm.features
     features._kept.clear()
     features.size = 0
@@ -122,7 +122,7 @@ def test_pictures_are_told_apart_by_size_and_pixels(pair: tuple[VLM, VLM]) -> No
     black = [Image.new("RGB", size) for size in ((16, 32), (32, 16), (16, 32))]
     dotted = Image.fromarray(np.eye(16, 16, dtype=np.uint8)[..., None].repeat(3, axis=2))
     shown = [Prompt(uid=str(k), images=(p,), text="?") for k, p in enumerate([*black, dotted])]
-    (a,), (b,), (c,), (d,) = vlm.encode(shown).pictures
+    (a,), (b,), (c,), (d,) = vlm.encode(shown).names
     assert a == c
     assert len({a, b, d}) == 3
 
@@ -134,7 +134,8 @@ def test_features_may_be_differentiated_through(
     vlm.rank(vlm.encode(prompts[:1]), CANDIDATES[:1])
     with torch.enable_grad():
         inputs = vlm.features.fill(vlm.encode(prompts[:1])).inputs
-    assert not any(part.is_inference() for part in inputs["mm_encoder_outputs"]["image"][0])
+    features = inputs["mm_encoder_outputs"]["image"].pooler_output
+    assert not any(part.is_inference() for part in features)
 
 
 def test_less_than_nothing_is_refused(

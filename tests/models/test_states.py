@@ -36,7 +36,7 @@ ROLES = ("image", "last", "question")
 
 @pytest.fixture
 def reference(vlm: VLM, checkpoints: dict[str, Path]) -> Reference:
-    return Reference(vlm.family.model_type, checkpoints[vlm.family.model_type])
+    return Reference(vlm.family, checkpoints[vlm.family])
 
 
 def expected(vlm: VLM, reference: Reference, prompt: Prompt) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def expected(vlm: VLM, reference: Reference, prompt: Prompt) -> dict[str, np.nda
     Its last layer comes behind the final norm, which has weights of one: dividing by the RMS twice
     is dividing once.
     """
-    family, images = vlm.family.model_type, list(prompt.images)
+    family, images = vlm.family, list(prompt.images)
     ids = reference.ids(PROMPTS[family].format(written(vlm, prompt)), images)
     row = torch.tensor([ids])
     inputs = {"input_ids": row, "attention_mask": torch.ones_like(row)}
@@ -107,7 +107,7 @@ def seen_with(vlm: VLM, prompts: list[Prompt], name: str) -> dict[str, SampleSta
 
 def questions(vlm: VLM, seed: int) -> list[Prompt]:
     """The same questions, of two lengths, with other pictures per seed."""
-    family = vlm.family.model_type
+    family = vlm.family
     return [
         Prompt(uid="long", images=(picture(family, seed),), text="Is there a red square here?"),
         Prompt(uid="short", images=(picture(family, seed + 1),), text="Red?"),

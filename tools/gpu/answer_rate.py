@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import torch
 from hydra import compose, initialize_config_dir
+from solvent.models.family import FAMILIES, load_processor
 
 from interventions import load
 from solvent.cells.answering import Cell
@@ -27,7 +28,6 @@ from solvent.cells.request import parse
 from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
 from solvent.models.checkpoint import Source
-from solvent.models.family import FAMILIES, load_processor
 from solvent.models.features import FeatureCache
 from solvent.models.prefill import Prefill
 from solvent.models.vlm import VLM

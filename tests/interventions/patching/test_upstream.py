@@ -17,9 +17,11 @@ from torch import nn
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
+    AutoModelForCausalLM,
     DynamicCache,
     MistralConfig,
     PreTrainedModel,
+    Qwen3NextConfig,
     StaticCache,
     masking_utils,
 )
@@ -198,9 +200,9 @@ def test_features(model: PreTrainedModel) -> None:
     inputs = random_inputs(model, (9,))
     assert upstream.IMAGE_FEATURES in upstream.parameters(model)
     pixels = {k: v for k, v in inputs.items() if k not in (*MASKS, "input_ids")}
-    features = list(model.get_image_features(**pixels).pooler_output)
+    features = model.get_image_features(**pixels)
     given = {key: value for key, value in inputs.items() if key != "pixel_values"}
-    given[upstream.IMAGE_FEATURES] = upstream.as_image_features(features)
+    given[upstream.IMAGE_FEATURES] = {"image": features}
     assert torch.equal(model(**given).logits, model(**inputs).logits)
 
 
@@ -229,8 +231,46 @@ def test_a_model_without_a_cache_is_refused_in_a_sentence() -> None:
         upstream.cache_argument(Odd())
 
 
+def test_positions(model: PreTrainedModel) -> None:
+    """Given ones are those that the model finds by itself, of padded rows as well."""
+    inputs = random_inputs(model, (9, 6), padding="left")
+    found = upstream.prompt_positions(model, inputs)
+    real = inputs["attention_mask"].bool()
+    given = model(**inputs, position_ids=found).logits
+    torch.testing.assert_close(given[real], model(**inputs).logits[real], atol=1e-4, rtol=0)
+    assert found.shape[:-2] == ((3,) if "qwen" in model.config.model_type else ())
+
+
+SMALL = {
+    "vocab_size": 40, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "initializer_range": 0.3,
+}  # fmt: skip
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["sliding", "recurrent"])
+def test_a_cache_is_held_whatever_its_layers_are(kind: str) -> None:
+    config = MistralConfig(**SMALL, sliding_window=4)
+    if kind == "recurrent":
+        config = Qwen3NextConfig(
+            **SMALL, layer_types=["linear_attention", "full_attention"], mlp_only_layers=[0, 1],
+            linear_num_key_heads=2, linear_num_value_heads=2, linear_key_head_dim=8,
+            linear_value_head_dim=8,
+        )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config).eval()
+    ids, answers = torch.arange(3, 12)[None], torch.arange(20, 26).view(2, 1, 3)
+    cache = upstream.new_cache(model)
+    model(input_ids=ids, **{CACHE: cache})
+    for answer in answers:
+        with upstream.held(cache):
+            came = model(input_ids=answer, **{CACHE: cache}).logits
+        whole = model(input_ids=torch.cat([ids, answer], dim=1)).logits[:, -3:]
+        assert torch.allclose(came, whole, atol=1e-5)
+    assert cache.get_seq_length() == ids.shape[1]
+
+
 def test_every_assumption_has_a_test() -> None:
     lines = re.findall(r"^([a-z][a-z ]*?)  +\S", upstream.__doc__, flags=re.MULTILINE)
-    assert len(lines) == 12
+    assert len(lines) == 13
     for name in lines:
         assert f"test_{name.replace(' ', '_')}" in globals(), name

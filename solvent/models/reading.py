@@ -1,0 +1,175 @@
+"""What a processor makes of rendered prompts and their pictures, as the model's forward takes it.
+
+Nothing here knows families: what a processor wants and adds is found out by trying it.
+
+Axes: B batch, T tokens of the longest row (left-padded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from interventions.patching.upstream import image_token, parameters
+from solvent.models.chat import Chat
+
+PER_TOKEN = (  # what has an entry per token; everything else that a model takes is of pictures
+    "input_ids",
+    "attention_mask",
+    "token_type_ids",
+    "mm_token_type_ids",
+    "moe_mm_token_type_ids",
+)
+OFFSETS = "text_replacement_offsets"  # where a processor put what in the place of a picture
+PROBE = Image.new("RGB", (64, 48), "gray")
+Pictures = Sequence[Image.Image]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """A batch as the processor reads it."""
+
+    inputs: Mapping[str, Tensor]  # arguments of the model's forward, on the CPU
+    expanded: tuple[str | None, ...]  # texts with what stands for pictures, None where not told
+
+
+class Reader:
+    """A processor, called as it wants to be. One thread at a time."""
+
+    def __init__(self, processor: Any, chat: Chat, model: PreTrainedModel) -> None:
+        self._processor, self._chat = processor, chat
+        self._accepted = frozenset(parameters(model))
+        self._image_token = image_token(model)
+        self._per_prompt: bool | None = None  # how pictures are handed over, once that is known
+
+    def read(self, texts: Sequence[str], pictures: Sequence[Pictures]) -> Read:
+        """Rendered prompts, and the pictures of each in the order of its text.
+
+        Raises what the processor raises, in most cases a `ValueError`.
+        """
+        shown = any(pictures)
+        encoded = self._called(list(texts), pictures) if shown else self._text(list(texts))
+        inputs = {
+            name: torch.as_tensor(value)
+            for name, value in encoded.items()
+            if name in self._accepted and name != "labels" and (shown or name in PER_TOKEN)
+        }
+        offsets = encoded.get(OFFSETS) or [None] * len(texts)
+        expanded = tuple(
+            text if not shown and told is None else _expanded(text, told)
+            for text, told in zip(texts, offsets, strict=True)
+        )
+        return Read(inputs=inputs, expanded=expanded)
+
+    def of_pictures(self, pictures: Pictures) -> dict[str, Tensor]:
+        """What the vision encoder takes of the pictures of one prompt."""
+        inputs = self.read([self._chat.image_text * len(pictures)], [pictures]).inputs
+        return {name: value for name, value in inputs.items() if name not in PER_TOKEN}
+
+    @cached_property
+    def tail(self) -> str:
+        """What the processor itself writes behind every text."""
+        text = f"{self._chat.image_text}0"
+        (plain,) = self._chat.tokens([text])
+        (ids,) = self.read([text], [[PROBE]]).inputs["input_ids"].tolist()
+        if plain[-1] not in ids:
+            return ""
+        added = ids[::-1].index(plain[-1])
+        return self._chat.text_of(ids[len(ids) - added :])
+
+    @cached_property
+    def siblings_count(self) -> bool:
+        """Whether a picture is read otherwise where others stand in the same prompt."""
+        one, two = (self._image_tokens(count) for count in (1, 2))
+        return two != 2 * one
+
+    def _image_tokens(self, count: int) -> int:
+        read = self.read([self._chat.image_text * count], [[PROBE] * count])
+        return int((read.inputs["input_ids"] == self._image_token).sum())
+
+    def _called(self, texts: list[str], pictures: Sequence[Pictures]) -> Mapping[str, Any]:
+        """With pictures by prompt, or in a flat list where the processor wants that."""
+        if self._per_prompt is not False:
+            try:
+                encoded = self._encoded(texts, images=[list(each) for each in pictures])
+            except (ValueError, TypeError, IndexError, AttributeError):
+                if self._per_prompt:
+                    raise
+                encoded = self._flat_or_refuse(texts, pictures)
+            else:
+                self._per_prompt = True
+            return encoded
+        return self._encoded(texts, images=[image for each in pictures for image in each])
+
+    def _flat_or_refuse(self, texts: list[str], pictures: Sequence[Pictures]) -> Mapping[str, Any]:
+        """A flat list, while it is not known what the processor wants; its first error counts."""
+        encoded = self._encoded(texts, images=[image for each in pictures for image in each])
+        self._per_prompt = False
+        return encoded
+
+    def _text(self, texts: list[str]) -> Mapping[str, Any]:
+        """Prompts without pictures; by the tokenizer alone where the processor refuses them."""
+        try:
+            return self._encoded(texts)
+        except (ValueError, TypeError, IndexError, AttributeError):
+            written = [text + self.tail for text in texts]
+            encoded = self._processor.tokenizer(
+                written,
+                padding=True,
+                add_special_tokens=self._chat.adds_special_tokens,
+                return_tensors="pt",
+            )
+            types = {name: torch.zeros_like(encoded["input_ids"]) for name in PER_TOKEN[2:]}
+            return {**types, **encoded}
+
+    def _encoded(self, texts: list[str], **images: Any) -> Mapping[str, Any]:
+        if "mm_token_type_ids" in self._accepted:
+            images["return_mm_token_type_ids"] = True
+        return self._processor(
+            text=texts,
+            padding=True,
+            add_special_tokens=self._chat.adds_special_tokens,
+            return_tensors="pt",
+            return_text_replacement_offsets=True,
+            **images,
+        )
+
+
+def same_text(
+    read: Sequence[int], expected: Sequence[int], expanded: Sequence[int] | None, media: set[int]
+) -> bool:
+    """Whether the model reads what the tokenizer makes of a prompt, and answers can follow it.
+
+    Arguments:
+        read: the tokens that the model reads.
+        expected: of the rendered prompt, in which one mark stands for a picture.
+        expanded: of the prompt with what the processor put there, None where it does not say.
+        media: tokens of those marks.
+    """
+    if expanded is not None and list(read) == list(expanded):
+        return True
+    places = [index for index, token in enumerate(expected) if token in media]
+    behind = list(expected[places[-1] + 1 :] if places else expected)
+    if list(read[len(read) - len(behind) :]) != behind:
+        return False
+    remaining = iter(read)
+    return all(token in media or token in remaining for token in expected)
+
+
+def _expanded(text: str, replaced: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """A rendered prompt with what a processor put in the place of its pictures."""
+    if replaced is None:
+        return None
+    parts, last = [], 0
+    for each in replaced:
+        start, end = each["span"]
+        parts += [text[last:start], each["replacement"]]
+        last = end
+    return "".join([*parts, text[last:]])

@@ -1,0 +1,69 @@
+"""What one row of a batch says, token by token: perhaps a thought, then an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinking:
+    """How a model thinks before it answers."""
+
+    budget: int  # tokens that a thought may take
+    opened: bool  # whether the prompt opens the thought, or the model does
+    begin: tuple[int, ...]  # tokens that open it
+    end: tuple[int, ...]  # tokens that end it
+    cut: tuple[int, ...]  # tokens that end it where the budget is spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What a model says to one prompt."""
+
+    answer: str
+    thought: str | None  # None where it does not think
+    thought_tokens: int | None  # what ends the thought not counted
+
+
+@dataclass(eq=False)
+class Speaker:
+    """Takes the likeliest token at every step, and says which one is read next."""
+
+    limit: int  # tokens of an answer
+    stops: Collection[int]  # tokens that end it
+    thinking: Thinking | None
+    thought: list[int] = field(default_factory=list)
+    answer: list[int] = field(default_factory=list)
+    over: bool = False
+    _thinks: bool = False
+    _forced: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._thinks = self.thinking is not None and self.thinking.opened
+
+    def says(self, likeliest: int) -> int:
+        """The token that is read next; of no meaning once it is `over`."""
+        if self._forced:
+            return self._forced.pop(0)
+        if self.over or likeliest in self.stops:
+            self.over = True
+            return likeliest
+        thinking = self.thinking
+        if thinking is not None and not (self._thinks or self.thought or self.answer):
+            self._thinks = likeliest == thinking.begin[0]  # the model opens it, or does not think
+        if thinking is not None and self._thinks:
+            return self._think(likeliest, thinking)
+        self.answer.append(likeliest)
+        self.over = len(self.answer) == self.limit
+        return likeliest
+
+    def _think(self, likeliest: int, thinking: Thinking) -> int:
+        self.thought.append(likeliest)
+        size = len(thinking.end)
+        if tuple(self.thought[-size:]) == thinking.end:
+            del self.thought[-size:]
+            self._thinks = False
+        elif len(self.thought) >= thinking.budget:
+            self._forced, self._thinks = list(thinking.cut), False
+        return likeliest
