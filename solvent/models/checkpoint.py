@@ -134,6 +134,13 @@ def load_weights(source: Source, dtype: str, device: str, attention: str) -> Pre
             output_loading_info=True,
             **source.hub,
         )
+    except ValueError as error:
+        if "attn_implementation" not in str(error):
+            raise
+        raise ModelError(
+            f"Expected a model of transformers that runs on model.attention={attention}, but that "
+            f"of {source.location!r} does not ({_first_line(error)}); set model.attention=eager."
+        ) from error
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"Expected whole safetensors weights in {source.location!r}, but none could be read "

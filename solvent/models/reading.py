@@ -61,10 +61,11 @@ class Reader:
             for name, value in encoded.items()
             if name in self._accepted and name != "labels" and (shown or name in PER_TOKEN)
         }
-        offsets = encoded.get(OFFSETS) or [None] * len(texts)
+        told = encoded.get(OFFSETS)
+        offsets = [None] * len(texts) if told is None else list(told)
         expanded = tuple(
-            text if not shown and told is None else _expanded(text, told)
-            for text, told in zip(texts, offsets, strict=True)
+            text if not shown and places is None else _expanded(text, places)
+            for text, places in zip(texts, offsets, strict=True)
         )
         return Read(inputs=inputs, expanded=expanded)
 

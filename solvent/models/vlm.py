@@ -300,7 +300,8 @@ class VLM:
                 raise PromptError(
                     f"Expected {type(self.processor).__name__} and the tokenizer to read the text "
                     f"of {prompt.uid!r} alike, but their tokens differ; correct processor_class or "
-                    "the tokenizer's files in the checkpoint.",
+                    "the tokenizer's files in the checkpoint, or set batch_size=1 where it differs "
+                    "only beside prompts with images.",
                     prompt.uid,
                 )
 
