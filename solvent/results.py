@@ -62,6 +62,8 @@ SAMPLES = {
     "gold": TEXT,
     "gold_option": COUNT,
     "raw": TEXT,
+    "thought": TEXT,
+    "thought_tokens": COUNT,
     "guessed": FLAG,
     "error": TEXT,
     **dict.fromkeys(("options", "log_probabilities", "blind_log_probabilities", "tokens"), LIST),
@@ -129,8 +131,9 @@ def samples(path: str | Path) -> pd.DataFrame:
     - `status`: `ok`, `ambiguous`, `none` or `error`; `credit`: in [0, 1].
     - `parsed`, `gold`: the answer as read, and what is right, in words; `parsed_option`,
       `gold_option`: which of the options that is, from 0, missing where the answer is free.
-    - `raw`: the text that was generated, missing where candidates were ranked; `guessed`: whether
-      another harness's rule guessed; `error`: why the sample failed.
+    - `raw`: the text that was generated, missing where candidates were ranked; `thought`: what
+      stood before it, and `thought_tokens`: how long that was, missing where the model does not
+      think; `guessed`: whether another harness's rule guessed; `error`: why the sample failed.
     - `options`: list of their texts, empty where the answer is free.
     - `log_probabilities`, `tokens`: lists, one entry per option: natural logarithm summed over its
       tokens, and how many these are; `blind_log_probabilities`: the same without any image, where
@@ -282,7 +285,17 @@ def _of_prediction(prediction: Prediction) -> Record:
         "image_tokens": prediction.n_image_tokens,
         "entries_edited": prediction.cells_edited,
     }
-    for name in ("uid", "condition", "status", "credit", "raw", "guessed", "error"):
+    for name in (
+        "uid",
+        "condition",
+        "status",
+        "credit",
+        "raw",
+        "guessed",
+        "error",
+        "thought",
+        "thought_tokens",
+    ):
         record[name] = getattr(prediction, name)
     for prefix, name in MAPPINGS.items():
         for key, value in (getattr(prediction, name) or {}).items():

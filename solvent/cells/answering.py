@@ -139,7 +139,7 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
         answers: Sequence[Any] = (
             cell.model.rank(batch, candidates)
             if ranks
-            else cell.model.generate(batch, cell.benchmark.max_new_tokens)
+            else cell.model.respond(batch, cell.benchmark.max_new_tokens)
         )
     if prepared.blind is not None:
         with log.paused():
@@ -203,14 +203,14 @@ def _answered(
         reading = (
             cell.benchmark.choose(given, sample, unseen)
             if ranked
-            else cell.benchmark.parse(given, sample)
+            else cell.benchmark.parse(given.answer, sample)
         )
     except ValueError as error:  # scores that are not numbers
         return failed(cell, sample, str(error))
     return Prediction(
         uid=sample.uid,
         condition=cell.condition,
-        raw=None if ranked else given,
+        raw=None if ranked else given.answer,
         scores=tuple(given) if ranked else None,
         blind_scores=None if unseen is None else tuple(unseen),
         parsed=reading.value,
@@ -229,6 +229,8 @@ def _answered(
         options=sample.options,
         shown=dict(sample.shown) or None,
         guessed=reading.guessed,
+        thought=None if ranked else given.thought,
+        thought_tokens=None if ranked else given.thought_tokens,
     )
 
 

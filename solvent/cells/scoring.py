@@ -15,13 +15,14 @@ def summarise(benchmark: Benchmark, predictions: Iterable[Prediction]) -> dict[s
     Looks at every prediction once, as they may come from a disk, and keeps only what scoring needs.
     """
     masses, entropies, entries, tokens = LayerMeans(), LayerMeans(), EditedEntries(), Tokens()
-    answers = []
+    answers, thoughts = [], []
     for row in predictions:
         masses.add(row.visual_mass)
         entropies.add(row.visual_entropy)
         entries.add(row)
         tokens.add(row.n_image_tokens)
-        answers.append(replace(row, visual_mass=None, visual_entropy=None))
+        answers.append(replace(row, visual_mass=None, visual_entropy=None, thought=None))
+        thoughts += [] if row.thought_tokens is None else [row.thought_tokens]
     return {
         **scored(benchmark, answers),
         "visual_mass": masses.means(),
@@ -29,6 +30,7 @@ def summarise(benchmark: Benchmark, predictions: Iterable[Prediction]) -> dict[s
         "image_tokens": tokens.spread(),
         "cells_edited": entries.edited,
         "cells_by_phase": entries.by_phase,
+        **({"thought_tokens": sum(thoughts) / len(thoughts)} if thoughts else {}),
     }
 
 

@@ -174,6 +174,17 @@ class Prediction:
         None  # of the same candidates without any image and intervention, where they are subtracted
     )
     shown: Mapping[str, str] | None = None  # what the condition did; None: nothing
+    thought: str | None = None  # before the generated text; None, and not stored, without thinking
+    thought_tokens: int | None = None  # its length, likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What a model says to one prompt."""
+
+    answer: str  # without special tokens
+    thought: str | None  # what it thought before; None where it does not think
+    thought_tokens: int | None  # what opens and ends the thought not counted
 
 
 class Batch(Protocol):
@@ -197,8 +208,8 @@ class VLM(Protocol):
     def answers(self, batch: Batch, candidates: Sequence[Sequence[str]]) -> tuple[Any, Any]:
         """Log-probabilities of the next token and of every candidate, as tensors with gradients."""
 
-    def generate(self, batch: Batch, max_new_tokens: int) -> list[str]:
-        """Answer greedily, special tokens removed."""
+    def respond(self, batch: Batch, max_new_tokens: int) -> list[Response]:
+        """Answer greedily, perhaps after a thought."""
 
     def intervene(
         self, intervention: Any, *, must_edit: bool = True

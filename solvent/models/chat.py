@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image
 
 from solvent.core.image_places import mentioned_images, with_images
-from solvent.core.types import Prompt
+from solvent.core.types import Prompt, Response
 from solvent.models.refusals import ModelError, PromptError
-from solvent.models.speaking import Response, Speaker, Thinking
+from solvent.models.speaking import Speaker, Thinking
 
 _PROBE = "0"  # a text that no template changes or contains
 PLAIN = (  # pictures, then the text alone

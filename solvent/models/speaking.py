@@ -17,15 +17,6 @@ class Thinking:
     cut: tuple[int, ...]  # tokens that end it where the budget is spent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Response:
-    """What a model says to one prompt."""
-
-    answer: str
-    thought: str | None  # None where it does not think
-    thought_tokens: int | None  # what ends the thought not counted
-
-
 @dataclass(eq=False)
 class Speaker:
     """Takes the likeliest token at every step, and says which one is read next."""

@@ -26,7 +26,7 @@ from interventions import capture, intervene, shares
 from interventions.calls import Block
 from interventions.patching.decoders import innermost
 from interventions.patching.upstream import image_token, media_tokens, prompt_positions
-from solvent.core.types import CandidateScore, Prompt
+from solvent.core.types import CandidateScore, Prompt, Response
 from solvent.models.appearance import Appearance, appearance
 from solvent.models.chat import Chat
 from solvent.models.check import check
@@ -46,7 +46,7 @@ from solvent.models.prefill import EncodedBatch, Prefill, input_device, on_devic
 from solvent.models.processor import load_processor
 from solvent.models.reading import Read, Reader, same_text
 from solvent.models.refusals import ModelError, PromptError
-from solvent.models.speaking import Response, Speaker
+from solvent.models.speaking import Speaker
 from solvent.models.states import StateWatch
 from solvent.models.unembedding import Unembedding
 

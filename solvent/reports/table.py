@@ -101,6 +101,11 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         ("unparsed answers", of_rows(metrics, "unparsed")),
         *([("guessed answers", of_rows(metrics, "guessed"))] if metrics.get("guessed") else []),
         ("failed samples", of_rows(metrics, "errors")),
+        *(
+            [("tokens of a thought, mean", f"{metrics['thought_tokens']:,.1f}")]
+            if "thought_tokens" in metrics
+            else []
+        ),
         ("visual mass, before → after", mass(metrics)),
         ("visual entropy, before → after", entropy(metrics)),
         ("entries edited", entries(metrics)),

@@ -22,8 +22,16 @@ CHECK = re.compile(rb', "check": "([0-9a-f]{16})"\}\n?\Z')  # what every line en
 
 def encode(prediction: Prediction) -> str:
     """One JSON line, without anything that differs between two equal runs."""
-    text = json.dumps(prediction, default=vars, ensure_ascii=False, allow_nan=False)[:-1]
+    text = json.dumps(prediction, default=_fields, ensure_ascii=False, allow_nan=False)[:-1]
     return f'{text}, "check": "{_check(text.encode())}"}}'
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What is stored of a dataclass; of thoughts nothing where a model does not think."""
+    fields = vars(value)
+    if fields.get("thought_tokens", 0) is None:
+        fields = {name: fields[name] for name in fields if not name.startswith("thought")}
+    return fields
 
 
 def is_intact(line: bytes) -> bool | None:
