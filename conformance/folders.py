@@ -54,11 +54,15 @@ class UnwritableError(Exception):
     """No checkpoint of this family can be made here, for the reason given in one sentence."""
 
 
-def write(family: str, folder: Path) -> None:
-    """Write the checkpoint. Raises `UnwritableError`."""
+def write(family: str, folder: Path) -> str:
+    """Write the checkpoint, and say what its pictures are read with: pil, or torchvision.
+
+    Raises `UnwritableError`.
+    """
     vocabulary = VOCABULARIES.get(family)
     if vocabulary is None:
         raise UnwritableError("What its tokenizer writes for a picture is not known here.")
+    name, kind, backend = image_processor(family)
     tokenizer = make_tokenizer(vocabulary)
     config = make_config(family, vocabulary, tokenizer)
     model = make_model(family, config)
@@ -70,8 +74,10 @@ def write(family: str, folder: Path) -> None:
     model.save_pretrained(folder)
     tokenizer.chat_template = vocabulary.turns.template(vocabulary.placeholder or vocabulary.image)
     tokenizer.save_pretrained(folder)
-    save(folder / "preprocessor_config.json", image_settings(family, config))
+    images = {**image_settings(kind, config), **IMAGE_SETTINGS.get(family, {})}
+    save(folder / "preprocessor_config.json", {**images, "image_processor_type": name})
     save(folder / "processor_config.json", processor_settings(family, config))
+    return backend
 
 
 def save(path: Path, settings: Mapping[str, Any]) -> None:
@@ -154,9 +160,8 @@ def make_model(family: str, config: PreTrainedConfig) -> PreTrainedModel:
     return model
 
 
-def image_settings(family: str, config: PreTrainedConfig) -> dict[str, Any]:
+def image_settings(kind: Any, config: PreTrainedConfig) -> dict[str, Any]:
     """preprocessor_config.json: the class's own settings, at the picture size of the tower."""
-    name, kind = image_processor(family)
     settings = json.loads(kind().to_json_string())
     tower = getattr(config, "vision_config", None)
     patch, side = (single(getattr(tower, field, None)) for field in ("patch_size", "image_size"))
@@ -173,11 +178,11 @@ def image_settings(family: str, config: PreTrainedConfig) -> dict[str, Any]:
         settings["size"] = {"longest_edge": side}
     if side and crop:
         settings["crop_size"] = {"height": side, "width": side}
-    return {**settings, **IMAGE_SETTINGS.get(family, {}), "image_processor_type": name}
+    return settings
 
 
-def image_processor(family: str) -> tuple[str, Any]:
-    """Name in checkpoints, and the class that runs here. Raises `UnwritableError`."""
+def image_processor(family: str) -> tuple[str, Any, str]:
+    """Name in checkpoints, the class that runs here, and its backend. Raises `UnwritableError`."""
     names = IMAGE_PROCESSOR_MAPPING_NAMES.get(family)
     if family in IMAGE_PROCESSORS:
         wanted = IMAGE_PROCESSORS[family]
@@ -188,7 +193,7 @@ def image_processor(family: str) -> tuple[str, Any]:
     for backend in ("pil", "torchvision"):
         kind = names.get(backend) and get_image_processor_class_from_name(names[backend])
         if kind and not getattr(kind, "is_dummy", False):
-            return names.get("torchvision", names[backend]), kind
+            return names.get("torchvision", names[backend]), kind, backend
     raise UnwritableError(
         f"Its image processor, {names['torchvision']}, needs torchvision: transformers has none "
         "for it that runs on PIL."
