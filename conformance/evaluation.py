@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +22,7 @@ from conformance.folders import UnwritableError, write
 from conformance.observing import CheckError
 from conformance.oracle import Oracle
 from conformance.resuming import resumes
+from conformance.vocabularies import VOCABULARIES
 from interventions import InterventionError, load
 from solvent.core.types import Prompt
 from solvent.models.vlm import VLM
@@ -40,8 +40,7 @@ SETTINGS: Mapping[str, Any] = {
     "min_pixels": None,
     "max_pixels": None,
     "image_settings": {},
-    "thinking": False,
-    "chat_template": None,
+    "thinking": 0,
     "trust_remote_code": False,
 }
 
@@ -68,10 +67,10 @@ def picture(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(squares).resize((width, height), Image.Resampling.NEAREST)
 
 
-PROMPTS = (  # one picture, none, two, one; wide and tall, so that rows are padded
-    Prompt(uid="wide", images=(picture(448, 320, 1),), text="Is there a cat?"),
+PROMPTS = (  # one picture, none, two, one; wide and tall, in few tiles, so that rows are padded
+    Prompt(uid="wide", images=(picture(448, 224, 1),), text="Is there a cat?"),
     Prompt(uid="none", images=(), text="Is snow white, or not?"),
-    Prompt(uid="two", images=(picture(320, 448, 2), picture(336, 336, 3)), text="The same?"),
+    Prompt(uid="two", images=(picture(224, 448, 2), picture(336, 336, 3)), text="The same?"),
     Prompt(uid="tall", images=(picture(224, 448, 4),), text="How many dogs are there? None?"),
 )
 
@@ -82,7 +81,6 @@ class Case:
 
     vlm: VLM
     oracle: Oracle
-    folder: Path
     settings: Mapping[str, Any]
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -229,14 +227,20 @@ CHECKS: Mapping[str, Callable[[Case], None]] = {
 
 
 @contextmanager
-def loaded(family: str, folder: Path | None = None) -> Iterator[tuple[Case, str]]:
-    """The family's tiny checkpoint, written and loaded, and its backend."""
+def loaded(family: str) -> Iterator[Case]:
+    """The family's tiny checkpoint, written and loaded."""
     with TemporaryDirectory() as made:
-        place = folder or Path(made)
+        place = Path(made)
         backend = write(family, place)
-        settings = {"name": family, "checkpoint": str(place), "image_backend": backend, **SETTINGS}
+        settings = {
+            "name": family,
+            "checkpoint": str(place),
+            "image_backend": backend,
+            "chat_template": None if VOCABULARIES[family].turns.chats else "plain",
+            **SETTINGS,
+        }
         vlm = load_model(**settings, feature_cache_mb=0)
-        yield Case(vlm, Oracle(place, backend), place, settings), backend
+        yield Case(vlm, Oracle(place, backend), settings)
 
 
 def evaluate(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Evaluation:
@@ -244,12 +248,12 @@ def evaluate(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Evaluation:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with loaded(family) as (case, backend):
+            with loaded(family) as case:
                 for name in checks:
                     CHECKS[name](case)
                 return Evaluation(
                     family=family,
-                    backend=backend,
+                    backend=case.settings["image_backend"],
                     tokens=case.notes.get("tokens", ()),
                     refused=case.notes.get("refused", ""),
                 )

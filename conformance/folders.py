@@ -47,6 +47,7 @@ from conformance.vocabularies import VOCABULARIES, Vocabulary
 
 SAMPLE = "What is in the picture? Answer yes or no. The quick brown fox jumps over the lazy dog."
 LEARNED = 600  # tokens of the tokenizer, special ones included
+TORCHVISION = "needs torchvision"
 ENDS = ("pad_token_id", "bos_token_id", "eos_token_id")
 
 
@@ -72,7 +73,9 @@ def write(family: str, folder: Path) -> str:
         eos_token_id=[tokenizer.convert_tokens_to_ids(end) for end in vocabulary.turns.ends],
     )
     model.save_pretrained(folder)
-    tokenizer.chat_template = vocabulary.turns.template(vocabulary.placeholder or vocabulary.image)
+    if vocabulary.turns.chats:
+        image = vocabulary.placeholder or vocabulary.image
+        tokenizer.chat_template = vocabulary.turns.template(image)
     tokenizer.save_pretrained(folder)
     images = {**image_settings(kind, config), **IMAGE_SETTINGS.get(family, {})}
     save(folder / "preprocessor_config.json", {**images, "image_processor_type": name})
@@ -195,7 +198,7 @@ def image_processor(family: str) -> tuple[str, Any, str]:
         if kind and not getattr(kind, "is_dummy", False):
             return names.get("torchvision", names[backend]), kind, backend
     raise UnwritableError(
-        f"Its image processor, {names['torchvision']}, needs torchvision: transformers has none "
+        f"Its image processor, {names['torchvision']}, {TORCHVISION}: transformers has none "
         "for it that runs on PIL."
     )
 

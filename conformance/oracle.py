@@ -53,13 +53,13 @@ class Oracle:
         self.ends = set(self.model.generation_config.eos_token_id)
 
     def prompt(self, text: str, pictures: int) -> str:
-        """One user turn, pictures first, and what opens the answer."""
+        """One user turn, pictures first, and what opens the answer; or the bare text after them."""
+        if self.tokenizer.chat_template is None:
+            return self.processor.image_token * pictures + text
         content: list[dict[str, str]] = [{"type": "image"}] * pictures
         turn = {"role": "user", "content": [*content, {"type": "text", "text": text}]}
-        return str(
-            self.tokenizer.apply_chat_template(
-                [turn], tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
+        return self.tokenizer.apply_chat_template(
+            [turn], tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
 
     def inputs(self, texts: Sequence[str], pictures: Sequence[Pictures]) -> dict[str, Tensor]:
@@ -71,20 +71,33 @@ class Oracle:
         asked: dict[str, Any] = {
             "text": list(texts),
             "padding": True,
-            "add_special_tokens": not opened,
             "return_tensors": "pt",
         }
+        if opened:  # else the processor's or tokenizer's own habit counts
+            asked["add_special_tokens"] = False
         if any(pictures):
             flat = [picture for each in pictures for picture in each]
             asked["images"] = flat if self.family in FLAT else [list(each) for each in pictures]
         if "mm_token_type_ids" in accepted:
             asked["return_mm_token_type_ids"] = True
-        encoded = self.processor(**asked)
+        try:
+            encoded = self.processor(**asked)
+        except ValueError:
+            if any(pictures):
+                raise
+            encoded = self._text_alone(texts)
         return {
             name: torch.as_tensor(value)
             for name, value in encoded.items()
             if name in accepted and name != "labels" and (any(pictures) or name in MORE)
         }
+
+    def _text_alone(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """For processors that want a picture: what they do to text, without one."""
+        if self.family == "paligemma":
+            texts = [f"{text}\n" for text in texts]
+        encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt")
+        return {"token_type_ids": torch.zeros_like(encoded["input_ids"]), **encoded}
 
     def logits(
         self, inputs: dict[str, Tensor], answer: Sequence[int]

@@ -21,6 +21,7 @@ from solvent.cells.run import run_cell
 from solvent.core.paths import CONF
 from solvent.core.stopping import Stopped
 
+MODEL = ("name", "checkpoint", "image_backend", "chat_template")
 SAMPLES = ("limit=4", "batch_size=2", "intervention=uniform")
 RESULTS = ("predictions.jsonl", "metrics.json", "identity.json")
 
@@ -40,7 +41,10 @@ def results(settings: Mapping[str, Any], output: Path, interrupted: bool) -> dic
     asked = [
         *SAMPLES,
         "model=tiny",
-        *(f"model.{name}={settings[name]}" for name in ("name", "checkpoint", "image_backend")),
+        *(f"model.{name}={settings[name] or 'null'}" for name in MODEL),
+        "model.feature_cache_mb=0",
+        "model.device=cpu",
+        "model.dtype=float32",
         f"output={output}",
     ]
     GlobalHydra.instance().clear()

@@ -24,6 +24,7 @@ class Turns:
     gap: str = ""  # between the opening of an answer and an answer that is given
     adds_bos: bool = False  # whether the tokenizer writes `bos`
     stops: tuple[str, ...] = ()  # what else ends a generated answer
+    chats: bool = True  # whether checkpoints come with a chat template
     thinks: bool = False  # whether an answer begins with a thought unless that is turned off
 
     def template(self, image: str) -> str:
@@ -141,6 +142,8 @@ PALIGEMMA = Turns(  # the processor writes <bos> after the image, and a line bre
     special=("<pad>", "<eos>", "<bos>", "<unk>"),
     bos="<bos>",
     eos="<eos>",
+    adds_bos=True,
+    chats=False,
 )
 GLM = Turns(
     system=("<|system|>\n", ""),
