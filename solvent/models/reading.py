@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
 from interventions.patching.upstream import image_token, parameters
@@ -29,6 +30,7 @@ PER_TOKEN = (  # what has an entry per token; everything else that a model takes
 )
 OFFSETS = "text_replacement_offsets"  # where a processor put what in the place of a picture
 PROBE = Image.new("RGB", (64, 48), "gray")
+REFUSALS = (ValueError, TypeError, IndexError, AttributeError)  # what processors raise
 Pictures = Sequence[Image.Image]
 
 
@@ -55,7 +57,10 @@ class Reader:
         Raises what the processor raises, in most cases a `ValueError`.
         """
         shown = any(pictures)
-        encoded = self._called(list(texts), pictures) if shown else self._text(list(texts))
+        if shown and not all(pictures) and not self._reads_text:
+            encoded = self._mixed(texts, pictures)
+        else:
+            encoded = self._called(list(texts), pictures) if shown else self._text(list(texts))
         inputs = {
             name: torch.as_tensor(value)
             for name, value in encoded.items()
@@ -64,8 +69,8 @@ class Reader:
         told = encoded.get(OFFSETS)
         offsets = [None] * len(texts) if told is None else list(told)
         expanded = tuple(
-            text if not shown and places is None else _expanded(text, places)
-            for text, places in zip(texts, offsets, strict=True)
+            text if not images and places is None else _expanded(text, places)
+            for text, places, images in zip(texts, offsets, pictures, strict=True)
         )
         return Read(inputs=inputs, expanded=expanded)
 
@@ -74,16 +79,37 @@ class Reader:
         inputs = self.read([self._chat.image_text * len(pictures)], [pictures]).inputs
         return {name: value for name, value in inputs.items() if name not in PER_TOKEN}
 
-    @cached_property
+    @property
     def tail(self) -> str:
         """What the processor itself writes behind every text."""
+        return self._edges[1]
+
+    @cached_property
+    def _edges(self) -> tuple[str, str]:
+        """What the processor itself writes between pictures and a text, and behind the text."""
         text = f"{self._chat.image_text}0"
         (plain,) = self._chat.tokens([text])
         (ids,) = self.read([text], [[PROBE]]).inputs["input_ids"].tolist()
         if plain[-1] not in ids:
-            return ""
-        added = ids[::-1].index(plain[-1])
-        return self._chat.text_of(ids[len(ids) - added :])
+            return "", ""
+        place = len(ids) - 1 - ids[::-1].index(plain[-1])
+        between, written = (self._behind_image(row) for row in (plain[:-1], ids[:place]))
+        if written[: len(between)] == between:
+            written = written[len(between) :]
+        return self._chat.text_of(written), self._chat.text_of(ids[place + 1 :])
+
+    def _behind_image(self, ids: Sequence[int]) -> list[int]:
+        places = [place for place, token in enumerate(ids) if token == self._image_token]
+        return list(ids[places[-1] + 1 :]) if places else []
+
+    @cached_property
+    def _reads_text(self) -> bool:
+        """Whether the processor takes prompts without pictures."""
+        try:
+            self._encoded(["0"])
+        except REFUSALS:
+            return False
+        return True
 
     @cached_property
     def siblings_count(self) -> bool:
@@ -100,7 +126,7 @@ class Reader:
         if self._per_prompt is not False:
             try:
                 encoded = self._encoded(texts, images=[list(each) for each in pictures])
-            except (ValueError, TypeError, IndexError, AttributeError):
+            except REFUSALS:
                 if self._per_prompt:
                     raise
                 encoded = self._flat_or_refuse(texts, pictures)
@@ -117,18 +143,37 @@ class Reader:
 
     def _text(self, texts: list[str]) -> Mapping[str, Any]:
         """Prompts without pictures; by the tokenizer alone where the processor refuses them."""
-        try:
+        if self._reads_text:
             return self._encoded(texts)
-        except (ValueError, TypeError, IndexError, AttributeError):
-            written = [text + self.tail for text in texts]
-            encoded = self._processor.tokenizer(
-                written,
-                padding=True,
-                add_special_tokens=self._chat.adds_special_tokens,
-                return_tensors="pt",
-            )
-            types = {name: torch.zeros_like(encoded["input_ids"]) for name in PER_TOKEN[2:]}
-            return {**types, **encoded}
+        head, tail = self._edges
+        encoded = self._processor.tokenizer(
+            [head + text + tail for text in texts],
+            padding=True,
+            add_special_tokens=self._chat.adds_special_tokens,
+            return_tensors="pt",
+        )
+        types = {name: torch.zeros_like(encoded["input_ids"]) for name in PER_TOKEN[2:]}
+        return {**types, **encoded}
+
+    def _mixed(self, texts: Sequence[str], pictures: Sequence[Pictures]) -> Mapping[str, Any]:
+        """Prompts with and without pictures, read apart where the processor cannot mix them."""
+        order = sorted(range(len(texts)), key=lambda row: not pictures[row])
+        count = sum(map(bool, pictures))
+        shown, blind = order[:count], order[count:]
+        encoded = dict(
+            self._called([texts[row] for row in shown], [pictures[row] for row in shown])
+        )
+        alone = self._text([texts[row] for row in blind])
+        fills = {"input_ids": self._processor.tokenizer.pad_token_id}
+        back = torch.tensor(order).argsort()
+        for name in encoded.keys() & set(PER_TOKEN):
+            parts = [torch.as_tensor(each[name]) for each in (encoded, alone)]
+            encoded[name] = _stacked(parts, fills.get(name, 0))[back]
+        told = encoded.get(OFFSETS)
+        if told is not None:
+            rows = [*told, *([None] * len(blind))]
+            encoded[OFFSETS] = [rows[place] for place in back.tolist()]
+        return encoded
 
     def _encoded(self, texts: list[str], **images: Any) -> Mapping[str, Any]:
         if "mm_token_type_ids" in self._accepted:
@@ -141,6 +186,13 @@ class Reader:
             return_text_replacement_offsets=True,
             **images,
         )
+
+
+def _stacked(parts: Sequence[Tensor], fill: int) -> Tensor:
+    """Rows of different length in one tensor, padded on the left."""
+    longest = max(part.shape[1] for part in parts)
+    padded = [pad(part, (longest - part.shape[1], 0), value=fill) for part in parts]
+    return torch.cat(padded)
 
 
 def same_text(
