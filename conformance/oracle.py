@@ -95,7 +95,7 @@ class Oracle:
     def _text_alone(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """For processors that want a picture: what they do to text, without one."""
         if self.family == "paligemma":
-            texts = [f"{text}\n" for text in texts]
+            texts = [f"{self.tokenizer.bos_token}{text}\n" for text in texts]
         encoded = self.tokenizer(list(texts), padding=True, return_tensors="pt")
         return {"token_type_ids": torch.zeros_like(encoded["input_ids"]), **encoded}
 

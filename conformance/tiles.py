@@ -58,6 +58,9 @@ MINICPM = vision(patch_size=14, image_size=980, insert_layer_id=0)
 SPLITTING = {**vision(image_size=364, patch_size=14), "scale_factor": 2}
 
 TILES: Mapping[str, Mapping[str, Any]] = {
+    "apertus1p5": vision(channel_multiplier=[1, 1, 1, 1, 1]),  # halves a side four times
+    "chameleon": {"vq_config": {"channel_multiplier": [1, 1, 1, 1, 1], "resolution": 512}},
+    "emu3": {"vq_config": {"channel_multiplier": [1, 1, 1, 1]}},
     "aria": vision(image_size=980, patch_size=14),
     "aya_vision": {**vision(image_size=364, patch_size=14), "downsample_factor": 2},
     "cohere2_vision": vision(image_size=512, patch_size=16),

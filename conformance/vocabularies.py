@@ -168,6 +168,18 @@ GOT = Vocabulary(
 )
 
 VOCABULARIES: Mapping[str, Vocabulary] = {
+    "apertus1p5": Vocabulary(
+        image="<|image|>",
+        named={
+            "audio_token": "<|audio|>",
+            "boi_token": "<|image start|>",
+            "eoi_token": "<|image end|>",
+            "image_wrapper_token": "<|image token|>",
+            "eol_token": "<|extra_200|>",
+            "boa_token": "<|audio start|>",
+            "eoa_token": "<|audio end|>",
+        },
+    ),
     "aria": Vocabulary(
         image="<|img|>",
         placeholder="<fim_prefix><|img|><fim_suffix>",

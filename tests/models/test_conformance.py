@@ -95,9 +95,14 @@ def test_the_page_and_the_file_of_the_command_agree() -> None:
 def test_the_command_marks_what_can_be_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     show_families("")
     rows = re.findall(
-        r"^ +([\w.-]+) +(yes|no) +(yes)?", capsys.readouterr().out, flags=re.MULTILINE
+        r"^ +([\w.-]+) +(yes|no) +(yes|no)", capsys.readouterr().out, flags=re.MULTILINE
     )
     assert {family: certified == "yes" for family, certified, _ in rows} == listed()
+    families = json.loads(FILE.read_text(encoding="utf-8"))["families"]
+    evaluated = {each["family"] for each in families if each["evaluated"]}
+    assert {family for family, _, said in rows if said == "yes"} == evaluated
+    assert len(evaluated) >= 56
+    assert all(each["evaluated"] or each["reason"] or each["unevaluated"] for each in families)
     with pytest.raises(
         ValueError, match="no family has 'qwem3_vl' in its name; did you mean 'qwen3_vl'"
     ):
