@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
 from typing import Any
 
@@ -191,9 +191,9 @@ class Chat:
         """What the template writes for one image, for use inside a text."""
         without = self._apply([self._turn("user", _PROBE)], opening=False)
         with_one = self._apply([self._turn("user", _PROBE, images=1)], opening=False)
-        pairs = enumerate(zip(with_one, without, strict=False))
-        start = next((place for place, (one, other) in pairs if one != other), len(without))
-        written = with_one[start : start + len(with_one) - len(without)]
+        start = _alike(with_one, without)  # not by length: some write a space only without images
+        end = len(with_one) - _alike(with_one[start:][::-1], without[start:][::-1])
+        written = with_one[start:end]
         if not written:
             raise ModelError(
                 "Expected the checkpoint's chat template to write something for an image, but it "
@@ -210,7 +210,8 @@ class Chat:
     @cached_property
     def thought(self) -> tuple[str, str] | None:
         """What the template writes where a thought begins and ends, None if it knows none."""
-        return next((pair for pair in THOUGHTS if pair[1] in self._template), None)
+        known = (pair for pair in THOUGHTS if any(mark in self._template for mark in pair))
+        return next(known, None)
 
     @cached_property
     def how_it_thinks(self) -> Thinking | None:
@@ -274,8 +275,8 @@ class Chat:
         return self._apply([user], opening=True), whole
 
     def _turn(self, role: str, text: str, images: int = 0) -> dict[str, Any]:
-        content = [{"type": "image"}] * images + [{"type": "text", "text": text}]
-        return {"role": role, "content": content}
+        part = {"type": "text", "text": text, "content": text}  # as Pixtral's first template has it
+        return {"role": role, "content": [{"type": "image"}] * images + [part]}
 
     def _apply(self, turns: list[dict[str, Any]], *, opening: bool) -> str:
         settings: dict[str, Any] = {}
@@ -283,13 +284,17 @@ class Chat:
             settings["enable_thinking"] = self.thinking > 0
         if self._template == PLAIN:
             settings["image_mark"] = self._image_mark()
-        text = self._processor.apply_chat_template(
-            turns,
+        write = partial(
+            self._processor.apply_chat_template,
             chat_template=self._template,
             tokenize=False,
             add_generation_prompt=opening,
             **settings,
         )
+        try:
+            text = write(turns)
+        except TypeError:  # of a template that takes an answer as a text, not as a list of parts
+            text = write([_with_plain_answer(turn) for turn in turns])
         return self._closed(text) if opening and not self.thinking else text
 
     def _closed(self, text: str) -> str:
@@ -323,3 +328,13 @@ class Chat:
             if came != expected:
                 return self._tokenizer.convert_ids_to_tokens(expected if came is None else came)
         return None
+
+
+def _alike(one: str, other: str) -> int:
+    """Length of what two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _with_plain_answer(turn: dict[str, Any]) -> dict[str, Any]:
+    return turn if turn["role"] == "user" else turn | {"content": turn["content"][0]["text"]}

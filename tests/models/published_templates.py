@@ -25,16 +25,18 @@ class Published:
     eos: str
     special: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
-    template: str
+    template: str | None
     one: str
     several: str
-    turns: str
+    turns: str | None
     thinking: str | None = None
     ends: str
 
     def processor(self) -> Words:
         """Has the template, and a tokenizer of bytes with the family's special tokens."""
-        return Words(tokenizer=self.tokenizer(), chat_template=self.template)
+        made = Words(tokenizer=self.tokenizer(), chat_template=self.template)
+        made.image_token = self.image
+        return made
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """One token for a byte, and one for each of the family's own; opens a text with `bos`."""
