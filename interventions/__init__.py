@@ -22,6 +22,7 @@ from interventions.looking.shares import shares
 from interventions.methods.definitions import available, load
 from interventions.methods.intervention import Intervention
 from interventions.methods.parts import hint
+from interventions.patching.conversation import turns
 from interventions.patching.patch import intervene
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "intervene",
     "load",
     "shares",
+    "turns",
 ]
 
 try:

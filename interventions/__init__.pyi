@@ -16,6 +16,7 @@ from interventions.methods.masses import Mass
 from interventions.methods.patterns.pattern import Pattern
 from interventions.methods.probes import Probe
 from interventions.methods.scaling import Calibration
+from interventions.patching.conversation import turns as turns
 from interventions.patching.patch import intervene as intervene
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "intervene",
     "load",
     "shares",
+    "turns",
 ]
 
 __version__: str

@@ -5,6 +5,7 @@ Axes: B batch, R rows, T tokens (columns of the padded batch, cached ones includ
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,15 @@ from interventions.engine.sequences import Sequences
 from interventions.engine.view import Rows, as_slice
 from interventions.errors import InterventionError
 from interventions.methods.intervention import Intervention
-from interventions.methods.selectors import ROLES_AFTER_IMAGE, has_role, select_rows, select_tokens
+from interventions.methods.selectors import (
+    ROLES,
+    TEXT_AFTER_IMAGE,
+    has_role,
+    left_out,
+    select_rows,
+    select_tokens,
+    several,
+)
 
 
 def resolve_rows(
@@ -26,7 +35,7 @@ def resolve_rows(
     positions = sequences.positions()
     image = has_role(roles, ("image",))
     fresh = torch.arange(roles.shape[1], device=roles.device) >= sequences.measured
-    measured = has_role(roles, ROLES_AFTER_IMAGE) & image.any(dim=1, keepdim=True) & fresh
+    measured = has_role(roles, TEXT_AFTER_IMAGE) & (image.cumsum(dim=1) > 0) & fresh
     edited = select_rows(roles, positions, intervention.rows, intervention.phase)
     edited = edited & torch.tensor(not intervention.is_identity, device=roles.device)
     edited, measured = edited[:, -count:], measured[:, -count:]
@@ -58,6 +67,29 @@ def resolve_rows(
         seed=intervention.seed,
         scope=intervention.scope,
     )
+
+
+def warn_uncovered(intervention: Intervention, roles: Tensor) -> bool:
+    """Warn where a prompt has tokens that an intervention's names do not cover, though one might
+    think so; whether there was anything to say.
+    """
+    present = [ROLES[role] for role in roles.unique().tolist()]
+    lists = {"keys": several(intervention.keys), "rows": several(intervention.rows)}
+    found = [
+        (where, *pair)
+        for where, names in lists.items()
+        for pair in left_out(names, present).items()
+    ]
+    if intervention.is_identity:
+        return False
+    for where, near, far in found:
+        warnings.warn(
+            f"A prompt has tokens with the role {far!r}, and the {where} of the intervention "
+            f"{intervention.name!r} name {near!r} without it, so they are left as they are; add "
+            f"{far!r} to {where} if they are meant too.",
+            stacklevel=2,
+        )
+    return bool(found)
 
 
 def place_priors(

@@ -22,7 +22,16 @@ from torch import Tensor
 from interventions.engine.noise import hash_text
 from interventions.errors import InterventionError
 from interventions.methods.parts import shown
-from interventions.methods.selectors import ROLES, has_role, token_positions, token_roles
+from interventions.methods.selectors import (
+    ROLES,
+    WRITERS,
+    OtherMedia,
+    Span,
+    has_role,
+    media_tokens,
+    token_positions,
+    token_roles,
+)
 
 LENGTH = Integral | Tensor  # what may count tokens
 
@@ -35,6 +44,7 @@ class Expectation:
     prompt_lengths: tuple[int, ...] | None = None  # real tokens
     priors: tuple[Float[np.ndarray, " token"], ...] | None = None
     regions: tuple[Any, ...] | None = None  # boxes of every picture of every row
+    turns: tuple[tuple[Span, ...], ...] | None = None  # who wrote which tokens of every row
     ids: Int[Tensor, "batch token"] | None = None  # the whole prompt, when it is known
     real: Bool[Tensor, "batch token"] | None = None
     records: list[Any] = field(default_factory=list)  # filled at the first forward of the prompt
@@ -53,14 +63,17 @@ class Sequences:
     records: tuple[Any, ...]  # where measurements go
     priors: tuple[Float[np.ndarray, " token"], ...] | None
     image_counts: tuple[int, ...]  # image tokens of the whole prompt
+    turns: tuple[tuple[Span, ...], ...] | None  # who wrote which tokens
     expansion: int  # rows per sample (beams, returned sequences)
     stops: tuple[int, ...]  # ids after which a generated answer is over
     measured: int  # columns whose rows were measured before
     memory: dict[str, Tensor]  # what layers and forwards leave for later ones, batch axis first
 
-    def roles(self, image_token_id: int) -> Int[Tensor, "batch token"]:
+    def roles(self, image_token_id: int, others: OtherMedia) -> Int[Tensor, "batch token"]:
         """Index into `ROLES`; what `generate` appends to an answer that is over is padding."""
-        roles = token_roles(self.ids, self.real, self.prompt_lengths, image_token_id)
+        roles = token_roles(
+            self.ids, self.real, self.prompt_lengths, image_token_id, others, self.turns
+        )
         ends = torch.isin(self.ids, torch.tensor(self.stops, device=self.ids.device))
         over = (ends & has_role(roles, ("generated",))).cumsum(dim=1) > 0
         return roles.masked_fill(over, ROLES.index("padding"))
@@ -109,6 +122,7 @@ class Sequences:
             records=_repeat(self.records, factor),
             priors=None if self.priors is None else _repeat(self.priors, factor),
             image_counts=_repeat(self.image_counts, factor),
+            turns=None if self.turns is None else _repeat(self.turns, factor),
             expansion=self.expansion * factor,
             memory={k: v.repeat_interleave(factor, dim=0) for k, v in self.memory.items()},
         )
@@ -164,6 +178,7 @@ def begin(
     real: Bool[Tensor, "batch token"],
     expectation: Expectation,
     image_token_id: int,
+    others: OtherMedia,
     new_record: Any,
 ) -> Sequences:
     """Rows of a prompt forward. `new_record(uid)` makes the place where a sample is measured."""
@@ -179,7 +194,8 @@ def begin(
         )
     if not expectation.records:
         expectation.records = [new_record(name) for name in names]
-    counts = ((whole_ids == image_token_id) & whole_real).sum(dim=1).tolist()
+    image = media_tokens(whole_ids, image_token_id, others)["image"]
+    counts = (image & whole_real).sum(dim=1).tolist()
     hashes = torch.tensor([hash_text(name) for name in names], device=ids.device)
     return Sequences(
         ids=ids,
@@ -189,6 +205,7 @@ def begin(
         records=_repeat(tuple(expectation.records), factor),
         priors=None if expectation.priors is None else _repeat(expectation.priors, factor),
         image_counts=_repeat(tuple(counts), factor),
+        turns=None if expectation.turns is None else _repeat(expectation.turns, factor),
         expansion=factor,
         stops=expectation.stops,
         measured=expectation.measured,
@@ -246,6 +263,17 @@ def check_expectation(samples: Sequence[str], **values: Sequence[Any] | None) ->
         )
         if not all(isinstance(each, kind) for each in given):
             raise ValueError(f"{what} must hold a {single} per sample, got {shown(given)}.")
+
+
+def check_turns(turns: Sequence[Sequence[Span]] | None) -> None:
+    """Raise `ValueError` unless these say who wrote which tokens."""
+    for span in (span for row in turns or () for span in row):
+        named = isinstance(span, tuple | list) and len(span) == 3 and span[0] in WRITERS
+        if not named or not 0 <= span[1] < span[2]:
+            raise ValueError(
+                f"turns must hold, for every row, who wrote what as ({' or '.join(WRITERS)}, first "
+                f"token, token after the last), got {shown(span)}; interventions.turns finds them."
+            )
 
 
 def _listed(given: Any) -> bool:

@@ -28,7 +28,7 @@ from interventions.methods.heads import HeadRule
 from interventions.methods.intervention import Intervention
 from interventions.methods.masses import Drop, FromPattern, Keep, Shift
 from interventions.methods.patterns import Learned, Uniform
-from interventions.methods.selectors import ROLES, several
+from interventions.methods.selectors import ROLES, meant, several
 
 
 def is_linear(intervention: Intervention) -> bool:
@@ -45,7 +45,7 @@ def is_mean(intervention: Intervention) -> bool:
     """Whether every key that a row may see gets the same weight."""
     return (
         isinstance(intervention.pattern, Uniform)
-        and set(ROLES[1:]) <= set(several(intervention.keys))
+        and set(ROLES[1:]) <= {*several(intervention.keys), *meant(several(intervention.keys))}
         and intervention.probe is None
         and intervention.calibration is None
         and intervention.mix == 1.0

@@ -1,9 +1,9 @@
 """What an intervention did: visual mass before and after, and how many entries it edited.
 
-Visual mass of a row is the share of its attention on image tokens, in [0, 1]; the visual pattern is
-how that share is spread, and its entropy says over how many. Both are averaged over heads and the
-rows that come after the image; before = learned scores of the same call, after = with the edit. A
-entry is one (layer, head, row, key).
+Visual mass of a row is the share of its attention on image tokens, in [0, 1] (a video's are not
+counted); the visual pattern is how that share is spread, and its entropy says over how many. Both
+are averaged over heads and the rows of text that come after the image; before = learned scores of
+the same call, after = with the edit. An entry is one (layer, head, row, key).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from interventions.calls import called_as
-from interventions.engine.sequences import Expectation, check_expectation
+from interventions.engine.sequences import Expectation, check_expectation, check_turns
 from interventions.methods.patterns import Box
+from interventions.methods.selectors import Span
 
 SUMS = ("mass before", "mass after", "entropy before", "entropy after")
 
@@ -82,6 +83,7 @@ class AttentionLog:
         prompt_lengths: Sequence[int] | None = None,
         priors: Sequence[Float[np.ndarray, " token"]] | None = None,
         regions: Sequence[Sequence[Sequence[Box]]] | None = None,
+        turns: Sequence[Sequence[Span]] | None = None,
     ) -> None:
         """Describe the rows of the next prompt, before it is run.
 
@@ -90,14 +92,20 @@ class AttentionLog:
         after them are `generated`) or less (a chunk of the prompt) than the prompt. `priors` gives
         one positive weight per image token of each row, replacing what a fixed pattern computes.
         `regions` lists for each row the boxes of every picture, (left, top, right, bottom) as
-        shares of its width and height, for patterns that look at key regions.
+        shares of its width and height, for patterns that look at key regions. `turns` says who
+        wrote which tokens of each row, as `interventions.turns` finds it; without it the roles
+        `preface` and `answer` have no tokens.
         """
-        check_expectation(samples, prompt_lengths=prompt_lengths, priors=priors, regions=regions)
+        check_expectation(
+            samples, prompt_lengths=prompt_lengths, priors=priors, regions=regions, turns=turns
+        )
+        check_turns(turns)
         self.expected = Expectation(
             uids=tuple(samples),
             prompt_lengths=None if prompt_lengths is None else tuple(prompt_lengths),
             priors=None if priors is None else tuple(priors),
             regions=None if regions is None else tuple(regions),
+            turns=None if turns is None else tuple(tuple(row) for row in turns),
         )
 
     def take(self) -> Measurement:

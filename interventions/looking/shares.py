@@ -37,8 +37,11 @@ from interventions.patching.patch import intervene
 
 GROUPS = ("first", "system", "image", "question")
 """Keys: the prompt's first token (where attention sinks are), other text up to the last image
-token, image tokens, text after them. Without an image all but the first token is question.
+token, image tokens, text after them. Without an image all but the first token is question. A sample
+with tokens of a video or a sound has one more group, the last, for these.
 """
+
+OTHER = "other"  # the group of those
 
 PLACES = ("answer", "question")
 """Rows: the last of the prompt, which gives the first answer token; the mean of all after the last
@@ -53,7 +56,8 @@ class Budget:
     """Shares of one sample's attention; NaN in layers without attention. Axes L, H, P, G.
 
     `mass` sums to one over the groups, unless the intervention leaks or scales weights. `effective`
-    weighs keys by what they add to the residual stream and always sums to one, or is 0:
+    weighs keys by what they add to the residual stream and always sums to one, or is 0. G is
+    `GROUPS`, and `OTHER` where the sample has such tokens.
 
         || sum_{k in g} A[q, k] v_k W_O ||_2  /  sum over groups of the same
 
@@ -75,6 +79,7 @@ class _Sums:
     effective: Float[Tensor, "layer head place group"]
     uniform: Float[Tensor, "layer place group"]
     rows: Int[Tensor, "layer place"]
+    groups: int = len(GROUPS)  # with one more for a sample that has other media
 
 
 @dataclass(eq=False)
@@ -135,7 +140,8 @@ class BudgetLog:
     ) -> None:
         weights, _ = weights_after(view, self.intervention, heads)
         keys = one_hot(view.of_keys(groups)[:, 0, 0] + 1)  # 0: padding, later removed
-        member = torch.nn.functional.pad(keys, (0, len(GROUPS) + 1 - keys.shape[-1]))
+        count = len(GROUPS) + bool((groups == len(GROUPS)).any())  # as many as are there
+        member = torch.nn.functional.pad(keys, (0, count + 1 - keys.shape[-1]))
         member = member[:, None, :, 1:].float()
         visible = view.allowed.float() @ member
         shares = (
@@ -144,7 +150,9 @@ class BudgetLog:
             visible / visible.sum(dim=-1, keepdim=True).clamp_min(1.0),
         )
         sums = [torch.einsum("bpr,bhrg->bhpg", places, share).cpu() for share in shares]
+        sums = [torch.nn.functional.pad(each, (0, len(GROUPS) + 1 - count)) for each in sums]
         rows, counts = places.sum(dim=-1).long().cpu(), view.rows.image_counts.tolist()
+        other = (groups == len(GROUPS)).any(dim=1).tolist()
         for row, uid in enumerate(view.rows.uids):
             kept = self._sums.get(uid)
             if kept is None:
@@ -153,6 +161,7 @@ class BudgetLog:
             kept.effective[view.layer] += sums[1][row]
             kept.uniform[view.layer] += sums[2][row, 0]
             kept.rows[view.layer] += rows[row]
+            kept.groups = max(kept.groups, len(GROUPS) + other[row])
 
     def _effective(
         self,
@@ -179,16 +188,17 @@ def _tokens(rows: Rows) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch
     real = ~rows.keys_with(("padding",))
     position = rows.key_position
     prompt = real & (position < rows.prompt_lengths[:, None])
-    image = rows.keys_with(("image",))
-    after = prompt & ~image & (image.cumsum(dim=1) == rows.image_counts[:, None])
+    image, other = rows.keys_with(("image",)), rows.keys_with(("video", "audio"))
+    after = prompt & ~image & ~other & (image.cumsum(dim=1) == rows.image_counts[:, None])
     group = torch.full_like(rows.key_role, -1)
     for name, where in (
         ("system", prompt),
         ("question", after),
         ("first", prompt & (position == 0)),
         ("image", image),
+        (OTHER, other),
     ):
-        group = group.masked_fill(where, GROUPS.index(name))
+        group = group.masked_fill(where, (*GROUPS, OTHER).index(name))
     last = prompt & (position == rows.prompt_lengths[:, None] - 1)
     return group, torch.stack([last, after | last], dim=1)
 
@@ -209,24 +219,24 @@ def _rows_at(rows: Rows, index: Int[Tensor, " row"], count: int) -> Rows:
 
 
 def _nothing(layers: int, heads: int, image_tokens: int) -> _Sums:
-    shape = (layers, heads, len(PLACES), len(GROUPS))
+    shape = (layers, heads, len(PLACES), len(GROUPS) + 1)
     return _Sums(
         image_tokens=image_tokens,
         mass=torch.zeros(shape),
         effective=torch.zeros(shape),
-        uniform=torch.zeros(layers, len(PLACES), len(GROUPS)),
+        uniform=torch.zeros(layers, len(PLACES), len(GROUPS) + 1),
         rows=torch.zeros(layers, len(PLACES), dtype=torch.long),
     )
 
 
 def _means(uid: str, sums: _Sums) -> Budget:
     """Sums over rows as means; NaN where there was none."""
-    rows = sums.rows[..., None]
+    rows, kept = sums.rows[..., None], sums.groups
     return Budget(
         uid=uid,
-        mass=(sums.mass / rows[:, None]).numpy(),
-        effective=(sums.effective / rows[:, None]).numpy(),
-        uniform=(sums.uniform / rows).numpy(),
+        mass=(sums.mass[..., :kept] / rows[:, None]).numpy(),
+        effective=(sums.effective[..., :kept] / rows[:, None]).numpy(),
+        uniform=(sums.uniform[..., :kept] / rows).numpy(),
         image_tokens=sums.image_tokens,
     )
 

@@ -2,11 +2,18 @@
 
 Every real token has one role, so role sets never overlap:
 
-    system     before the first image token
+    system     before the first image, video or audio token
     image      an image token
-    question   after the first image token, in the prompt (without an image: the whole prompt)
+    question   after the first of these, in the prompt (without any: the whole prompt)
     last       the last prompt token, whose row gives the first answer token
     generated  after the prompt
+    video      a token that stands for part of a video
+    audio      a token that stands for part of a sound
+    preface    what would be system, but is text of the user's
+    answer     text of an earlier turn of the assistant's
+
+The last two need to be told who wrote what, by `log.expect(turns=...)`; what the chat template
+wrote is system or question. Untold, all text before the image is system, all after it question.
 
 Axes: B batch, T tokens (columns of the padded batch), Q queries (rows).
 """
@@ -15,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int
@@ -22,11 +30,30 @@ from torch import Tensor
 
 from interventions.methods.parts import closest
 
-ROLES = ("padding", "system", "image", "question", "last", "generated")
+ROLES = (
+    "padding", "system", "image", "question", "last", "generated",
+    "video", "audio", "preface", "answer",
+)  # fmt: skip
 PHASES = ("prefill", "decode", "both")
 THIRDS = ("early", "middle", "late")
 LAYER_RANGE = re.compile(r"(\d+)-(\d*)(?:/(\d+))?")
-ROLES_AFTER_IMAGE = ("question", "last", "generated")
+TEXT_AFTER_IMAGE = ("question", "answer", "last", "generated")
+WRITERS = {"user": "preface", "assistant": "answer"}  # who wrote a turn, and its role, if any
+SPLIT = {"image": "video", "system": "preface", "question": "answer"}  # what a name leaves out
+
+Span = tuple[str, int, int]  # who wrote some text (of WRITERS), its first token, the one after it
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherMedia:
+    """Tokens in whose place features of something other than images stand; None: there are none."""
+
+    video: int | None
+    audio: int | None
+    video_ends: tuple[int, int] | None  # round a video whose frames are made of image tokens
+
+
+ONLY_IMAGES = OtherMedia(video=None, audio=None, video_ends=None)
 
 
 def token_roles(
@@ -34,17 +61,56 @@ def token_roles(
     real: Bool[Tensor, "batch token"],
     prompt_lengths: Int[Tensor, " batch"],
     image_token_id: int,
+    others: OtherMedia = ONLY_IMAGES,
+    turns: Sequence[Sequence[Span]] | None = None,
 ) -> Int[Tensor, "batch token"]:
-    """Index into `ROLES` for every column; `prompt_lengths` counts real tokens."""
+    """Index into `ROLES` for every column; `prompt_lengths` counts real tokens.
+
+    `turns` says for every row who wrote which tokens, counted without padding.
+    """
     position = token_positions(real)
-    prompt = position < prompt_lengths[:, None]
-    image = (ids == image_token_id) & real & prompt
-    seen = image.cumsum(dim=1) > 0
-    role = torch.where(seen | ~image.any(dim=1, keepdim=True), _role("question"), _role("system"))
+    prompt = real & (position < prompt_lengths[:, None])
+    media = {
+        name: where & prompt for name, where in media_tokens(ids, image_token_id, others).items()
+    }
+    medium = torch.stack(list(media.values())).any(dim=0)
+    seen = medium.cumsum(dim=1) > 0
+    role = torch.where(seen | ~medium.any(dim=1, keepdim=True), _role("question"), _role("system"))
+    if turns is not None:
+        written = _written(turns, position)
+        early = written["user"] & (role == _role("system"))
+        role = torch.where(early, _role("preface"), role)
+        role = torch.where(written["assistant"], _role("answer"), role)
     role = torch.where(position == prompt_lengths[:, None] - 1, _role("last"), role)
-    role = torch.where(image, _role("image"), role)
+    for name, where in media.items():
+        role = torch.where(where, _role(name), role)
     role = torch.where(prompt, role, _role("generated"))
     return torch.where(real, role, _role("padding"))
+
+
+def media_tokens(
+    ids: Int[Tensor, "batch token"], image_token_id: int, others: OtherMedia = ONLY_IMAGES
+) -> dict[str, Bool[Tensor, "batch token"]]:
+    """Which tokens stand for part of an image, a video, a sound, by their ids alone."""
+    image, nothing = ids == image_token_id, torch.zeros_like(ids, dtype=torch.bool)
+    video = nothing if others.video is None else (ids == others.video) & ~image
+    if others.video_ends is not None:
+        first, last = others.video_ends
+        inside = (ids == first).cumsum(dim=1) > (ids == last).cumsum(dim=1)
+        image, video = image & ~inside, video | (image & inside)
+    audio = nothing if others.audio is None else (ids == others.audio) & ~image & ~video
+    return {"image": image, "video": video, "audio": audio}
+
+
+def _written(
+    turns: Sequence[Sequence[Span]], position: Int[Tensor, "batch token"]
+) -> dict[str, Bool[Tensor, "batch token"]]:
+    """Which tokens each of `WRITERS` wrote."""
+    written = {who: torch.zeros_like(position, dtype=torch.bool) for who in WRITERS}
+    for row, spans in enumerate(turns):
+        for who, start, stop in spans:
+            written[who][row] |= (position[row] >= start) & (position[row] < stop)
+    return written
 
 
 def token_positions(real: Bool[Tensor, "batch token"]) -> Int[Tensor, "batch token"]:
@@ -55,9 +121,32 @@ def token_positions(real: Bool[Tensor, "batch token"]) -> Int[Tensor, "batch tok
 def has_role(
     roles: Int[Tensor, "batch token"], names: Sequence[str]
 ) -> Bool[Tensor, "batch token"]:
-    """Columns whose role is one of `names`."""
-    wanted = torch.tensor([_role(name) for name in names], dtype=roles.dtype, device=roles.device)
+    """Columns whose role is one of `names`, or is meant by them."""
+    found = [_role(name) for name in (*names, *meant(names))]
+    wanted = torch.tensor(found, dtype=roles.dtype, device=roles.device)
     return torch.isin(roles, wanted)
+
+
+def meant(names: Sequence[str | int]) -> tuple[str, ...]:
+    """Roles that a list means without naming them.
+
+    `system` with `question` is all text of the prompt, whoever wrote it; with `image` too it is all
+    that a prompt holds.
+    """
+    if not {"system", "question"} <= set(names):
+        return ()
+    return ("preface", "answer", "video", "audio") if "image" in names else ("preface", "answer")
+
+
+def left_out(names: Sequence[str | int], present: Sequence[str]) -> dict[str, str]:
+    """Roles that one might think were meant, though they are not: by the name that suggests it.
+
+    Arguments:
+        present: roles that a prompt has.
+    """
+    covered = {*names, *meant(names)}
+    pairs = SPLIT.items()
+    return {near: far for near, far in pairs if near in names and far in {*present} - covered}
 
 
 def several(wanted: int | Sequence[str | int]) -> Sequence[str | int]:

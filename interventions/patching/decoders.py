@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from interventions.errors import InterventionError
-from interventions.methods.selectors import select_layers
+from interventions.methods.selectors import OtherMedia, select_layers
 from interventions.patching.upstream import (
     BACKEND_TEST,
     LINEAR,
@@ -32,6 +32,7 @@ from interventions.patching.upstream import (
     backend_of,
     image_token,
     is_causal,
+    other_media,
 )
 
 BACKENDS = {"sdpa": "solvent_sdpa", "eager": "solvent_eager"}
@@ -47,6 +48,7 @@ class Decoder:
     attention: Mapping[int, nn.Module]  # the self-attention of every layer that has one
     skipped: Mapping[int, str]  # what the other layers have instead
     image_token_id: int
+    others: OtherMedia
 
     @property
     def config(self) -> PreTrainedConfig:
@@ -130,7 +132,12 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
         if layer not in attention
     }
     return Decoder(
-        module=module, blocks=blocks, attention=attention, skipped=skipped, image_token_id=token
+        module=module,
+        blocks=blocks,
+        attention=attention,
+        skipped=skipped,
+        image_token_id=token,
+        others=other_media(model),
     )
 
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from interventions.engine import execution, fused
 from interventions.engine.execution import Sums
-from interventions.engine.rows import resolve_rows
+from interventions.engine.rows import resolve_rows, warn_uncovered
 from interventions.engine.sequences import Expectation, Sequences, Tracker, begin
 from interventions.engine.view import Call, Rows
 from interventions.errors import InterventionError
@@ -87,6 +87,7 @@ class Session:
         self.previewing = False  # whether the prompt is read unedited, before it is read
         self.observe: Observer | None = None  # is shown every call
         self.generation: Expectation | None = None
+        self.warned = False  # that a prompt has tokens which are not covered
         self.open = False  # whether everything is in place: between `enter` and `leave`
         self.encoder_watch: EncoderWatch | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
@@ -219,7 +220,8 @@ class Session:
             if self.encoder_watch is not None and not self.generation:
                 self.encoder_watch.pictures.clear()
             real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
-            sequences = begin(ids, real, expectation, self.decoder.image_token_id, self._record)
+            known = (self.decoder.image_token_id, self.decoder.others)
+            sequences = begin(ids, real, expectation, *known, self._record)
             self.forward = Forward(sequences, expectation, None)
         if self.intervention.pattern.needs_confidence:
             try:
@@ -336,7 +338,10 @@ class Session:
         forward = self.running
         if forward.rows is None:
             self._with_priors(forward)
-            roles, count = forward.sequences.roles(self.decoder.image_token_id), call.query.shape[2]
+            known, count = (self.decoder.image_token_id, self.decoder.others), call.query.shape[2]
+            roles = forward.sequences.roles(*known)
+            if not self.warned and (count > 1 or forward.at_prompt is None):
+                self.warned = warn_uncovered(self.intervention, roles)
             forward.rows = resolve_rows(
                 forward.sequences, count, self.intervention, roles, len(self.decoder.blocks)
             )

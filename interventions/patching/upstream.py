@@ -20,6 +20,9 @@ encoder         `get_encoder(modality="image")` is the vision encoder, and its a
                 of classes named ...Attention; `get_vision_window_index` orders what windows see.
 image token     one of the attributes in `IMAGE_TOKENS` of the model's configuration; those of other
                 media and of marks around them have names that `MEDIA_TOKENS` matches.
+other media     tokens of videos and sounds: likewise `VIDEO_TOKENS` and `AUDIO_TOKENS`. Where the
+                attributes `VIDEO_ENDS` name two tokens, image tokens between them are a video's.
+                A family that names none of these shows the frames of a video as images.
 cache           the argument and the output of a forward are called `cache` since 5.24 and
                 `past_key_values` before; `get_seq_length` says how many tokens it holds; its
                 layers are in `layers`, and one that reads on replaces its keys and values and
@@ -46,7 +49,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Any
@@ -64,10 +67,15 @@ from transformers.cache_utils import StaticLayer
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from interventions.methods.selectors import OtherMedia
+
 Attention = Callable[..., tuple[Tensor, Tensor | None]]
 
 CACHE = ("cache", "past_key_values")  # argument and output of a forward, newest name first
 IMAGE_TOKENS = ("image_token_id", "image_token_index", "image_patch_id")
+VIDEO_TOKENS = ("video_token_id", "video_token_index")
+AUDIO_TOKENS = ("audio_token_id", "audio_token_index")
+VIDEO_ENDS = ("video_start_token_id", "video_end_token_id")
 LINEAR = ("linear", "conv", "mamba", "recurrent")  # how kinds of layers without weights begin
 UNSUPPORTED = ("s_aux", "position_bias", "cache")  # attention sinks, relative biases, paged caches
 IMAGE_FEATURES = "mm_encoder_outputs"  # argument that takes features in place of pixels
@@ -124,7 +132,22 @@ def is_causal(module: nn.Module, keyword: bool | None) -> bool:
 
 def image_token(model: PreTrainedModel) -> int | None:
     """Id of the tokens in whose place image features stand, None where the model has none."""
-    ids = (getattr(model.config, name, None) for name in IMAGE_TOKENS)
+    return _token(model, IMAGE_TOKENS)
+
+
+def other_media(model: PreTrainedModel) -> OtherMedia:
+    """Tokens in whose place features of videos and sounds stand."""
+    first, last = (_token(model, (name,)) for name in VIDEO_ENDS)
+    return OtherMedia(
+        video=_token(model, VIDEO_TOKENS),
+        audio=_token(model, AUDIO_TOKENS),
+        video_ends=None if first is None or last is None else (first, last),
+    )
+
+
+def _token(model: PreTrainedModel, names: Sequence[str]) -> int | None:
+    """The first of these attributes of a model's configuration that names a token."""
+    ids = (getattr(model.config, name, None) for name in names)
     return next((int(each) for each in ids if each is not None), None)
 
 
