@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from interventions.engine.noise import SCOPES
 from interventions.methods.heads import HeadRule
@@ -15,7 +15,13 @@ from interventions.methods.parts import Part
 from interventions.methods.patterns import Learned, Pattern
 from interventions.methods.probes import Probe
 from interventions.methods.scaling import Calibration
-from interventions.methods.selectors import PHASES, check_choice, check_layers, check_tokens
+from interventions.methods.selectors import (
+    PHASES,
+    WRITERS,
+    check_choice,
+    check_layers,
+    check_tokens,
+)
 
 PARTS = {
     "pattern": Pattern,
@@ -105,3 +111,29 @@ class Intervention(metaclass=Part):
         """Whether the prompt may not come in chunks."""
         parts = (self.calibration, self.probe)
         return any(part is not None and part.needs_whole_prompt for part in parts)
+
+    @property
+    def needs_turns(self) -> bool:
+        """Whether it names a role that only `log.expect(turns=...)` gives to tokens."""
+        words = {
+            word
+            for each in fields(self)
+            if each.name != "name"
+            for word in _words(getattr(self, each.name))
+        }
+        return not words.isdisjoint(WRITERS.values())
+
+
+def _words(value: Any) -> Iterator[str]:
+    """All strings in a field, nested ones too."""
+    if isinstance(value, str):
+        yield value
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from _words(getattr(value, each.name))
+    elif isinstance(value, Mapping):
+        for pair in value.items():
+            yield from _words(pair)
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from _words(each)

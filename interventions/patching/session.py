@@ -94,6 +94,12 @@ class Session:
         self._restore: list[Callable[[], None]] = []
 
     @property
+    def untold(self) -> bool:
+        """Whether the intervention names roles of turns, and nobody said whose the turns are."""
+        latest = self.tracker.latest
+        return self.intervention.needs_turns and latest is not None and latest[0].turns is None
+
+    @property
     def plain_pass(self) -> bool:
         """Whether a forward of the unpatched model is running, neither edited nor measured."""
         return self.previewing or self.log.resting
@@ -150,6 +156,7 @@ class Session:
             f"{self.log.forwards} forwards: no chosen layer, head and row (rows "
             f"{list(several(self.intervention.rows))}, phase {self.intervention.phase}) met a key "
             f"with role {list(several(self.intervention.keys))}."
+            + (" Only log.expect(turns=...) says what is preface and answer." * self.untold)
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

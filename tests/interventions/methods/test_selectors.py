@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from interventions.methods.selectors import (
     ROLES,
+    OtherMedia,
+    has_role,
+    left_out,
     select_heads,
     select_layers,
     select_rows,
@@ -15,12 +20,13 @@ from interventions.methods.selectors import (
     token_roles,
 )
 
-IMAGE = 9
+IMAGE, VIDEO, AUDIO, START, END = 9, 8, 7, 6, 5
+MEDIA = OtherMedia(video=VIDEO, audio=AUDIO, video_ends=(START, END))
 
 
-def roles(ids: list[int], real: list[int], length: int) -> list[str]:
+def roles(ids: list[int], real: list[int], length: int, **known: Any) -> list[str]:
     result = token_roles(
-        torch.tensor([ids]), torch.tensor([real]).bool(), torch.tensor([length]), IMAGE
+        torch.tensor([ids]), torch.tensor([real]).bool(), torch.tensor([length]), IMAGE, **known
     )
     return [ROLES[role] for role in result[0].tolist()]
 
@@ -40,6 +46,54 @@ def test_a_prompt_without_an_image_is_all_question() -> None:
 
 def test_an_image_token_of_padding_is_padding() -> None:
     assert roles([9, 9, 1], [0, 1, 1], 2) == ["padding", "image", "last"]
+
+
+def test_videos_and_sounds_are_no_text() -> None:
+    ids, everything = [1, 8, 8, 2, 7, 3, 9, 1, 8, 4], [1] * 10
+    assert roles(ids, everything, 8, others=MEDIA) == [
+        "system", "video", "video", "question", "audio", "question", "image", "last", "generated",
+        "generated",
+    ]  # fmt: skip
+    assert roles([0, 8, 8, 1, 2, 0], [0, 1, 1, 1, 1, 0], 4, others=MEDIA) == [
+        "padding", "video", "video", "question", "last", "padding",
+    ]  # fmt: skip
+
+
+def test_frames_between_the_ends_of_a_video_are_no_images() -> None:
+    ids = [1, 9, 6, 9, 9, 2, 9, 5, 9, 3]
+    assert roles(ids, [1] * 10, 10, others=MEDIA) == [
+        "system", "image", "question", "video", "video", "question", "video", "question", "image",
+        "last",
+    ]  # fmt: skip
+
+
+def test_who_wrote_what_is_told_apart_between_padding() -> None:
+    ids, real = [0, 1, 2, 2, 9, 3, 3, 4, 4, 5, 1, 0], [0] + [1] * 10 + [0]
+    turns = [[("user", 1, 3), ("user", 4, 6), ("assistant", 6, 8), ("assistant", 9, 10)]]
+    assert roles(ids, real, 10, turns=turns) == [
+        "padding", "system", "preface", "preface", "image", "question", "question", "answer",
+        "answer", "question", "last", "padding",
+    ]  # fmt: skip
+    assert roles([1, 2, 3, 4], [1] * 4, 4, turns=[[("user", 0, 2), ("assistant", 2, 3)]]) == [
+        "question", "question", "answer", "last",
+    ]  # fmt: skip
+
+
+def test_all_text_and_everything_can_be_said_without_new_names() -> None:
+    codes = torch.arange(len(ROLES))[None]
+
+    def chosen(*names: str) -> set[str]:
+        return {ROLES[place] for place in has_role(codes, names)[0].nonzero()[:, 0].tolist()}
+
+    assert chosen("system") == {"system"}
+    assert chosen("question", "image") == {"question", "image"}
+    assert chosen("system", "question") == {"system", "question", "preface", "answer"}
+    assert chosen("system", "image", "question", "last", "generated") == set(ROLES) - {"padding"}
+    present = ("system", "image", "question", "video", "answer")
+    assert left_out(("image", "last"), present) == {"image": "video"}
+    assert left_out(("image", "video", "question"), present) == {"question": "answer"}
+    assert left_out(("system", "question"), present) == {}
+    assert left_out(("system", "image"), ("system", "image")) == {}
 
 
 def test_positions_count_real_tokens_only() -> None:

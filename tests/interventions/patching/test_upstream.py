@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import warnings
 from functools import partial
 from typing import Any
@@ -25,11 +26,13 @@ from transformers import (
     StaticCache,
     masking_utils,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from interventions import intervene, uniform
 from interventions.patching import upstream
 from tests.interventions.engine.test_gradients import checkpointed
-from tests.random_models import CACHE, random_inputs, random_model
+from tests.random_models import CACHE, IDS, random_inputs, random_model
 
 Call = dict[str, Any]
 
@@ -120,6 +123,26 @@ def test_image_token(model: PreTrainedModel) -> None:
         **{key: value for key, value in inputs.items() if key not in (*MASKS, "input_ids")}
     ).pooler_output
     assert sum(len(part) for part in features) == (inputs["input_ids"] == token).sum()
+
+
+def test_other_media(model: PreTrainedModel) -> None:
+    """Read from configurations of families as they come, and what stands between a video's ends."""
+    names = {"llava": None, "llava_onevision": "<video>", "qwen2_5_vl": "<|video_pad|>"}
+    expected = names[model.config.model_type]
+    found = upstream.other_media(model)
+    assert found.video == (None if expected is None else IDS[expected])
+    assert (found.audio, found.video_ends) == (None, None)
+    named: dict[str, set[str]] = {}
+    for family in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        source = inspect.getsource(sys.modules[CONFIG_MAPPING[family].__module__])
+        for name in re.findall(r"^    ((?:video|audio)\w*_(?:id|index))\b", source, re.MULTILINE):
+            named.setdefault(name, set()).add(family)
+    known = {*upstream.VIDEO_TOKENS, *upstream.AUDIO_TOKENS, *upstream.VIDEO_ENDS}
+    assert known <= set(named)  # and what else there is opens or closes a sound:
+    assert all(
+        re.fullmatch("audio_(start|end|bos|eos)_token_id", name) for name in {*named} - known
+    )
+    assert {"glm4v", "ernie4_5_vl_moe"} <= named["video_start_token_id"]
 
 
 MASKS = ("attention_mask", "mm_token_type_ids")
