@@ -134,9 +134,12 @@ def _unmarked(marked: str) -> tuple[str, dict[int, list[int]]]:
     return "".join(bare), places
 
 
-def _spans(text: Text, places: Mapping[int, Sequence[int]], plain: str) -> list[Span]:
-    """Where a text stands among the rendered characters, tags between and round its pieces too."""
-    found: list[tuple[int, int, int, int]] = []  # rendered start, stop; the same in the content
+def _spans(text: Text, places: Mapping[int, Sequence[int]], plain: str) -> Iterator[Span]:
+    """Where a text stands among the rendered characters, piece by piece.
+
+    With all that stands before and behind a piece in the text, where the template has written it,
+    which are tags above all.
+    """
     for pair, first, after in text.pieces:
         starts, stops = places.get(2 * pair, ()), places.get(2 * pair + 1, ())
         if len(starts) != len(stops):
@@ -144,22 +147,8 @@ def _spans(text: Text, places: Mapping[int, Sequence[int]], plain: str) -> list[
                 f"Expected a chat template that writes texts whole, but this one cuts "
                 f"{text.content[first:after]!r}; give log.expect(turns=...) spans of your own."
             )
-        found += [(*place, first, after) for place in zip(starts, stops, strict=True)]
-    runs: list[list[int]] = []
-    for start, stop, first, after in sorted(found):
-        last = runs[-1] if runs else None
-        if (
-            last is not None
-            and last[3] <= first
-            and text.content[last[3] : first] == plain[last[1] : start]
-        ):
-            last[1], last[3] = stop, after
-        else:
-            runs.append([start, stop, first, after])
-    spans = []
-    for start, stop, first, after in runs:
         before, behind = text.content[:first].lstrip(), text.content[after:].rstrip()
-        start -= len(before) if plain[:start].endswith(before) else 0
-        stop += len(behind) if plain.startswith(behind, stop) else 0
-        spans.append((text.who, start, stop))
-    return spans
+        for start, stop in zip(starts, stops, strict=True):
+            earlier = len(before) if plain.endswith(before, 0, start) else 0
+            later = len(behind) if plain.startswith(behind, stop) else 0
+            yield text.who, start - earlier, stop + later

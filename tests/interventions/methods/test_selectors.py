@@ -12,6 +12,7 @@ from interventions.methods.selectors import (
     OtherMedia,
     has_role,
     left_out,
+    media_tokens,
     select_heads,
     select_layers,
     select_rows,
@@ -65,6 +66,9 @@ def test_frames_between_the_ends_of_a_video_are_no_images() -> None:
         "system", "image", "question", "video", "video", "question", "video", "question", "image",
         "last",
     ]  # fmt: skip
+    found = media_tokens(torch.tensor([ids]), IMAGE, MEDIA)
+    assert found["image"][0].nonzero()[:, 0].tolist() == [1, 8]
+    assert found["video"][0].nonzero()[:, 0].tolist() == [3, 4, 6]
 
 
 def test_who_wrote_what_is_told_apart_between_padding() -> None:

@@ -59,7 +59,10 @@ ODD = {"pictures first": PICTURES_FIRST, "forgets": HEAD + FORGETS, "retells": H
 PUBLISHED = load_published()
 PUBLISHED |= {name: replace(PUBLISHED["qwen3_vl"], template=ODD[name]) for name in ODD}
 EARLY = "Zebras graze, mostly."  # texts: none is part of another, or of a template
-WORDS = {"user": ("Quokkas?", "Narwhals <b>swim</b>?", "Ocelots."), "assistant": ("Yaks!", "7")}
+WORDS = {
+    "user": ("Quokkas?", "Narwhals <b>swim</b>?", "Ocelots."),
+    "assistant": ("Yaks <i>do</i>!", "7"),
+}
 THOUGHT = "Vultures think"
 
 
@@ -140,7 +143,9 @@ def test_thoughts_are_kept_and_dropped_and_pictures_are_moved() -> None:
     kept = {name: THOUGHT in processor_of(name).apply_chat_template(thought) for name in ODD}
     assert kept == {"pictures first": True, "forgets": False, "retells": True}
     (spans,) = turns(processor_of("forgets"), thought, as_inputs(tokens_of("forgets", thought)))
-    assert [stop - start for who, start, stop in spans if who == "assistant"] == [len("Yaks!")]
+    assert [stop - start for who, start, stop in spans if who == "assistant"] == [
+        len(WORDS["assistant"][0])
+    ]
     assert processor_of("pictures first").apply_chat_template(told).startswith("<|image_pad|>\n")
 
 
@@ -154,6 +159,36 @@ def test_equal_answers_between_images_are_each_found() -> None:
     (spans,) = turns(processor, talk, {"input_ids": [ids]})
     answers = [ids[start:stop] for who, start, stop in spans if who == "assistant"]
     assert [processor.tokenizer.decode(each) for each in answers] == ["Yes.", "Yes."]
+
+
+@pytest.mark.parametrize(
+    ("name", "opening"), [("qwen2_vl", "<|im_start|>assistant\n"), ("llava_1_5", "ASSISTANT: ")]
+)
+def test_texts_of_one_letter_are_found(name: str, opening: str) -> None:
+    """A letter that stands in all other texts too."""
+    processor = processor_of(name)
+    talk = [turn("user", "e", None), turn("assistant", "e"), turn("user", None, "Is there one?")]
+    talk += [turn("assistant", "e"), turn("user", "None there?", None, "e")]
+    ids, decode = tokens_of(name, talk), processor.tokenizer.decode
+    (spans,) = turns(processor, talk, as_inputs(ids))
+    for who, start, stop in spans:
+        if who == "assistant":
+            assert decode(ids[start:stop]) == "e"
+            assert decode(ids[:start]).endswith(opening)
+    image = processor.tokenizer.convert_tokens_to_ids(PUBLISHED[name].image)
+    early = [span for span in spans if span[1] < ids.index(image)]
+    assert [decode(ids[start:stop]) for _, start, stop in early] == ["e"] * (name == "qwen2_vl")
+    assert len([who for who, *_ in spans if who == "assistant"]) == 2
+
+
+def test_an_image_within_a_text_is_the_templates() -> None:
+    """As a program writes it that puts images where a question mentions them."""
+    written = "<|vision_start|><|image_pad|><|vision_end|>"
+    talk = [turn("user", f"{EARLY}{written}{WORDS['user'][0]}")]
+    ids = tokens_of("qwen2_vl", talk)
+    (spans,) = turns(processor_of("qwen2_vl"), talk, as_inputs(ids))
+    decode = processor_of("qwen2_vl").tokenizer.decode
+    assert [decode(ids[start:stop]) for _, start, stop in spans] == [EARLY, WORDS["user"][0]]
 
 
 def test_several_rows_and_a_tokenizer_alone() -> None:
@@ -227,7 +262,9 @@ def by_words(tokens: Sequence[str], image: str) -> list[str]:
     for word in (EARLY, *WORDS["user"]):
         if -1 < (start := letters.find(spelt(word))) < first:
             roles[start : start + len(word)] = ["preface"] * len(word)
-    thoughts = [THOUGHT + end for end in ("\n</think>\n\nYaks!", "\n\0\n\nYaks!", "")]
+    answer = WORDS["assistant"][0]
+    ends = (f"\n</think>\n\n{answer}", f"\n\0\n\n{answer}", "")
+    thoughts = [THOUGHT + end for end in ends]
     thoughts = [start + word for start in ("<think>\n", "\0\n", "") for word in thoughts]
     known = next((word for word in thoughts if spelt(word) in letters), None)
     for word in (*WORDS["assistant"], *filter(None, [known])):

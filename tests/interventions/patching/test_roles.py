@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from interventions import InterventionError, intervene, load, shares
 from interventions.looking.shares import GROUPS, OTHER
-from tests.random_models import IDS, random_inputs, random_model
+from tests.random_models import CACHE, HEADS, IDS, LAYERS, random_inputs, random_model
 
 TURNS = [[("user", 1, 2), ("assistant", 7, 9)], [("assistant", 6, 7)]]
 
@@ -117,6 +117,18 @@ def test_turns_stay_with_their_rows_in_beams(llava: PreTrainedModel) -> None:
         counts.append(log.take().entries_edited.tolist())
     assert counts[0][0] > counts[0][1]
     assert counts[1][0] < counts[1][1]
+
+
+def test_turns_stay_with_their_rows_when_a_cache_grows(llava: PreTrainedModel) -> None:
+    inputs = random_inputs(llava, (6, 6))
+    with intervene(llava, load("knockout", keys=["answer"], rows=["generated"])) as log:
+        log.expect(["a", "b"], turns=[[("assistant", 6, 8)], []])
+        cache = getattr(llava(**inputs, use_cache=True), CACHE)
+        cache.batch_repeat_interleave(2)
+        mask = torch.ones(4, inputs["input_ids"].shape[1] + 1, dtype=torch.long)
+        llava(input_ids=torch.full((4, 1), 40), attention_mask=mask, **{CACHE: cache})
+        counts = log.take().entries_edited_decode.tolist()
+    assert counts == [2 * 2 * LAYERS * HEADS, 0]  # rows, keys
 
 
 def test_an_intervention_says_whether_it_needs_turns() -> None:
