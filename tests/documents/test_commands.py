@@ -27,16 +27,21 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 @pytest.fixture(scope="module")
 def in_hand() -> dict[str, Any]:
-    """What somebody has who opens a notebook: a model, and inputs for it."""
+    """What somebody has who opens a notebook: a model, a conversation, and inputs for it."""
     folder = ROOT / "solvent/models/checkpoints/tiny"
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(folder)
     content = [{"type": "image"}, {"type": "text", "text": "What colour is the star?"}]
-    text = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
+    said = [("assistant", "red"), ("user", "How many circles are there?")]
+    conversation = [
+        {"role": "user", "content": content},
+        *({"role": who, "content": [{"type": "text", "text": text}]} for who, text in said),
+    ]
+    text = processor.apply_chat_template(conversation, add_generation_prompt=True)
     inputs = processor(images=[Image.new("RGB", (64, 64))], text=text, return_tensors="pt")
-    return {"model": model.eval(), "inputs": {**inputs, "max_new_tokens": 3}}
+    inputs = {**inputs, "max_new_tokens": 3}
+    known = {"processor": processor, "conversation": conversation, "inputs": inputs}
+    return {"model": model.eval(), **known}
 
 
 @pytest.mark.parametrize("page", PAGES)
