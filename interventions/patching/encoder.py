@@ -1,4 +1,4 @@
-"""What the vision encoder sees: its pictures and, if wanted, the attention of its last layer.
+"""What the patches of pictures receive in the last layer of the vision encoder.
 
 Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge units, W width.
 """
@@ -6,7 +6,6 @@ Axes: N pictures, H heads, Q queries and K keys (patches of one call), U merge u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,9 +17,7 @@ from transformers.vision_utils import get_vision_window_index
 
 from interventions.engine.algebra import attention_scores
 from interventions.errors import InterventionError
-from interventions.methods.patterns import Picture, Prior
 from interventions.patching.decoders import named_arguments
-from interventions.patching.grids import GRIDS
 from interventions.patching.upstream import attention_function, backend_of, register
 
 WATCHED = {"sdpa": "solvent_watched_sdpa", "eager": "solvent_watched_eager"}
@@ -29,29 +26,33 @@ QUERIES = 256  # of one slice of an attention map
 
 
 class EncoderWatch:
-    """Watches the vision encoder of a model of a known grid until it is closed."""
+    """Watches the last layer of a model's vision encoder until it is closed."""
 
-    def __init__(self, model: PreTrainedModel, prior: Prior) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.pictures: list[Picture] = []  # of the coming prompt, in order
-        self._received: list[Float[Tensor, "picture unit"]] = []
-        self._units: list[int] = []
+        self._received: list[Float[Tensor, " unit"]] = []  # for the coming prompt, in order
+        self._call: list[Float[Tensor, "picture unit"]] = []  # of the encoder, that is running
         self._undo: list[Callable[[], None]] = []
         encoder = model.get_encoder(modality="image")
+        if any(part is model.get_decoder() for part in encoder.modules()):
+            return  # patches enter the decoder as they are
         self._undo.append(encoder.register_forward_pre_hook(self._start).remove)
         self._undo.append(encoder.register_forward_hook(self._see, with_kwargs=True).remove)
-        if prior.needs_attention:
-            self._watch(encoder)
+        self._watch(encoder)
 
     def close(self) -> None:
         """Undo everything but the choice of the attention function, which the session restores."""
         while self._undo:
             self._undo.pop()()
 
-    def take(self) -> list[Picture]:
-        """Return and forget the pictures."""
-        taken, self.pictures = self.pictures, []
-        return taken
+    def clear(self) -> None:
+        """Forget what was seen: it was of another prompt."""
+        self._received.clear()
+
+    def take(self) -> Float[Tensor, " unit"] | None:
+        """Return and forget what the units of all pictures received, in the order of tokens."""
+        taken, self._received = self._received, []
+        return torch.cat(taken) if taken else None
 
     def _watch(self, encoder: PreTrainedModel) -> None:
         modules = [m for m in encoder.modules() if type(m).__name__.endswith("Attention")]
@@ -67,23 +68,16 @@ class EncoderWatch:
 
     def _start(self, *_: Any) -> None:
         """Pre-hook of the encoder: what its last layer saw in a backward pass is of no picture."""
-        self._received.clear()
+        self._call.clear()
 
     def _see(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
     ) -> None:
-        """Forward hook of the encoder: the pictures it was called with."""
-        config = self.model.config
-        arguments = named_arguments(module, args, kwargs)
-        pictures = GRIDS[config.model_type](config, arguments)
-        received, self._received = self._received, []
-        if received:
-            parts = _by_picture(config, arguments, received, [len(p.patches) for p in pictures])
-            pictures = [
-                replace(picture, attention=part)
-                for picture, part in zip(pictures, parts, strict=True)
-            ]
-        self.pictures += pictures
+        """Forward hook of the encoder: its call is over."""
+        call, self._call = self._call, []
+        if call:
+            arguments = named_arguments(module, args, kwargs)
+            self._received.append(_in_order(self.model.config, arguments, call))
 
     def record(
         self,
@@ -92,28 +86,33 @@ class EncoderWatch:
         scaling: float | None,
     ) -> None:
         """Book one call of the last layer: what every merge unit receives, summed over units."""
-        side = getattr(self.model.config.vision_config, "spatial_merge_size", 1)
+        vision = getattr(self.model.config, "vision_config", None)
+        side = getattr(vision, "spatial_merge_size", 1)
         classes = key.shape[2] - _patches(self.model.config, key.shape[2])
+        if (key.shape[2] - classes) % side**2:
+            raise InterventionError(
+                f"The vision encoder of {type(self.model).__name__} attends between "
+                f"{key.shape[2]} patches, which do not go into units of {side} x {side}; give the "
+                "fixed pattern to log.expect(priors=...)."
+            )
         units = _between_units(query[:, :, classes:], key, scaling, classes, side**2)
-        self._received.append(units.sum(dim=1))
+        self._call.append(units.sum(dim=1))
 
 
 def _patches(config: Any, tokens: int) -> int:
     """How many of an encoder's tokens are patches; CLIP has one class token in front."""
-    return tokens - (1 if config.vision_config.model_type.startswith("clip") else 0)
+    vision = getattr(config, "vision_config", None)
+    return tokens - (1 if getattr(vision, "model_type", "").startswith("clip") else 0)
 
 
-def _by_picture(
-    config: Any,
-    arguments: Mapping[str, Any],
-    received: list[Float[Tensor, "picture unit"]],
-    counts: list[int],
-) -> list[Float[Tensor, " unit"]]:
-    """Mean over a picture's queries of what its units received, in the order of its tokens."""
+def _in_order(
+    config: Any, arguments: Mapping[str, Any], received: list[Float[Tensor, "picture unit"]]
+) -> Float[Tensor, " unit"]:
+    """What the units of one call received, in the order of its tokens."""
     total = torch.cat([part.flatten() for part in received])
     grid = arguments.get("grid_thw")
-    if grid is not None and hasattr(config.vision_config, "window_size"):
-        vision = config.vision_config
+    vision = getattr(config, "vision_config", None)
+    if grid is not None and hasattr(vision, "window_size"):
         order, _ = get_vision_window_index(
             grid,
             spatial_merge_size=vision.spatial_merge_size,
@@ -121,7 +120,7 @@ def _by_picture(
             patch_size=vision.patch_size,
         )
         total = total[order.to(total.device).argsort()]
-    return [part / len(part) for part in total.split(counts)]
+    return total
 
 
 def _attend(

@@ -1,14 +1,15 @@
-"""The grid of visual tokens behind each picture, for the families whose layout is known.
+"""A fixed pattern on the visual tokens behind each picture.
 
-Read from what the vision encoder is called with. Adding a family is one function and one table row.
+A pattern is a function of places in a picture. A token gets what the pattern says of the part of
+the picture that it shows, so that two tokens for the same place, of a tile and of the whole beside
+it, weigh the same; a token that shows no place gets nothing.
 
 Axes: N pictures, P patches (one per visual token), C channels, Y and X pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,88 +19,171 @@ from torch import Tensor
 
 from interventions.errors import InterventionError
 from interventions.methods.patterns import Box, Picture, Prior
+from interventions.methods.patterns.pictured import WHOLE
+from interventions.patching.layouts import Grid, Layout, find_layouts, pixels_of, tiles_of
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
-
-
-def square_grid(config: Any, arguments: Mapping[str, Any]) -> list[Picture]:
-    """One token per square patch of a picture of fixed size (LLaVA 1.5)."""
-    pixels = arguments["pixel_values"]
-    side = config.vision_config.patch_size
-    height, width = pixels.shape[-2] // side, pixels.shape[-1] // side
-    gray = _gray(pixels[..., : height * side, : width * side], channel=1)
-    tiles = gray.unfold(1, side, side).unfold(2, side, side).flatten(1, 2)
-    return [Picture(height=height, width=width, patches=patches) for patches in tiles]
-
-
-def merged_grid(config: Any, arguments: Mapping[str, Any]) -> list[Picture]:
-    """One token per merge x merge patches of a picture of its own size (Qwen2-VL, Qwen2.5-VL).
-
-    The processor lists patches merge unit by merge unit, each flattened as (channel, frame, y, x);
-    a still picture is the same frame repeated.
-    """
-    vision = config.vision_config
-    side, merge, pictures, start = vision.patch_size, vision.spatial_merge_size, [], 0
-    for frames, rows, columns in arguments["grid_thw"].tolist():
-        if frames != 1:
-            raise ValueError(f"A picture must have one frame, got {frames}.")
-        count = rows * columns
-        pixels = arguments["hidden_states"][start : start + count]
-        pixels = pixels.reshape(count, -1, vision.temporal_patch_size, side, side).mean(dim=2)
-        units = _gray(pixels, channel=1).reshape(-1, merge, merge, side, side)
-        patches = units.transpose(2, 3).reshape(-1, merge * side, merge * side)
-        pictures.append(Picture(height=rows // merge, width=columns // merge, patches=patches))
-        start += count
-    return pictures
-
-
-GRIDS: Mapping[str, Callable[[Any, Mapping[str, Any]], list[Picture]]] = {
-    "llava": square_grid,
-    "qwen2_vl": merged_grid,
-    "qwen2_5_vl": merged_grid,
-}
-"""Family (`config.model_type`) to its layout."""
 
 
 @torch.no_grad()  # a fixed pattern is a constant to gradients
 def fixed_weights(
     pattern: Prior,
+    config: Any,
+    arguments: Mapping[str, Any],
     counts: Sequence[int],
-    pictures: Sequence[Picture],
     regions: Sequence[Sequence[Sequence[Box]]] | None,
-    family: str,
+    attention: Float[Tensor, " patch"] | None = None,
 ) -> tuple[Float[np.ndarray, " token"], ...]:
     """A fixed pattern for every sample: the weights of its pictures, in the order of its tokens.
 
-    `counts` holds the image tokens of each sample; pictures come in the same order. `regions` holds
-    the boxes of every picture of each sample, if known. Raises `InterventionError` when the
-    family's grid is unknown or does not cover the tokens exactly.
+    Arguments:
+        config: of the model.
+        arguments: of its forward, or of `generate`: pixels, sizes, grids.
+        counts: image tokens of each sample.
+        regions: boxes of every picture of each sample, if known.
+        attention: what the patches of all pictures, in order, received in the vision encoder,
+            summed over the patches of their picture.
+
+    Raises `InterventionError` where places are unknown or do not explain the tokens, and where the
+    pattern needs pixels or attention by patch that are not to be had.
     """
-    if family not in GRIDS:
-        raise InterventionError(
-            f"The visual grid of the family {family!r} is unknown (known: {', '.join(GRIDS)}); "
-            "give the fixed pattern to log.expect(priors=...)."
-        )
-    remaining, samples = list(pictures), []
-    for sample, count in enumerate(counts):
-        boxes = list(regions[sample]) if regions is not None else []
-        weights = np.zeros(0, dtype=np.float32)
-        while len(weights) < count and remaining:
-            picture = remaining.pop(0)
-            if boxes:
-                picture = replace(picture, regions=tuple(_box(*box) for box in boxes.pop(0)))
-            weights = np.concatenate([weights, pattern.weights(picture).cpu().numpy()])
-        if len(weights) != count:
-            raise InterventionError(
-                f"A sample has {count} image tokens but its pictures have {len(weights)}; "
-                "give the fixed pattern to log.expect(priors=...)."
+    rows = find_layouts(config, arguments, counts)
+    layouts = [layout for row in rows for layout in row]
+    patches = gray_patches(config, arguments, layouts) if pattern.needs_patches else None
+    received = _received(config, arguments, layouts, attention) if pattern.needs_attention else None
+    samples, first = [], 0
+    for sample, row in enumerate(rows):
+        boxes = regions[sample] if regions is not None else ()
+        parts = [
+            _weights(
+                pattern,
+                layout,
+                tuple(boxes[index]) if index < len(boxes) else None,
+                patches[first + index] if patches is not None else None,
+                received[first + index] if received is not None else None,
             )
-        samples.append(weights)
+            for index, layout in enumerate(row)
+        ]
+        first += len(row)
+        samples.append(torch.cat([torch.zeros(0), *parts]).numpy())
     return tuple(samples)
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> Box:
-    return left, top, right, bottom
+def _weights(
+    pattern: Prior,
+    layout: Layout,
+    regions: tuple[Box, ...] | None,
+    patches: Float[Tensor, "patch y x"] | None,
+    attention: Float[Tensor, " patch"] | None,
+) -> Float[Tensor, " token"]:
+    """Weights of one picture's tokens; 0 for those without a place, and outside of the picture."""
+    parts = [torch.zeros(layout.before)]
+    for grid in layout.grids:
+        picture = Picture(
+            height=grid.height,
+            width=grid.width,
+            box=grid.box,
+            patches=patches,
+            attention=attention,
+            regions=regions,
+        )
+        weights = pattern.weights(picture).float().cpu()
+        if min(grid.box) < 0 or max(grid.box) > 1:  # reaches into padding
+            weights = weights * picture.cover(WHOLE)
+        if grid.row_ends:
+            rows = weights.reshape(grid.height, grid.width)
+            weights = torch.nn.functional.pad(rows, (0, grid.row_ends)).flatten()
+        parts.append(weights)
+    return torch.cat([*parts, torch.zeros(layout.after)])
+
+
+def _only_grid(config: Any, layout: Layout, what: str) -> Grid:
+    """The grid of a picture that is shown once, in one piece."""
+    if len(layout.grids) > 1:
+        raise InterventionError(
+            f"{what} is compared between the patches of one grid, but {config.model_type!r} shows "
+            f"a picture in {len(layout.grids)} grids (tiles, and the whole picture); choose a "
+            "pattern of places, or give the fixed pattern to log.expect(priors=...)."
+        )
+    return layout.grids[0]
+
+
+def _received(
+    config: Any,
+    arguments: Mapping[str, Any],
+    layouts: Sequence[Layout],
+    attention: Float[Tensor, " patch"] | None,
+) -> list[Float[Tensor, " patch"]]:
+    """Mean over a picture's queries of what its patches received."""
+    if not layouts:
+        return []
+    grids = [_only_grid(config, layout, "The encoder's attention") for layout in layouts]
+    counts = [grid.height * grid.width for grid in grids]
+    merges = getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1) != 1
+    if (
+        attention is None
+        or len(attention) != sum(counts)
+        or (merges and not _lists_units(arguments, grids))
+    ):
+        raise InterventionError(
+            f"The attention of the vision encoder of {config.model_type!r} cannot be told by image "
+            "token; choose another pattern, or give the fixed pattern to log.expect(priors=...)."
+        )
+    return [part / len(part) for part in attention.split(counts)]
+
+
+def _lists_units(arguments: Mapping[str, Any], grids: Sequence[Grid]) -> bool:
+    """Whether flattened patches come merge unit by merge unit, one unit for each token."""
+    pixels = pixels_of(arguments)
+    sized = pixels is not None and arguments.get("image_grid_thw") is not None
+    return sized and pixels.ndim == 2 and not any(grid.row_ends for grid in grids)
+
+
+def gray_patches(
+    config: Any, arguments: Mapping[str, Any], layouts: Sequence[Layout]
+) -> list[Float[Tensor, "patch y x"]]:
+    """Gray pixels of the patch behind every token of every picture."""
+    if not layouts:
+        return []
+    grids = [_only_grid(config, layout, "The complexity of a patch") for layout in layouts]
+    if _lists_units(arguments, grids):
+        sizes = arguments["image_grid_thw"].tolist()
+        return list(_merged_patches(config, arguments["pixel_values"], sizes, grids))
+    pixels = pixels_of(arguments)
+    stacked = pixels is not None and pixels.ndim == 4 and pixels.shape[1] == len(LUMINANCE)
+    tiles = tiles_of(arguments) if stacked else []
+    if len(tiles) != len(grids):
+        raise InterventionError(
+            f"The order of pixels in the inputs of {config.model_type!r} is unknown, or features "
+            "came in their place; choose a pattern of places, or give the fixed pattern to "
+            "log.expect(priors=...)."
+        )
+    return [_square_patches(tile, grid) for tile, grid in zip(tiles, grids, strict=True)]
+
+
+def _square_patches(pixels: Float[Tensor, "channel y x"], grid: Grid) -> Float[Tensor, "patch y x"]:
+    """One token per rectangle of a picture."""
+    tall, wide = pixels.shape[-2] // grid.height, pixels.shape[-1] // grid.width
+    gray = _gray(pixels[..., : grid.height * tall, : grid.width * wide], channel=0)
+    return gray.unfold(0, tall, tall).unfold(1, wide, wide).flatten(0, 1)
+
+
+def _merged_patches(
+    config: Any, pixels: Tensor, thw: Sequence[Sequence[int]], grids: Sequence[Grid]
+) -> Iterator[Float[Tensor, "patch y x"]]:
+    """One token per merge x merge patches, listed merge unit by merge unit.
+
+    Each patch is flattened as (channel, frame, y, x); a still picture is the same frame repeated.
+    See https://github.com/QwenLM/Qwen2.5-VL.
+    """
+    side, start = config.vision_config.patch_size, 0
+    for (_, rows, columns), grid in zip(thw, grids, strict=True):
+        count, merge = rows * columns, rows // grid.height
+        part = pixels[start : start + count]
+        part = part.reshape(count, len(LUMINANCE), -1, side, side).mean(dim=2)
+        units = _gray(part, channel=1).reshape(-1, merge, merge, side, side)
+        yield units.transpose(2, 3).reshape(-1, merge * side, merge * side)
+        start += count
 
 
 def _gray(pixels: Float[Tensor, " *axes"], channel: int) -> Float[Tensor, " *axes"]:

@@ -45,7 +45,7 @@ from interventions.patching.generation import (
     refuse_transforms,
     stop_tokens,
 )
-from interventions.patching.grids import GRIDS, fixed_weights
+from interventions.patching.grids import fixed_weights
 from interventions.patching.upstream import backend_of, given_cache, keep_backends, returned_cache
 
 Observer = Callable[[Call, Rows, Any], None]
@@ -89,6 +89,7 @@ class Session:
         self.generation: Expectation | None = None
         self.warned = False  # that a prompt has tokens which are not covered
         self.open = False  # whether everything is in place: between `enter` and `leave`
+        self.pictured: dict[str, Any] = {}  # arguments of the prompt, for what looks at pictures
         self.encoder_watch: EncoderWatch | None = None  # sees the pictures of the coming prompt
         self.tracker, self.turn = Tracker(), Turn()
         self._restore: list[Callable[[], None]] = []
@@ -133,8 +134,9 @@ class Session:
                 observe = partial(self._observe_hidden, layer)
                 block = self.decoder.blocks[layer]
                 self._hook(block.register_forward_pre_hook(observe, with_kwargs=True))
-        if self.intervention.pattern.pictured is not None and model.config.model_type in GRIDS:
-            self.encoder_watch = EncoderWatch(model, self.intervention.pattern.pictured)
+        pictured = self.intervention.pattern.pictured
+        if pictured is not None and pictured.needs_attention:
+            self.encoder_watch = EncoderWatch(model)
             self._restore.append(self.encoder_watch.close)
         self._restore.append(follow_checkpoints(self))
         self._put("generate", partial(self._generate, cast("Callable[..., Any]", model.generate)))
@@ -183,12 +185,12 @@ class Session:
         check_generate(self.model, kwargs, edits=not self.intervention.is_identity)
         with self.turn.generate():
             self.generation = self._announced(args, kwargs)
-            if self.encoder_watch is not None:
-                self.encoder_watch.pictures.clear()
+            self._look_at(kwargs)
             try:
                 return generate(*args, **kwargs)
             finally:
                 self.generation = None
+                self.pictured = {}
 
     def _announced(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Expectation:
         """What the arguments of `generate` say about the prompt."""
@@ -224,8 +226,8 @@ class Session:
             self.forward = Forward(sequences, self.generation or Expectation(), at_prompt)
         else:
             expectation = self.generation or self._expected()
-            if self.encoder_watch is not None and not self.generation:
-                self.encoder_watch.pictures.clear()
+            if not self.generation:
+                self._look_at(arguments)
             real = torch.ones_like(ids, dtype=torch.bool) if real is None else real
             known = (self.decoder.image_token_id, self.decoder.others)
             sequences = begin(ids, real, expectation, *known, self._record)
@@ -236,6 +238,13 @@ class Session:
             except BaseException:
                 self.forward = None  # it never began
                 raise
+
+    def _look_at(self, arguments: Mapping[str, Any]) -> None:
+        """A prompt comes: keep its arguments, if the intervention looks at pictures."""
+        if self.intervention.pattern.pictured is not None:
+            self.pictured = dict(arguments)
+        if self.encoder_watch is not None:
+            self.encoder_watch.clear()
 
     def _record(self, uid: str) -> Record:
         return Record(uid, np.zeros((len(SUMS), len(self.decoder.blocks))))
@@ -363,11 +372,13 @@ class Session:
         if priors is None:
             forward.expectation.priors = priors = fixed_weights(
                 self.intervention.pattern.pictured,
+                self.model.config,
+                self.pictured,
                 sequences.image_counts[:: sequences.expansion],
-                self.encoder_watch.take() if self.encoder_watch is not None else [],
                 forward.expectation.regions,
-                self.model.config.model_type,
+                self.encoder_watch.take() if self.encoder_watch is not None else None,
             )
+            self.pictured = {}
             forward.sequences = sequences = sequences.with_priors(priors)
             priors = sequences.priors or ()
         for prior, count in zip(priors, sequences.image_counts, strict=True):

@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from interventions import AttentionLog, Intervention, available, intervene, load
-from interventions.patching.grids import GRIDS
 
 Inputs = dict[str, torch.Tensor]
 LAYERS, HEADS = 3, 4  # of the random models
@@ -44,6 +43,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "caac": {"pattern.threshold": 1.0},
     "spin": {"heads.share": 0.5},
 }
+SINGLE = ("llava", "qwen2_5_vl")  # families that show a picture in one grid
 EDITS = [name for name in available() if not load(name).is_identity]
 LEAKY = tuple(name for name in EDITS if load(name).leaks)
 DECODING = ("attnreal",)  # edits generated rows only
@@ -74,7 +74,7 @@ def describe(
 ) -> None:
     """Announce a prompt, with whatever the intervention must be told about it."""
     counts = (inputs["input_ids"] == model.config.image_token_id).sum(dim=1).tolist()
-    known = model.config.model_type in GRIDS
+    known = model.config.model_type in SINGLE or not asks_for_one_grid(intervention)
     weights = None if known else [np.arange(1.0, count + 1.0) for count in counts]
     boxes = [[[(0.0, 0.0, 0.5, 1.0)]] * 4] * len(uids)
     pictured = intervention.pattern.pictured is not None
@@ -84,6 +84,12 @@ def describe(
         priors=weights if pictured else None,
         regions=boxes if pictured and known else None,
     )
+
+
+def asks_for_one_grid(intervention: Intervention) -> bool:
+    """Whether a fixed pattern compares patches, rather than being one of places."""
+    pictured = intervention.pattern.pictured
+    return pictured is not None and (pictured.needs_patches or pictured.needs_attention)
 
 
 def image_tokens(model: PreTrainedModel, inputs: Inputs) -> int:

@@ -18,17 +18,36 @@ from interventions.errors import InterventionError
 from interventions.methods.patterns.pattern import Pattern
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of width and height
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One picture as the decoder meets it: a grid of visual tokens, row by row."""
+    """One grid of visual tokens, row by row: a whole picture, or the tile that `box` says."""
 
     height: int  # tokens
     width: int  # tokens
-    patches: Float[Tensor, "patch y x"]  # gray pixels, as the vision encoder receives them
+    patches: Float[Tensor, "patch y x"] | None = None  # gray pixels the vision encoder receives
     attention: Float[Tensor, " patch"] | None = None  # received in the encoder's last layer
-    regions: tuple[Box, ...] | None = None  # that matter, if somebody said so
+    regions: tuple[Box, ...] | None = None  # that matter, as shares of the whole picture
+    box: Box = WHOLE  # what the grid covers of the picture
+
+    @property
+    def rows(self) -> Float[Tensor, " row"]:
+        """Centres of the rows of tokens, as shares of the whole picture's height."""
+        return _centres(self.height, self.box[1], self.box[3])
+
+    @property
+    def columns(self) -> Float[Tensor, " column"]:
+        """Centres of the columns of tokens, as shares of the whole picture's width."""
+        return _centres(self.width, self.box[0], self.box[2])
+
+    def cover(self, box: Box) -> Float[Tensor, " patch"]:
+        """Share of every token's patch that lies in a box of the whole picture."""
+        left, top, right, bottom = self.box
+        down = _overlap(self.height, *((end - top) / (bottom - top) for end in box[1::2]))
+        across = _overlap(self.width, *((end - left) / (right - left) for end in box[0::2]))
+        return (down[:, None] * across).flatten()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +60,11 @@ class Prior(Pattern):
     @property
     def pictured(self) -> Prior:
         return self
+
+    @property
+    def needs_patches(self) -> bool:
+        """Whether the pixels of every token's patch must be given."""
+        return False
 
     @property
     def needs_attention(self) -> bool:
@@ -62,6 +86,7 @@ class CentreGaussian(Prior):
     """p = exp(-d^2 / (2 width^2)), d the distance to the picture's centre with sides of length 1.
 
     Token (y, x) of an h x w grid sits at ((y + 1/2)/h, (x + 1/2)/w); the centre is (1/2, 1/2).
+    Of a tile, that is meant within the tile, and the centre is that of the whole picture.
     """
 
     width: float  # standard deviation in picture sides, above 0
@@ -71,8 +96,7 @@ class CentreGaussian(Prior):
             raise ValueError(f"The width of a centre Gaussian must be above 0, got {self.width}.")
 
     def weights(self, picture: Picture) -> Float[Tensor, " patch"]:
-        down = (torch.arange(picture.height).float() + 0.5) / picture.height - 0.5
-        right = (torch.arange(picture.width).float() + 0.5) / picture.width - 0.5
+        down, right = picture.rows - 0.5, picture.columns - 0.5
         squared = down[:, None].square() + right[None, :].square()
         return torch.exp(-squared / (2.0 * self.width**2)).flatten()
 
@@ -96,7 +120,13 @@ class PatchComplexity(Prior):
                 f"The temperature of a complexity prior must be above 0, got {self.temperature}."
             )
 
+    @property
+    def needs_patches(self) -> bool:
+        return True
+
     def weights(self, picture: Picture) -> Float[Tensor, " patch"]:
+        if picture.patches is None:
+            raise InterventionError("The pixels of the picture's patches were not given.")
         gray = picture.patches.float()
         gradient_x = gray.diff(dim=2).abs().mean(dim=(1, 2))
         gradient_y = gray.diff(dim=1).abs().mean(dim=(1, 2))
@@ -159,11 +189,13 @@ class Regions(Prior):
                 "A key-region pattern needs boxes for every picture, got none; give them to "
                 "log.expect(regions=...) or use a benchmark whose samples have them."
             )
-        cover = [
-            _overlap(picture.height, top, bottom)[:, None] * _overlap(picture.width, left, right)
-            for left, top, right, bottom in picture.regions
-        ]
-        return self.outside + (1.0 - self.outside) * torch.stack(cover).amax(dim=0).flatten()
+        cover = torch.stack([picture.cover(region) for region in picture.regions])
+        return self.outside + (1.0 - self.outside) * cover.amax(dim=0)
+
+
+def _centres(patches: int, start: float, stop: float) -> Float[Tensor, " patch"]:
+    """Centres of the patches of a side that reaches from one point to another."""
+    return start + (stop - start) * ((torch.arange(patches).float() + 0.5) / patches)
 
 
 def _overlap(patches: int, start: float, stop: float) -> Float[Tensor, " patch"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from interventions import InterventionError, intervene, load
 from interventions.methods.patterns import CentreGaussian, PatchComplexity, Picture
-from interventions.patching.grids import fixed_weights, merged_grid, square_grid
+from interventions.patching.grids import fixed_weights, gray_patches
+from interventions.patching.layouts import find_layouts
 from tests.random_models import random_inputs, random_model
 
 
@@ -36,11 +38,25 @@ def gray(pixels: np.ndarray) -> np.ndarray:
     return pixels @ np.array([0.299, 0.587, 0.114])
 
 
+def config_of(family: str, **vision: int) -> SimpleNamespace:
+    return SimpleNamespace(model_type=family, vision_config=SimpleNamespace(**vision))
+
+
+def pictures_of(config: Any, arguments: dict[str, torch.Tensor], *counts: int) -> list[Picture]:
+    """Single grids with their pixels."""
+    layouts = [layout for row in find_layouts(config, arguments, counts) for layout in row]
+    grids = [grid for layout in layouts for grid in layout.grids]
+    patches = gray_patches(config, arguments, layouts)
+    return [
+        Picture(height=grid.height, width=grid.width, patches=pixels)
+        for grid, pixels in zip(grids, patches, strict=True)
+    ]
+
+
 def test_square_grid_reads_row_by_row() -> None:
     pixels = drawing(16, 16)
-    config = SimpleNamespace(vision_config=SimpleNamespace(patch_size=8))
     tensor = torch.tensor(pixels).permute(2, 0, 1)[None].float()
-    (picture,) = square_grid(config, {"pixel_values": tensor})
+    (picture,) = pictures_of(config_of("llava"), {"pixel_values": tensor}, 4)
     assert (picture.height, picture.width) == (2, 2)
     np.testing.assert_allclose(picture.patches.numpy(), tiles(gray(pixels), 8), rtol=1e-5)
 
@@ -52,22 +68,22 @@ def test_merged_grid_undoes_the_order_of_the_processor() -> None:
     )  # fmt: skip
     pixels = [drawing(16, 24), drawing(8, 16)]
     inputs = processor([Image.fromarray(array) for array in pixels], return_tensors="pt")
-    vision = SimpleNamespace(patch_size=4, spatial_merge_size=2, temporal_patch_size=2)
-    arguments = {"hidden_states": inputs["pixel_values"], "grid_thw": inputs["image_grid_thw"]}
-    pictures = merged_grid(SimpleNamespace(vision_config=vision), arguments)
+    pictures = pictures_of(config_of("qwen2_vl", patch_size=4), dict(inputs), 6, 0, 2)
     assert [(picture.height, picture.width) for picture in pictures] == [(2, 3), (1, 2)]
     for picture, array in zip(pictures, pixels, strict=True):
         np.testing.assert_allclose(picture.patches.numpy(), tiles(gray(array), 8), rtol=1e-4)
 
 
 def test_samples_take_their_pictures_in_order() -> None:
-    pictures = [Picture(height=1, width=n, patches=torch.zeros(n, 1, 1)) for n in (2, 3, 4)]
+    grids = torch.tensor([[1, 2, 4], [1, 2, 6], [1, 2, 8]])  # 2, 3 and 4 tokens in a row
+    config, arguments = config_of("qwen2_vl"), {"image_grid_thw": grids}
     pattern = CentreGaussian(width=0.5)
-    weights = fixed_weights(pattern, (5, 0, 4), pictures, None, "llava")
+    weights = fixed_weights(pattern, config, arguments, (5, 0, 4), None)
     assert [len(vector) for vector in weights] == [5, 0, 4]
-    np.testing.assert_array_equal(weights[0][2:], pattern.weights(pictures[1]).numpy())
+    second = pattern.weights(Picture(height=1, width=3))
+    np.testing.assert_array_equal(weights[0][2:], second.numpy())
     with pytest.raises(InterventionError, match="has 4 image tokens but its pictures have 5"):
-        fixed_weights(pattern, (4,), pictures, None, "llava")
+        fixed_weights(pattern, config, arguments, (4, 5), None)
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])
@@ -78,11 +94,8 @@ def test_the_image_block_has_the_pattern_of_its_picture(
     model = random_model(family)
     model.set_attn_implementation("eager")
     inputs = random_inputs(model, (6, 6), images=(2, 1))
-    if family == "llava":
-        made = square_grid(model.config, {"pixel_values": inputs["pixel_values"]})
-    else:
-        arguments = {"hidden_states": inputs["pixel_values"], "grid_thw": inputs["image_grid_thw"]}
-        made = merged_grid(model.config, arguments)
+    counts = (inputs["input_ids"] == model.config.image_token_id).sum(dim=1).tolist()
+    made = pictures_of(model.config, inputs, *counts)
     kind = CentreGaussian(width=0.25) if "center" in name else PatchComplexity(temperature=1.0)
     expected = [
         torch.cat([kind.weights(made[0]), kind.weights(made[1])]), kind.weights(made[2])
