@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import torch
 from hydra import compose, initialize_config_dir
-from solvent.models.family import FAMILIES, load_processor
+from solvent.models.processor import load_processor
 
 from interventions import load
 from solvent.cells.answering import Cell
@@ -87,11 +87,10 @@ def questions(count: int, tokens: int) -> tuple[Benchmark, Sequence[Sample]]:
 
 def wrapped(model: Any, megabytes: int) -> VLM:
     """A random model behind the interface of a checkpoint, with the processor of `tiny`."""
-    family = FAMILIES["llava"]
     folder = str(ROOT / "solvent/models/checkpoints/tiny")
     source = Source(location=folder, revision=None, trust_remote_code=False)
     processor = load_processor(
-        family, source.location, image_backend="pil", min_pixels=None, max_pixels=None, **source.hub
+        model.config, source.location, image_backend="pil", image_settings={}, **source.hub
     )
     side = model.config.vision_config.image_size
     processor.image_processor.size = {"height": side, "width": side}
@@ -100,11 +99,12 @@ def wrapped(model: Any, megabytes: int) -> VLM:
     processor.vision_feature_select_strategy = "default"
     return VLM(
         name="random",
-        family=family,
         source=source,
         model=model,
         processor=processor,
         image_backend="pil",
+        chat_template=None,
+        thinking=0,
         feature_cache_mb=megabytes,
     )
 
