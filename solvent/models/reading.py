@@ -67,7 +67,8 @@ class Reader:
             if name in self._accepted and name != "labels" and (shown or name in PER_TOKEN)
         }
         told = encoded.get(OFFSETS)
-        offsets = [None] * len(texts) if told is None else list(told)
+        known = told is not None and len(told) == len(texts)  # some tell of rows with pictures only
+        offsets = list(told) if known else [None] * len(texts)
         expanded = tuple(
             text if not images and places is None else _expanded(text, places)
             for text, places, images in zip(texts, offsets, pictures, strict=True)
