@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 OWN_PARTS = ("image_processor", "tokenizer")
 LIMITS = ("min_pixels", "max_pixels")
+SAME_FOR_PICTURES = {
+    "SmolVLMProcessor": "Idefics3Processor"
+}  # the first needs num2words, for videos
 
 
 class Absent:
@@ -73,7 +76,10 @@ def load_processor(
         for name, value in settings.items()
         if name in accepted and name not in arguments
     }
-    return type(base.__name__, (Lenient, base), {})(**arguments)
+    processor = type(base.__name__, (Lenient, base), {})(**arguments)
+    if processor.chat_template is None:  # some take none where they are made
+        processor.chat_template = settings["chat_template"]
+    return processor
 
 
 def check_backend(name: str) -> None:
@@ -154,7 +160,7 @@ def _class_name(config: PreTrainedConfig, location: str, hub: Mapping[str, Any])
         except OSError:  # a checkpoint need not have all of the three files
             continue
         if name:
-            return name
+            return SAME_FOR_PICTURES.get(name, name)
     if config.model_type in PROCESSOR_MAPPING_NAMES:
         return PROCESSOR_MAPPING_NAMES[config.model_type]
     raise ModelError(
