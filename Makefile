@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-latest test-lowest constraints
+.PHONY: demo test conformance test-latest test-lowest constraints
 
 demo: .venv/installed
 	$(BIN)/python evaluate.py experiment=demo
@@ -13,6 +13,10 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+# Every family examined and evaluated, docs/families.md written again: half an hour, in pieces if stopped.
+conformance: .venv/installed
+	$(BIN)/python -m conformance
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo 'Building .venv, with the versions of constraints.txt; this takes one to three minutes.'

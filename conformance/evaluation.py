@@ -30,7 +30,7 @@ from solvent.models.vlm import load as load_model
 
 SIZES = ((336, 336), (1344, 896))  # width and height of the pictures whose tokens are counted
 CANDIDATES = ("yes", "a red cat")
-TOLERANCE = 1e-5  # of a log-probability in nats, and of its size where that is above one
+TOLERANCE = 1e-5  # nats for every token of a candidate, times the spread of logits above one
 NEW = 6  # generated tokens
 SETTINGS: Mapping[str, Any] = {
     "revision": "main",
@@ -94,19 +94,15 @@ class Case:
         return {prompt.uid: self.plain(prompt) for prompt in PROMPTS}
 
     @cached_property
-    def scores(self) -> dict[str, list[float]]:
-        """Of every candidate of every prompt, by one forward each."""
+    def scores(self) -> dict[str, list[tuple[float, int]]]:
+        """Of every candidate of every prompt, by one forward each; and its number of tokens."""
         batch = self.vlm.encode(PROMPTS)
-        rows = zip(batch.uids, batch.texts, batch.token_ids, strict=True)
-        return {
-            uid: [
-                self.oracle.score(
-                    self.inputs[uid], self.vlm.chat.answer_tokens(uid, text, ids, answer)
-                )
-                for answer in CANDIDATES
-            ]
-            for uid, text, ids in rows
-        }
+        found: dict[str, list[tuple[float, int]]] = {uid: [] for uid in batch.uids}
+        for uid, text, ids in zip(batch.uids, batch.texts, batch.token_ids, strict=True):
+            for candidate in CANDIDATES:
+                tokens = self.vlm.chat.answer_tokens(uid, text, ids, candidate)
+                found[uid].append((self.oracle.score(self.inputs[uid], tokens), len(tokens)))
+        return found
 
     def ranked(self, vlm: VLM, prompts: Sequence[Prompt]) -> dict[str, list[float]]:
         scores = vlm.rank(vlm.encode(prompts), [CANDIDATES] * len(prompts))
@@ -115,8 +111,10 @@ class Case:
 
     def compare(self, vlm: VLM, prompts: Sequence[Prompt], where: str) -> None:
         for uid, row in self.ranked(vlm, prompts).items():
-            for answer, ours, right in zip(CANDIDATES, row, self.scores[uid], strict=True):
-                if not abs(ours - right) <= TOLERANCE * max(1.0, abs(right)):
+            for answer, ours, (right, tokens) in zip(
+                CANDIDATES, row, self.scores[uid], strict=True
+            ):
+                if not abs(ours - right) <= TOLERANCE * self.oracle.spread * tokens:
                     raise CheckError(
                         f"Ranking {where} gives {answer!r} after the prompt {uid!r} a "
                         f"log-probability of {ours:.6f}, and one plain forward {right:.6f}."

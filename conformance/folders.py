@@ -48,6 +48,7 @@ from conformance.vocabularies import VOCABULARIES, Vocabulary
 SAMPLE = "What is in the picture? Answer yes or no. The quick brown fox jumps over the lazy dog."
 LEARNED = 600  # tokens of the tokenizer, special ones included
 TORCHVISION = "needs torchvision"
+TILE = 100  # pixels: a patch this wide is a tile, which some image processors call a patch
 ENDS = ("pad_token_id", "bos_token_id", "eos_token_id")
 
 
@@ -168,10 +169,11 @@ def image_settings(kind: Any, config: PreTrainedConfig) -> dict[str, Any]:
     settings = json.loads(kind().to_json_string())
     tower = getattr(config, "vision_config", None)
     patch, side = (single(getattr(tower, field, None)) for field in ("patch_size", "image_size"))
-    if patch and "patch_size" in settings:
-        wanted = settings["patch_size"]
-        pair = {"height": patch, "width": patch}
-        settings["patch_size"] = pair if isinstance(wanted, Mapping) else patch
+    wanted = settings.get("patch_size")
+    if patch and isinstance(wanted, Mapping):
+        settings["patch_size"] = {"height": patch, "width": patch}
+    elif patch and isinstance(wanted, int) and wanted < TILE:
+        settings["patch_size"] = patch
     size, crop = settings.get("size"), settings.get("crop_size")
     if side and size and size.keys() == {"height", "width"}:
         settings["size"] = {"height": side, "width": side}

@@ -50,6 +50,7 @@ class Oracle:
         self.model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
         self.model.eval().requires_grad_(False)
         self.family = self.model.config.model_type
+        self.spread = 1.0  # standard deviation of the logits of one place, the largest seen above 1
         self.ends = set(self.model.generation_config.eos_token_id)
 
     def prompt(self, text: str, pictures: int) -> str:
@@ -120,6 +121,7 @@ class Oracle:
     def score(self, inputs: dict[str, Tensor], answer: Sequence[int]) -> float:
         """Summed log-probability of an answer: logit minus logarithm of the sum of exponentials."""
         logits = self.logits(inputs, answer).double()
+        self.spread = max(self.spread, float(logits.std(dim=-1).max()))
         chosen = logits[torch.arange(len(answer)), torch.tensor(answer)]
         return float((chosen - logits.logsumexp(dim=-1)).sum())
 
@@ -148,8 +150,8 @@ def plain_processor(folder: Path, tokenizer: Any, backend: str) -> Any:
     """The folder's processor; parts for videos and sound, which may need torchvision, stay out."""
     settings = json.loads((folder / "processor_config.json").read_text(encoding="utf-8"))
     name = settings.pop("processor_class")
+    name = WITHOUT_VIDEOS.get(name, name)
     if backend == "pil":
-        name = WITHOUT_VIDEOS.get(name, name)
         pil = importlib.import_module(PIXTRAL.format("pil_"))  # the same functions, without
         sys.modules.setdefault(PIXTRAL.format(""), pil)  # torchvision at the top of the module
     base = getattr(transformers, name)
