@@ -20,7 +20,7 @@ from torch import Tensor
 
 from solvent.cells.answering import prompts
 from solvent.cells.building import build
-from solvent.cells.identity import fingerprint, without_locations
+from solvent.cells.identity import fingerprint, without_later, without_locations
 from solvent.cells.input_files import input_files, read_metadata
 from solvent.cells.loading import load_benchmark, load_model
 from solvent.cells.processes.monitor import progress_bar
@@ -163,7 +163,7 @@ def describe(request: Request, recipe: Any, samples: Sequence[Sample]) -> dict[s
     names = uids if recipe.looks_at_samples else []
     checkpoint = digest_of(request.model)
     settings = {
-        "model": request.model,
+        "model": without_later(request.model),
         "checkpoint": checkpoint,
         "benchmark": {k: v for k, v in request.benchmark.items() if k != "limit"},
         "calibration": {k: v for k, v in request.calibration.items() if k != "overwrite"},

@@ -24,6 +24,8 @@ from solvent.storage.folder import CellFolder
 
 SCHEMA = 2  # raise it when the meaning of a stored number changes
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
+LATER = {"image_settings": {}, "chat_template": None, "thinking": 0}  # settings of a model that the
+# first cells did not have, as they change nothing: where they say this, an identity is silent
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _setting(request: Request) -> dict[str, Any]:
     setting = {key: request.settings.get(key) for key in SETTING_KEYS}
     setting["condition"] = {request.condition: request.conditions[request.condition]}
     setting["conditions"] = request.conditions if request.tests else None
-    model = request.model
+    model = setting["model"] = without_later(request.model)
     if is_folder(model["checkpoint"]):  # which counts by what is in it
         files = content(model["checkpoint"], model["trust_remote_code"])
         setting["model"] = model | {"checkpoint": files, "revision": None}
@@ -104,6 +106,12 @@ def _code(settings: Any) -> dict[str, Any]:
     """
     found = own_code(targets_of(settings))
     return {"code": found} if found else {}
+
+
+def without_later(model: Settings) -> dict[str, Any]:
+    """Settings of a model without those of `LATER` that change nothing."""
+    silent = {name for name, value in LATER.items() if model.get(name, value) == value}
+    return {name: value for name, value in model.items() if name not in silent}
 
 
 def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:

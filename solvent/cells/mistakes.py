@@ -52,7 +52,8 @@ def _explain(error: BaseException) -> str:
         return _no_setting(match["key"])
     if match := re.search(r"Missing mandatory value: (?P<key>\S+)", text):
         path = re.search(r"full_key: (?P<key>\S+)", text)
-        match = path or match
+        made_of_it = "while resolving interpolation" in text  # then full_key is what needs it
+        match = match if made_of_it else path or match
         return (
             f"The setting {match['key']!r} has no value of its own: give it, as {match['key']}=..."
         )

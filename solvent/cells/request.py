@@ -7,6 +7,7 @@ request.model["checkpoint"]   one of the group `model`, as its YAML names it
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,18 @@ NAMED = ("model", "prompt", "benchmark", "compat", "intervention")  # their name
 
 
 Settings = Mapping[str, Any]  # plain and resolved: numbers, texts, lists and settings by name
+
+
+def last_part(checkpoint: Any) -> str:
+    """Of the name of a checkpoint, as a folder can have it: `Qwen3-VL-8B-Instruct` of `Qwen/...`.
+
+    What is no letter, digit, dot, underscore or hyphen becomes a hyphen.
+    """
+    last = PurePosixPath(str(checkpoint).strip()).name
+    return re.sub(r"[^\w.-]+", "-", last, flags=re.ASCII).strip("-. ")
+
+
+OmegaConf.register_new_resolver("last_part", last_part, replace=True)  # for conf/model/hub.yaml
 
 
 @dataclass(frozen=True, kw_only=True)

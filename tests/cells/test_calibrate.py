@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from solvent.cells import calibration
 from solvent.cells.asking import identify
-from solvent.cells.calibration import calibrate, calibration_split
-from solvent.cells.identity import _variant
+from solvent.cells.calibration import calibrate, calibration_split, describe
+from solvent.cells.identity import LATER, _variant
 from solvent.cells.input_files import InputFile, read_metadata, warn_of_other_checkpoints
 from solvent.cells.request import parse
 from solvent.cells.run import run_cell
@@ -78,6 +80,16 @@ def test_an_existing_file_is_kept_unless_told_otherwise(
         calibrate(composed(*other))
     calibrate(composed(*other, "calibration.overwrite=true"))
     assert "/7/" in read_metadata(path)["uids"]
+
+
+def test_a_file_of_before_a_setting_came_is_still_taken(composed: Composed) -> None:
+    """What is the same as it always was does not make "other settings"."""
+    request = parse(composed("intervention=fixed_mean"))
+    of_then = {key: value for key, value in request.model.items() if key not in LATER}
+    then = replace(request, settings={**request.settings, "model": of_then})
+    recipe = SimpleNamespace(looks_at_samples=False, depends_on_intervention=False)
+    assert then.model != request.model
+    assert describe(then, recipe, [])["settings"] == describe(request, recipe, [])["settings"]
 
 
 def test_an_interrupted_calibration_leaves_nothing(

@@ -28,6 +28,15 @@ Composed = Callable[..., DictConfig]
 Change = Callable[[Path], None]
 REDUCERS = "solvent.benchmarks.reducers"
 COLOURS = ("red", "green", "blue", "white")
+FIRST = {  # folders of cells of the first models, as they were written
+    "tiny": "0b977edb1b7c",
+    "tiny_blind": "eacbed2cef27",
+    "tiny_prior": "88f4761c3a96",
+    "llava_1_5_7b": "f23c65fae4cb",
+    "llava_onevision_7b": "2d6a213c3475",
+    "qwen2_5_vl_3b": "a8e18365800b",
+    "qwen2_5_vl_7b": "95e7c8d3d99a",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -195,10 +204,20 @@ def test_where_things_lie_makes_no_other_cell(
     "setting",
     ["batch_size=4", "limit=3", "condition=blank", "prompt=llava", "model.dtype=bfloat16",
      "benchmark.answer.mode=generate", "benchmark.shuffle=1", "diagnostic=[information]",
-     "compat=lmms_eval", "intervention=uniform"],
+     "compat=lmms_eval", "intervention=uniform", "model.thinking=64", "model.chat_template=plain",
+     "+model.image_settings.do_resize=false"],
 )  # fmt: skip
 def test_settings_make_another_cell(composed: Composed, place: Path, setting: str) -> None:
     assert name(asked(composed, place, setting)) != name(asked(composed, place))
+
+
+@pytest.mark.parametrize("model", FIRST)
+def test_finished_cells_keep_their_names(composed: Composed, model: str) -> None:
+    """Settings that models were given later say nothing where they change nothing."""
+    known = identify(parse(composed(f"model={model}")))
+    assert not {"image_settings", "chat_template", "thinking"} & set(known.definition["model"])
+    assert list(known.definition["model"])[1:4] == ["name", "checkpoint", "revision"]
+    assert known.folder == f"learned-{FIRST[model]}"
 
 
 def test_names_of_ones_own_are_no_locations(composed: Composed, place: Path) -> None:
