@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test conformance test-latest test-lowest constraints
+.PHONY: demo test conformance checkpoint test-latest test-lowest constraints
 
 demo: .venv/installed
 	$(BIN)/python evaluate.py experiment=demo
@@ -17,6 +17,10 @@ test: .venv/installed
 # Every family examined and evaluated, docs/families.md written again: half an hour, in pieces if stopped.
 conformance: .venv/installed
 	$(BIN)/python -m conformance
+
+# Whether a checkpoint of the hub works here: MODEL=qwen3_vl_8b, or MODEL='hub model.checkpoint=owner/name'.
+checkpoint: .venv/installed
+	$(BIN)/python -m tools.real_checkpoint model=$(MODEL)
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo 'Building .venv, with the versions of constraints.txt; this takes one to three minutes.'
