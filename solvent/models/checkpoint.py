@@ -69,6 +69,12 @@ def read_config(source: Source) -> PreTrainedConfig:
                 f"Expected {source.location}/config.json to name a model family that transformers "
                 f"knows, but reading it failed ({_first_line(error)}); check the folder."
             ) from error
+        if "gated repo" in str(error):
+            raise ModelError(
+                f"Expected to be let into {source.location!r}, but it is gated and no token opens "
+                f"it; accept its terms at https://huggingface.co/{source.location}, then run `hf "
+                "auth login` or set HF_TOKEN."
+            ) from error
         raise ModelError(
             f"Expected {source.location!r} (revision {source.revision!r}) in the local cache or "
             f"on the hub, but neither has it ({_first_line(error)}); run `hf download "

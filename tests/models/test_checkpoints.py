@@ -12,8 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import torch
+import transformers
+from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
@@ -61,6 +64,19 @@ def test_relative_names_start_at_the_repository_root(
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     assert find_source("models/mine", "main", False).location == str(tmp_path / "models/mine")
     assert (ROOT / "solvent/models/checkpoint.py").is_file()
+
+
+def test_gated_checkpoint(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinned to a commit, so that nobody asked the hub before."""
+
+    def gated(*_: Any, **__: Any) -> None:
+        response = httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co"))
+        raise GatedRepoError("403 Client Error", response=response)
+
+    monkeypatch.setattr(transformers.utils.hub, "hf_hub_download", gated)
+    message = refusal(settings, checkpoint="owner/closed", revision="a" * 40)
+    assert "accept its terms at https://huggingface.co/owner/closed" in message
+    assert "hf auth login" in message
 
 
 def test_hub_id_that_is_not_cached(
