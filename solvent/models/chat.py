@@ -92,6 +92,8 @@ class Chat:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts, opened once as the checkpoint opens a text."""
+        if not texts:  # which a tokenizer refuses
+            return []
         encoded = self._tokenizer(list(texts), add_special_tokens=self.adds_special_tokens)
         return encoded["input_ids"]
 
