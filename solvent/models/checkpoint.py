@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 
 from solvent.core.checkpoints import content, folder_of, is_folder
 from solvent.core.names import closest
+from solvent.models.precision import refuse_tf32
 from solvent.models.refusals import ModelError
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
@@ -127,8 +128,13 @@ def refuse_adapter(source: Source) -> None:
 
 
 def load_weights(source: Source, dtype: str, device: str, attention: str) -> PreTrainedModel:
-    """The model in evaluation mode, from safetensors only, placed by accelerate."""
+    """The model in evaluation mode, from safetensors only, placed by accelerate.
+
+    From then on TF32 is off in this process: the unembedding and many interventions compute in
+    float32 whatever the precision of the weights.
+    """
     refuse_adapter(source)
+    refuse_tf32()
     place = device_map(device)
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(

@@ -42,6 +42,7 @@ from solvent.models.checkpoint import (
     read_config,
 )
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
+from solvent.models.precision import tf32_is_allowed
 from solvent.models.prefill import EncodedBatch, Prefill, input_device, on_device
 from solvent.models.processor import load_processor
 from solvent.models.reading import Read, Reader, same_text
@@ -264,6 +265,7 @@ class VLM:
             "checkpoint": self._source.location,
             **self._version,
             "dtype": str(self.model.dtype).removeprefix("torch."),
+            "tf32": tf32_is_allowed(),
             "devices": sorted({str(p.device) for p in self.model.parameters()}),
             "attention": self.model.config._attn_implementation,
             "image_backend": self.image_backend,
