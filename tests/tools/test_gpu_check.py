@@ -24,6 +24,7 @@ from tools.gpu.correctness import LIMIT, compared, run
 from tools.gpu.job import Job
 from tools.gpu.report import Report
 from tools.gpu.scores import compare
+from tools.gpu.whole_checkpoints import WHOLE
 
 
 def settings(folder: Path, **changes: object) -> Namespace:
@@ -42,8 +43,11 @@ def test_the_quick_check_passes_on_a_cpu(tmp_path: Path) -> None:
     page, found = (tmp_path / "page.md").read_text(), figures(tmp_path)
     sections = {figure["section"].partition(",")[0] for figure in found}
     assert sections == {
-        "Scores of `tiny`", "Edited rows against float64 on the CPU", "Speed", "Questions a second"
+        "Scores of `tiny`", "Edited rows against float64 on the CPU", "Speed",
+        "Questions a second", "Whole cells",
     }  # fmt: skip
+    loaded = {figure["section"] for figure in found if figure["what"] == "checking"}
+    assert loaded == {f"Whole cells, {name}" for name in WHOLE}
     assert "### Failed\n\n- nothing" in page
     assert page.count("needs CUDA") == 4
     assert "flash attention is refused" in page

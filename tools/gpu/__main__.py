@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-CHECKS = ("scores", "correctness", "speed", "answer_rate", "placement")
+CHECKS = ("scores", "correctness", "speed", "answer_rate", "whole_cells", "placement")
 
 
 def arguments() -> argparse.Namespace:

@@ -18,7 +18,6 @@ from unittest.mock import patch
 
 import torch
 from hydra import compose, initialize_config_dir
-from solvent.models.processor import load_processor
 
 from interventions import load
 from solvent.cells.answering import Cell
@@ -27,9 +26,10 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.core.paths import ROOT
 from solvent.core.types import Benchmark, Sample
-from solvent.models.checkpoint import Source
+from solvent.models.checkpoint import Source, read_config
 from solvent.models.features import FeatureCache
 from solvent.models.prefill import Prefill
+from solvent.models.processor import load_processor
 from solvent.models.vlm import VLM
 from solvent.storage.folder import CellFolder
 from tools.answering_speed import plain_loop
@@ -90,7 +90,7 @@ def wrapped(model: Any, megabytes: int) -> VLM:
     folder = str(ROOT / "solvent/models/checkpoints/tiny")
     source = Source(location=folder, revision=None, trust_remote_code=False)
     processor = load_processor(
-        model.config, source.location, image_backend="pil", image_settings={}, **source.hub
+        read_config(source), folder, image_backend="pil", image_settings={}, **source.hub
     )
     side = model.config.vision_config.image_size
     processor.image_processor.size = {"height": side, "width": side}
