@@ -96,7 +96,7 @@ def cell(
     count, tokens = (2, 2) if job.quick else (64, 16)
     with quiet(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         chosen = (
-            "model=tiny", f"model.checkpoint={folder}", f"model.name={name}",
+            "model=hub", f"model.checkpoint={folder}", f"model.name={name}",
             f"model.dtype={str(dtype).removeprefix('torch.')}",
             f"model.device={job.device.type}", f"intervention={arm}", "batch_size=16",
             f"benchmark.answer.mode={mode}", f"benchmark.answer.max_new_tokens={tokens}",

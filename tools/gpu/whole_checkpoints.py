@@ -25,6 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from conformance.builders import merged
 from conformance.folders import (
     ENDS,
+    image_processor,
     image_settings,
     make_tokenizer,
     placed,
@@ -127,8 +128,9 @@ def write(whole: Whole, folder: Path, dtype: torch.dtype, device: torch.device) 
     GenerationConfig(eos_token_id=stops).save_pretrained(folder)
     tokenizer.chat_template = vocabulary.turns.template(vocabulary.placeholder or vocabulary.image)
     tokenizer.save_pretrained(folder)
-    pictures = {**image_settings(whole.family, config), **whole.processor}
-    save(folder / "preprocessor_config.json", pictures)
+    name, processor, _ = image_processor(whole.family)
+    pictures = {**image_settings(processor, config), **whole.processor}
+    save(folder / "preprocessor_config.json", {**pictures, "image_processor_type": name})
     save(folder / "processor_config.json", processor_settings(whole.family, config))
     return write_weights(dict(model.named_parameters()), folder, dtype, device)
 
