@@ -25,6 +25,7 @@ from conformance.resuming import resumes
 from conformance.vocabularies import VOCABULARIES
 from interventions import InterventionError, load
 from solvent.core.types import Prompt
+from solvent.models.refusals import ModelError
 from solvent.models.vlm import VLM
 from solvent.models.vlm import load as load_model
 
@@ -36,7 +37,6 @@ SETTINGS: Mapping[str, Any] = {
     "revision": "main",
     "dtype": "float32",
     "device": "cpu",
-    "attention": "sdpa",
     "min_pixels": None,
     "max_pixels": None,
     "image_settings": {},
@@ -237,7 +237,13 @@ def loaded(family: str) -> Iterator[Case]:
             "chat_template": None if VOCABULARIES[family].turns.chats else "plain",
             **SETTINGS,
         }
-        vlm = load_model(**settings, feature_cache_mb=0)
+        try:
+            vlm = load_model(**settings, attention="sdpa", feature_cache_mb=0)
+        except ModelError as refused:
+            if "model.attention=eager" not in str(refused):
+                raise
+            vlm = load_model(**settings, attention="eager", feature_cache_mb=0)
+        settings["attention"] = vlm.model.config._attn_implementation
         yield Case(vlm, Oracle(place, backend), settings)
 
 

@@ -21,7 +21,7 @@ from solvent.cells.run import run_cell
 from solvent.core.paths import CONF
 from solvent.core.stopping import Stopped
 
-MODEL = ("name", "checkpoint", "image_backend", "chat_template")
+MODEL = ("name", "checkpoint", "image_backend", "chat_template", "attention")
 SAMPLES = ("limit=4", "batch_size=2", "intervention=uniform")
 RESULTS = ("predictions.jsonl", "metrics.json", "identity.json")
 
@@ -40,7 +40,7 @@ def results(settings: Mapping[str, Any], output: Path, interrupted: bool) -> dic
     """The files of the cell, by name."""
     asked = [
         *SAMPLES,
-        "model=tiny",
+        "model=hub",
         *(f"model.{name}={settings[name] or 'null'}" for name in MODEL),
         "model.feature_cache_mb=0",
         "model.device=cpu",

@@ -31,7 +31,8 @@ cache           the argument and the output of a forward are called `cache` sinc
 positions       `_prepare_position_ids_for_generation(ids, arguments)` gives the positions of a
                 padded prompt: (batch, token), or with M-RoPE (axis, batch, token), in some families
                 behind a row of plain positions, one more than `mrope_section` has parts (three
-                where it is not said).
+                where it is not said). A fourth axis numbers pictures through the batch, in the
+                order of `image_grid_thw`, each a run of ones in `mm_token_type_ids`.
 generation      `generate` calls the model itself with keywords, the prompt's ids as `input_ids`;
                 paged generation starts from `init_continuous_batching`.
 logits          `logits_to_keep` takes a number of last tokens, or the indices of tokens.
@@ -56,6 +57,7 @@ from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import (
     AttentionInterface,
     AttentionMaskInterface,
@@ -217,14 +219,32 @@ def _set_apart(layer: Any) -> Any:
     return apart
 
 
+NUMBERING = ("input_ids", "attention_mask", "mm_token_type_ids")  # what pictures are counted in
+
+
 def prompt_positions(
     model: PreTrainedModel, arguments: Mapping[str, Any]
 ) -> Int[Tensor, "*axis batch token"]:
-    """Positions of a padded prompt, as the model itself would find them.
+    """Positions of a padded prompt, as the model itself would find them for each row alone.
 
     Arguments:
         arguments: of its forward.
     """
+    found = _positions(model, arguments)
+    if len(found) > 3 and found.ndim == 3 and "image_grid_thw" in arguments:
+        image = arguments["mm_token_type_ids"] == 1
+        begins = image & ~pad(image, (1, 0))[:, :-1]
+        grids = arguments["image_grid_thw"].split(begins.sum(dim=1).tolist())
+        for row, grid in enumerate(grids):
+            if len(grid):
+                alone = {name: arguments[name][row : row + 1] for name in NUMBERING}
+                found[:, row : row + 1] = _positions(model, {**alone, "image_grid_thw": grid})
+    return found
+
+
+def _positions(
+    model: PreTrainedModel, arguments: Mapping[str, Any]
+) -> Int[Tensor, "*axis batch token"]:
     found = model._prepare_position_ids_for_generation(arguments["input_ids"], dict(arguments))
     rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     axes = len(rope.get("mrope_section") or (0, 0, 0))
