@@ -14,7 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from conformance.sizes import FAMILIES, TEXT, TOWER
 
-TOKEN = re.compile(r"_(id|index)$")
+TOKEN = re.compile(r"(?<!_layer)_(id|index)$")
 TOWERS = re.compile(r"vision|vq|audio|sam|qformer|perceiver|protein|encoder")
 
 

@@ -54,7 +54,7 @@ def vision(**fields: Any) -> Mapping[str, Any]:
     return {"vision_config": fields}
 
 
-MINICPM = vision(patch_size=14, image_size=980, insert_layer_id=0)
+MINICPM = {**vision(patch_size=14, image_size=980), "insert_layer_id": 0}
 SPLITTING = {**vision(image_size=364, patch_size=14), "scale_factor": 2}
 
 TILES: Mapping[str, Mapping[str, Any]] = {
@@ -107,6 +107,7 @@ IMAGE_PROCESSORS: Mapping[str, str] = {  # the same of image processors
     "qwen3_omni_moe_thinker": "Qwen2VLImageProcessor",
     "qwen3_vl_moe": "Qwen2VLImageProcessor",
 }
-IMAGE_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # of checkpoints, unlike the class
+IMAGE_SETTINGS: Mapping[str, Mapping[str, Any]] = {  # unlike class and tower
     "paligemma": {"image_seq_length": 256},
+    "step3p7": {"patch_size": 504},  # of a tile, not of its tower
 }
