@@ -16,7 +16,7 @@ from conformance.folders import TORCHVISION, UnwritableError, image_processor, w
 from solvent.cells.loading import load_model
 from solvent.cells.request import parse
 from solvent.core.types import Prompt
-from tests.models.shipped_models import on_the_hub
+from tests.models.named.shipped_models import on_the_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # transformers' own
 Composed = Callable[..., DictConfig]
