@@ -1,6 +1,6 @@
 """A checkpoint behind one interface, whatever its family.
 
-vlm = load(name="tiny", checkpoint=..., ...)  # all arguments: conf/model/tiny.yaml
+vlm = load(name="tiny", checkpoint=..., ...)  # all arguments: conf/model/hub.yaml
 batch = vlm.encode([Prompt(uid="1", images=(image,), text="Is there a cat?")])
 vlm.rank(batch, [["yes", "no"]])  # log-probabilities of both answers
 with vlm.intervene(intervention) as log:
