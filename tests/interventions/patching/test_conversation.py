@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from interventions import turns
 from interventions.methods.selectors import ROLES, token_roles
-from tests.models.published_templates import Published, Words, load_published
+from tests.models.named.published_templates import Published, Words, load_published
 
 HEAD = """
 {%- macro joined(parts) -%}

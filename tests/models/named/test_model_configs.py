@@ -13,8 +13,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from solvent.cells.request import last_part
 from tests.conftest import ROOT
+from tests.models.named.published_templates import load_published
 from tests.models.named.shipped_models import FOLDER, TINY, on_the_hub, table
-from tests.models.published_templates import load_published
 
 HUB = on_the_hub()
 NAMES = sorted((*TINY, *HUB))

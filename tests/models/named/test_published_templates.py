@@ -9,7 +9,7 @@ from PIL import Image
 
 from solvent.core.types import Prompt
 from solvent.models.chat import Chat
-from tests.models.published_templates import (
+from tests.models.named.published_templates import (
     ONE,
     SEVERAL,
     Published,

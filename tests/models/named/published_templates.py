@@ -1,4 +1,4 @@
-"""The fixtures of tests/models/templates: what a family's chat template makes of a question."""
+"""The fixtures of `templates`: what a chat template makes of a question."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ONE, SEVERAL, ANSWER, AGAIN = "What is it?", "Same colour?", "A cat.", "Sure?"
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One entry; tests/models/templates/README.md says what its parts are."""
+    """One entry; tests/models/named/templates/README.md says what its parts are."""
 
     name: str
     models: tuple[str, ...]
@@ -70,7 +70,7 @@ class Words(ProcessorMixin):
 def load_published() -> dict[str, Published]:
     """All entries, by name."""
     found: dict[str, Published] = {}
-    for file in sorted((ROOT / "tests/models/templates").glob("*.yaml")):
+    for file in sorted((ROOT / "tests/models/named/templates").glob("*.yaml")):
         for name, entry in yaml.safe_load(file.read_text(encoding="utf-8")).items():
             lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
             found[name] = Published(name=name, **entry | lists)
