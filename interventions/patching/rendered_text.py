@@ -17,6 +17,7 @@ from interventions.methods.selectors import WRITERS, Span
 
 FIRST_MARK, LAST_MARK = 0xF0000, 0xFFFFD  # characters that no text has: a private plane of Unicode
 TAGS = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")  # what a template may look for in a text
+PARTS = ("text", "content")  # keys of what a part of a message says
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")  # keys of a message, as templates know
 
 Message = Mapping[str, Any]
@@ -69,9 +70,10 @@ def _marked(message: Message, texts: list[Text]) -> Message:
 def _marked_part(who: str, part: Any, texts: list[Text]) -> Any:
     if isinstance(part, str):
         return _with_marks(who, part, texts)
-    if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-        return {**part, "text": _with_marks(who, part["text"], texts)}
-    return part
+    if not isinstance(part, Mapping):
+        return part
+    known = {key: part[key] for key in PARTS if isinstance(part.get(key), str)}
+    return {**part, **{key: _with_marks(who, text, texts) for key, text in known.items()}}
 
 
 def _with_marks(who: str, content: str, texts: list[Text]) -> str:

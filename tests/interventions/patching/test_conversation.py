@@ -56,7 +56,7 @@ RETELLS = """
 ODD = {"pictures first": PICTURES_FIRST, "forgets": HEAD + FORGETS, "retells": HEAD + RETELLS}
 """What templates do with texts, and no fixture does."""
 
-PUBLISHED = load_published()
+PUBLISHED = {name: each for name, each in load_published().items() if each.template}
 PUBLISHED |= {name: replace(PUBLISHED["qwen3_vl"], template=ODD[name]) for name in ODD}
 EARLY = "Zebras graze, mostly."  # texts: none is part of another, or of a template
 WORDS = {
@@ -80,6 +80,14 @@ def turn(role: str, *parts: str | None) -> dict[str, Any]:
     """A message; None is an image."""
     content = [{"type": "image"} if p is None else {"type": "text", "text": p} for p in parts]
     return {"role": role, "content": content}
+
+
+def otherwise(message: dict[str, Any]) -> dict[str, Any]:
+    """As some templates want it: an answer is one text, and a part's text is its `content`."""
+    if message["role"] == "assistant":
+        return {"role": "assistant", "content": message["content"][0]["text"]}
+    parts = [{**part, "content": part.get("text")} for part in message["content"]]
+    return {"role": "user", "content": parts}
 
 
 CONVERSATIONS = {
@@ -122,6 +130,8 @@ def expanded(ids: Sequence[int], image: int, mark: Sequence[int]) -> list[int]:
 def test_roles_are_right_token_by_token(published: Published, name: str) -> None:
     """One token is one byte, so texts are found in the bytes of the prompt."""
     processor, conversation = processor_of(published.name), CONVERSATIONS[name]
+    if published.name == "pixtral_at_first":
+        conversation = [otherwise(message) for message in conversation]
     tokenizer = processor.tokenizer
     ids = tokens_of(published.name, conversation)
     image = tokenizer.convert_tokens_to_ids(published.image)
