@@ -12,7 +12,8 @@ is looked for in between, and must be found in one place only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, takewhile
 from typing import Any
 
@@ -48,18 +49,27 @@ def turns(
         raise ValueError(
             f"Expected a conversation for each of {len(rows)} rows, got {len(conversations)}."
         )
-    settings["add_generation_prompt"] = add_generation_prompt
+    render = partial(
+        processor.apply_chat_template,
+        tokenize=False,
+        add_generation_prompt=add_generation_prompt,
+        **settings,
+    )
+    tokenizer = getattr(processor, "tokenizer", processor)
     return tuple(
-        _turns(processor, messages, ids, settings)
+        written_tokens(tokenizer, render, messages, ids)
         for messages, ids in zip(conversations, rows, strict=True)
     )
 
 
-def _turns(
-    processor: Any, messages: Sequence[Message], ids: Sequence[int], settings: dict[str, Any]
+def written_tokens(
+    tokenizer: Any,
+    render: Callable[[list[Message]], str],
+    messages: Sequence[Message],
+    ids: Sequence[int],
 ) -> tuple[Span, ...]:
-    rendered, written = written_characters(processor, messages, settings)
-    tokenizer = getattr(processor, "tokenizer", processor)
+    """Who wrote which tokens of one prompt, which `render` makes of messages. Errors as `turns`."""
+    rendered, written = written_characters(render, messages)
     return tuple(_located(*_tokens(tokenizer, rendered, written, ids), ids))
 
 

@@ -9,7 +9,7 @@ marks say which characters are whose. They are right if without them nothing dif
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Text:
 
 
 def written_characters(
-    processor: Any, messages: Sequence[Message], settings: Mapping[str, Any]
+    render: Callable[[list[Message]], str], messages: Sequence[Message]
 ) -> tuple[str, list[Span]]:
     """The rendered conversation, and who wrote which of its characters.
 
@@ -41,9 +41,8 @@ def written_characters(
     """
     texts: list[Text] = []
     marked = [_marked(message, texts) for message in messages]
-    plain = processor.apply_chat_template(list(messages), tokenize=False, **settings)
-    found = processor.apply_chat_template(marked, tokenize=False, **settings)
-    bare, places = _unmarked(found)
+    plain = render(list(messages))
+    bare, places = _unmarked(render(marked))
     if bare != plain:
         raise ValueError(
             "Expected a chat template that writes texts as they are, but this one writes other "
