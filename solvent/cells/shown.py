@@ -22,6 +22,7 @@ COLOURS = {
     "system": "dim",
     "image": "magenta",
     "question": "cyan",
+    "preface": "cyan",
     "last": "bold yellow",
     "padding": "dim",
 }

@@ -5,7 +5,7 @@ Pictures are made again from the processor's output, so that cropping, resizing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from interventions.methods.selectors import ROLES, token_roles
+from interventions.methods.selectors import ROLES, Span, token_roles
 from solvent.models.prefill import EncodedBatch
 
 
@@ -34,15 +34,20 @@ class Appearance:
         return sum(count for role, _, count in self.spans if role == "image")
 
 
-def appearance(processor: Any, batch: EncodedBatch, image_token_id: int) -> Appearance:
-    """What the model gets of the only prompt of a batch.
+def appearance(
+    processor: Any,
+    batch: EncodedBatch,
+    image_token_id: int,
+    turns: Sequence[Sequence[Span]] | None = None,
+) -> Appearance:
+    """What the model gets of the only prompt of a batch, whose words are the user's where known.
 
     Raises `ValueError` for several prompts: whose tile is whose is known to the processor only.
     """
     if len(batch.uids) > 1:
         raise ValueError(f"encode one prompt at a time to look at it, not {len(batch.uids)}")
     ids, mask = batch.inputs["input_ids"], batch.inputs["attention_mask"].bool()
-    roles = token_roles(ids, mask, mask.sum(dim=1), image_token_id)
+    roles = token_roles(ids, mask, mask.sum(dim=1), image_token_id, turns=turns)
     spans = []
     known = zip(roles[0].tolist(), ids[0].tolist(), strict=True)
     for role, group in groupby(known, key=itemgetter(0)):

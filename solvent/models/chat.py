@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from interventions.methods.selectors import Span
+from interventions.patching.conversation import written_tokens
 from solvent.core.image_places import mentioned_images, with_images
 from solvent.core.types import Prompt, Response
 from solvent.models.refusals import ModelError, PromptError
@@ -85,10 +87,26 @@ class Chat:
             )
         numbered = enumerate(prompt.images, 1)
         leading = [image for number, image in numbered if number not in mentioned]
-        text = with_images(prompt.text, self.image_text)
         images = leading + [prompt.images[number - 1] for number in mentioned]
-        turn = self._turn("user", text, images=len(leading))
-        return self._apply([turn], opening=True), [image.convert("RGB") for image in images]
+        text = self._apply([self.message(prompt)], opening=True)
+        return text, [image.convert("RGB") for image in images]
+
+    def message(self, prompt: Prompt) -> dict[str, Any]:
+        """The user's turn as templates take it, without the pictures themselves."""
+        leading = len(prompt.images) - len({*mentioned_images(prompt.text)})
+        return self._turn("user", with_images(prompt.text, self.image_text), images=leading)
+
+    def turns(self, uid: str, message: Mapping[str, Any], ids: Sequence[int]) -> tuple[Span, ...]:
+        """Which tokens of a prompt are the user's own words. Raises `PromptError` where unknown.
+
+        Arguments:
+            ids: the prompt as the model reads it, without padding.
+        """
+        render = partial(self._apply, opening=True)
+        try:
+            return written_tokens(self._tokenizer, render, [message], ids)
+        except ValueError as error:
+            raise PromptError(f"Who wrote what in {uid!r} is unknown. {error}", uid) from error
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts, opened once as the checkpoint opens a text."""

@@ -31,6 +31,7 @@ class EncodedBatch:
     token_ids: tuple[tuple[int, ...], ...]  # tokens of `texts`
     prompt_tokens: tuple[int, ...]  # tokens per prompt, image tokens included
     image_tokens: tuple[int, ...]  # image tokens per prompt
+    messages: tuple[Mapping[str, Any], ...] = ()  # the user's turns that were rendered
     regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
     pictures: tuple[tuple[Image.Image, ...], ...] = ()  # of every prompt, in the order of its text
     names: tuple[tuple[str, ...], ...] = ()  # of these pictures, where features are kept

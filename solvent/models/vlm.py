@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from interventions import capture, intervene, shares
 from interventions.calls import Block
+from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
 from interventions.patching.upstream import image_token, media_tokens, prompt_positions
 from solvent.core.types import CandidateScore, Prompt, Response
@@ -83,6 +84,7 @@ class VLM:
         self._log: Any = None
         self._watch: StateWatch | None = None
         self._encoder_is_seen = False  # by the intervention now active
+        self._needs_turns = False  # the same one
 
     @property
     def device(self) -> torch.device:
@@ -125,6 +127,7 @@ class VLM:
             token_ids=token_ids,
             prompt_tokens=tuple(inputs["attention_mask"].sum(dim=1).tolist()),
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
+            messages=tuple(self.chat.message(prompt) for prompt in prompts),
             regions=tuple(prompt.regions for prompt in prompts),
             pictures=kept,
             names=names,
@@ -252,10 +255,11 @@ class VLM:
         with make() as log:
             seen = intervention is not None and sees_encoder(intervention)
             self._log, self._encoder_is_seen = log, seen
+            self._needs_turns = intervention is not None and intervention.needs_turns
             try:
                 yield log
             finally:
-                self._log, self._encoder_is_seen = None, False
+                self._log, self._encoder_is_seen, self._needs_turns = None, False, False
 
     def provenance(self) -> dict[str, Any]:
         """What exactly was loaded, and how: plain values only."""
@@ -281,7 +285,20 @@ class VLM:
 
     def appearance(self, batch: EncodedBatch) -> Appearance:
         """What the model gets of a batch of one prompt, for people to look at."""
-        return appearance(self.processor, batch, self.image_token_id)
+        try:
+            turns = self._turns(batch)
+        except PromptError:  # then all text before the image is shown as system
+            turns = None
+        return appearance(self.processor, batch, self.image_token_id, turns)
+
+    def _turns(self, batch: EncodedBatch) -> list[tuple[Span, ...]]:
+        """Which tokens of every prompt are the user's own words. Raises `PromptError`."""
+        ids, masks = batch.inputs["input_ids"], batch.inputs["attention_mask"].bool()
+        rows = zip(batch.uids, batch.messages, ids, masks, strict=True)
+        return [
+            self._answers.turns(uid, message, row[mask].tolist())
+            for uid, message, row, mask in rows
+        ]
 
     def _check_same_text(
         self, prompts: Sequence[Prompt], read: Read, token_ids: Sequence[Sequence[int]]
@@ -328,7 +345,11 @@ class VLM:
         """Read the prompts, telling an active intervention whose they are, and what matters."""
         if self._log is not None:
             known = any(boxes for row in batch.regions for boxes in row)
-            self._log.expect(samples=list(batch.uids), regions=batch.regions if known else None)
+            self._log.expect(
+                samples=list(batch.uids),
+                regions=batch.regions if known else None,
+                turns=self._turns(batch) if self._needs_turns else None,
+            )
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
         resting = self._log is not None and self._log.resting  # a prompt that is not measured
         seen = None if resting else self._watch

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from interventions import load
 from solvent.core.types import Prompt
 from solvent.models.vlm import VLM
+from tests.random_models import HEADS
 
 SIZES = {"llava": (16, 16), "llava_onevision": (16, 16), "qwen2_5_vl": (16, 24)}  # none is resized
 
@@ -44,6 +46,26 @@ def test_spans_tell_what_every_token_is(vlm: VLM) -> None:
     assert all(one != other for one, other in pairwise(roles))
     question = next(text for role, text, _ in seen.spans if role == "question")
     assert "What is it?" in question
+
+
+def test_text_before_the_image_is_the_users_and_can_be_named(vlm: VLM) -> None:
+    image = picture(SIZES[vlm.family], 0)
+    prompts = [
+        Prompt(uid="a", images=(image,), text="Zebras graze. <image:1> Is it so?"),
+        Prompt(uid="b", images=(image,), text="Is it so?"),
+    ]
+    spans = vlm.appearance(vlm.encode(prompts[:1])).spans
+    ((text, count),) = [span[1:] for span in spans if span[0] == "preface"]
+    assert text.strip() == "Zebras graze."
+    named = load("knockout", keys=["preface"], rows=["last"], layers=[0])
+    with vlm.intervene(named) as log:
+        vlm.generate(vlm.encode(prompts), 1)
+        edited = log.take().entries_edited.tolist()
+    assert edited == [count * HEADS, 0]
+    with vlm.intervene(load("knockout", keys=["system"], rows=["last"], layers=[0])) as log:
+        vlm.generate(vlm.encode(prompts), 1)  # no role of turns is named: as ever
+        before, without = (entries // HEADS for entries in log.take().entries_edited.tolist())
+    assert before >= without + count
 
 
 def test_without_an_image_there_is_no_picture(vlm: VLM) -> None:
