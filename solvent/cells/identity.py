@@ -24,8 +24,9 @@ from solvent.storage.folder import CellFolder
 
 SCHEMA = 2  # raise it when the meaning of a stored number changes
 SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batch_size")
-LATER = {"image_settings": {}, "chat_template": None, "thinking": 0}  # settings of a model that the
-# first cells did not have, as they change nothing: where they say this, an identity is silent
+LATER = {"image_settings": {}, "chat_template": None, "thinking": 0, "quantization": "none"}
+# settings of a model that the first cells did not have, as they change nothing: where they say
+# this, an identity is silent
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,10 @@ def without_later(model: Settings) -> dict[str, Any]:
 
 
 def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups of settings, by name, without what says where data lie."""
+    """Groups of settings, by name, without what says where data and weights lie."""
     found = dict(setting)
+    if "model" in found:
+        found["model"] = _without(found["model"], ("max_memory", "offload_folder"))
     if "benchmark" in found:
         source = _without(found["benchmark"]["source"], ("root", "local"))
         found["benchmark"] = found["benchmark"] | {"source": source}

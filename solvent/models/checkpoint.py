@@ -1,8 +1,9 @@
-"""Where a checkpoint comes from, on which device it goes, and what exactly was loaded."""
+"""Where a checkpoint comes from, and what exactly was loaded."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from solvent.core.checkpoints import content, folder_of, is_folder
 from solvent.core.names import closest
+from solvent.models.devices import Placement, explained_placing, refuse_packed_unembedding
 from solvent.models.precision import refuse_tf32
 from solvent.models.refusals import ModelError
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def refuse_adapter(source: Source) -> None:
         )
 
 
-def load_weights(source: Source, dtype: str, device: str, attention: str) -> PreTrainedModel:
+def load_weights(source: Source, placement: Placement, attention: str) -> PreTrainedModel:
     """The model in evaluation mode, from safetensors only, placed by accelerate.
 
     From then on TF32 is off in this process: the unembedding and many interventions compute in
@@ -135,17 +135,16 @@ def load_weights(source: Source, dtype: str, device: str, attention: str) -> Pre
     """
     refuse_adapter(source)
     refuse_tf32()
-    place = device_map(device)
     try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            source.location,
-            dtype=choose_dtype(dtype, place),
-            device_map=place,
-            attn_implementation=attention,
-            use_safetensors=True,
-            output_loading_info=True,
-            **source.hub,
-        )
+        with explained_placing(source.location, placement):
+            model, report = AutoModelForImageTextToText.from_pretrained(
+                source.location,
+                attn_implementation=attention,
+                use_safetensors=True,
+                output_loading_info=True,
+                **placement.arguments(),
+                **source.hub,
+            )
     except ValueError as error:
         if "attn_implementation" not in str(error):
             raise
@@ -166,39 +165,8 @@ def load_weights(source: Source, dtype: str, device: str, attention: str) -> Pre
             f"(first: {missing[0]}); a model with random parts measures nothing, so use a "
             "complete checkpoint."
         )
+    refuse_packed_unembedding(model)
     return model.eval()
-
-
-def device_map(device: str) -> str | dict[str, int | str]:
-    """Placement: all GPUs in a single process, one replica per GPU with several processes."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ModelError(
-            f"Expected model.device to be auto, cpu or cuda, but {device!r} came; choose one of "
-            "them."
-        )
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError(
-            "Expected a CUDA GPU for model.device=cuda, but torch sees none; set "
-            "model.device=auto or cpu, or install a CUDA build of torch."
-        )
-    if device == "cpu" or not torch.cuda.is_available():
-        return {"": "cpu"}
-    state = PartialState()
-    if device == "auto" and state.num_processes == 1:
-        return "auto"
-    return {"": state.local_process_index}
-
-
-def choose_dtype(name: str, place: str | dict[str, int | str]) -> torch.dtype:
-    """`auto` is bfloat16 on a GPU and float32 on the CPU."""
-    if name == "auto":
-        return torch.float32 if place == {"": "cpu"} else torch.bfloat16
-    if name not in DTYPES:
-        raise ModelError(
-            f"Expected model.dtype to be one of {', '.join(DTYPES)}, auto, but {name!r} came; "
-            "choose one of them."
-        )
-    return DTYPES[name]
 
 
 def loaded_version(source: Source) -> dict[str, Any]:
@@ -214,7 +182,8 @@ def loaded_version(source: Source) -> dict[str, Any]:
 def library_versions() -> dict[str, str]:
     """Versions of what computes the numbers; torch says which build it is (2.13.0+cpu)."""
     names = ("transformers", "accelerate", "tokenizers", "safetensors", "pillow", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in names}
+    packing = ("bitsandbytes",) if importlib.util.find_spec("bitsandbytes") else ()
+    versions = {name: importlib.metadata.version(name) for name in (*names, *packing)}
     return {"torch": str(torch.__version__), **versions}
 
 

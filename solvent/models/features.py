@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
+from accelerate.utils import align_module_device
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -128,8 +129,13 @@ def image_features(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Mode
         inputs: what its vision encoder takes.
     """
     owner = model if hasattr(model, "get_image_features") else model.base_model
-    # Ordinary tensors: a calibration may later differentiate through what reads them.
-    with torch.inference_mode(False), torch.no_grad():
+    # Ordinary tensors: a calibration may later differentiate through what reads them. And what the
+    # inner model itself holds (LLaVA-NeXT's end of a row) is not brought back for this method.
+    with (
+        torch.inference_mode(False),
+        torch.no_grad(),
+        align_module_device(model.base_model),
+    ):
         output = owner.get_image_features(**on_device(model, inputs))
     wanted = dict(output)
     if wanted.get(ROWS) is None:

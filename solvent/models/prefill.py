@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from interventions.patching.upstream import cache_argument, held, new_cache, parameters
 from solvent.core.types import Box
+from solvent.models.devices import input_device
 from solvent.models.unembedding import Unembedding
 
 
@@ -46,11 +47,6 @@ def on_device(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> dict[str,
         name: value.to(device, model.dtype if value.is_floating_point() else None)
         for name, value in inputs.items()
     }
-
-
-def input_device(model: PreTrainedModel) -> torch.device:
-    """The device of the first weight that is not off-loaded."""
-    return next(each.device for each in model.parameters() if each.device.type != "meta")
 
 
 class Prefill:

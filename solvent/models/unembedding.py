@@ -10,10 +10,11 @@ Axes: N rows (any token positions), H hidden size, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import product
 
 import torch
-from accelerate.utils import align_module_device
+from accelerate.utils import align_module_device, has_offloaded_params
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -64,6 +65,8 @@ class Unembedding:
         self, hidden: Float[Tensor, "row hidden"], tokens: Int[Tensor, " row"]
     ) -> Float[Tensor, " row"]:
         """Natural-log probability of one next token per row: logit minus logsumexp of them all."""
+        hidden = hidden.to(self._device(hidden))
+        tokens = tokens.to(hidden.device)
         normalisers, chosen = [], hidden.new_zeros(tokens.shape, dtype=torch.float32)
         for first, logits in self._slices(hidden):
             index = tokens - first
@@ -77,13 +80,22 @@ class Unembedding:
         self, hidden: Float[Tensor, "row hidden"]
     ) -> Iterator[tuple[int, Float[Tensor, "row slice"]]]:
         """First token id and logits of each slice of the vocabulary; loads off-loaded weights."""
-        with align_module_device(self.module, hidden.device):
-            rows, weight, bias = hidden.float(), self.module.weight, self.module.bias
+        device = self._device(hidden)
+        with align_module_device(self.module, device) if self._is_away else nullcontext():
+            rows, weight, bias = hidden.to(device).float(), self.module.weight, self.module.bias
             for first in range(0, weight.shape[0], SLICE):
                 logits = rows @ weight[first : first + SLICE].float().T
                 if bias is not None:
                     logits = logits + bias[first : first + SLICE].float()
                 yield first, self._finished(logits)
+
+    @property
+    def _is_away(self) -> bool:
+        return has_offloaded_params(self.module)
+
+    def _device(self, hidden: Tensor) -> torch.device:
+        """Where logits are computed: rows are moved to the matrix, unless that is off-loaded."""
+        return hidden.device if self._is_away else self.module.weight.device
 
     def _finished(self, logits: Float[Tensor, "row slice"]) -> Float[Tensor, "row slice"]:
         logits = logits if self._scale == 1.0 else logits * self._scale

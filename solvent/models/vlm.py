@@ -42,9 +42,10 @@ from solvent.models.checkpoint import (
     loaded_version,
     read_config,
 )
+from solvent.models.devices import Placement, devices_of, input_device
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
 from solvent.models.precision import tf32_is_allowed
-from solvent.models.prefill import EncodedBatch, Prefill, input_device, on_device
+from solvent.models.prefill import EncodedBatch, Prefill, on_device
 from solvent.models.processor import load_processor
 from solvent.models.reading import Read, Reader, same_text
 from solvent.models.refusals import ModelError, PromptError
@@ -88,7 +89,7 @@ class VLM:
 
     @property
     def device(self) -> torch.device:
-        """Where inputs go: the device of the first weight that is not off-loaded."""
+        """Where inputs go."""
         return input_device(self.model)
 
     @cached_property  # the configuration is slow to ask, and this is asked for every token
@@ -270,7 +271,7 @@ class VLM:
             **self._version,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "tf32": tf32_is_allowed(),
-            "devices": sorted({str(p.device) for p in self.model.parameters()}),
+            "devices": devices_of(self.model),
             "attention": self.model.config._attn_implementation,
             "image_backend": self.image_backend,
             "image_size": dict(self.processor.image_processor.size or {}),
@@ -364,6 +365,9 @@ def load(
     revision: str,
     dtype: str,
     device: str,
+    max_memory: Mapping[int | str, int | str] | None,
+    offload_folder: str | None,
+    quantization: str,
     attention: str,
     image_backend: str,
     min_pixels: int | None,
@@ -384,6 +388,13 @@ def load(
     check_family(config)
     limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
     given = {key: value for key, value in limits.items() if value is not None}
+    placement = Placement(
+        dtype=dtype,
+        device=device,
+        max_memory=max_memory,
+        offload_folder=offload_folder,
+        quantization=quantization,
+    )
     with explained(source, "processor and tokenizer", DAMAGED):
         processor = load_processor(
             config,
@@ -395,7 +406,7 @@ def load(
     vlm = VLM(
         name=name,
         source=source,
-        model=load_weights(source, dtype, device, attention).requires_grad_(False),
+        model=load_weights(source, placement, attention).requires_grad_(False),
         processor=processor,
         image_backend=image_backend,
         chat_template=chat_template,

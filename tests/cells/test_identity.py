@@ -196,7 +196,8 @@ def test_where_things_lie_makes_no_other_cell(
     place.rename(tmp_path / "moved")
     assert name(asked(composed, tmp_path / "moved")) == before
     for elsewhere in (f"output={tmp_path / 'x'}", "study=other", "tracking=jsonl",
-                      "stuck_minutes=5", "max_failed=0.5"):  # fmt: skip
+                      "stuck_minutes=5", "max_failed=0.5", "model.max_memory={cpu: 1GiB}",
+                      f"model.offload_folder={tmp_path}"):  # fmt: skip
         assert name(asked(composed, tmp_path / "moved", elsewhere)) == before
 
 
@@ -205,7 +206,7 @@ def test_where_things_lie_makes_no_other_cell(
     ["batch_size=4", "limit=3", "condition=blank", "prompt=llava", "model.dtype=bfloat16",
      "benchmark.answer.mode=generate", "benchmark.shuffle=1", "diagnostic=[information]",
      "compat=lmms_eval", "intervention=uniform", "model.thinking=64", "model.chat_template=plain",
-     "+model.image_settings.do_resize=false"],
+     "+model.image_settings.do_resize=false", "model.quantization=8bit"],
 )  # fmt: skip
 def test_settings_make_another_cell(composed: Composed, place: Path, setting: str) -> None:
     assert name(asked(composed, place, setting)) != name(asked(composed, place))

@@ -20,13 +20,21 @@ from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
-import solvent.models.checkpoint as checkpoint_module
+import solvent.models.devices as devices_module
 from solvent.core import paths
-from solvent.models.checkpoint import choose_dtype, device_map, find_source
+from solvent.models.checkpoint import find_source
+from solvent.models.devices import Placement
 from solvent.models.refusals import ModelError
 from solvent.models.unembedding import Unembedding
 from solvent.models.vlm import VLM, load
 from tests.conftest import ROOT
+
+PLAIN: dict[str, Any] = {
+    "dtype": "auto",
+    "max_memory": None,
+    "offload_folder": None,
+    "quantization": "none",
+}
 
 
 @pytest.fixture
@@ -203,17 +211,18 @@ def test_one_replica_per_process(
     expected: str | dict[str, int | str],
 ) -> None:
     state = SimpleNamespace(num_processes=processes, local_process_index=processes - 1)
-    monkeypatch.setattr(checkpoint_module, "PartialState", lambda: state)
+    monkeypatch.setattr(devices_module, "PartialState", lambda: state)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
-    assert device_map(device) == expected
+    asked = Placement(device=device, **PLAIN)
+    assert asked.device_map() == expected
     on_cpu = expected == {"": "cpu"}
-    assert choose_dtype("auto", expected) is (torch.float32 if on_cpu else torch.bfloat16)
+    assert asked.torch_dtype is (torch.float32 if on_cpu else torch.bfloat16)
 
 
 def test_cuda_is_refused_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError, match=r"model\.device=cuda"):
-        device_map("cuda")
+        Placement(device="cuda", **PLAIN)
 
 
 @pytest.mark.parametrize("size", [7, 64, 1000])

@@ -102,6 +102,9 @@ class Elsewhere(Tensor):
     def __torch_dispatch__(cls, *_: Any, **__: Any) -> None:
         raise AssertionError("used outside TwoDevices")
 
+    def tolist(self) -> list[Any]:
+        return self.numbers.tolist()
+
 
 class TwoDevices(TorchDispatchMode):
     """Raises, as two GPUs would, when one operation reads tensors of both devices.
