@@ -97,6 +97,7 @@ def cell(
     with quiet(), initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         chosen = (
             "model=hub", f"model.checkpoint={folder}", f"model.name={name}",
+            "model.feature_cache_mb=0",
             f"model.dtype={str(dtype).removeprefix('torch.')}",
             f"model.device={job.device.type}", f"intervention={arm}", "batch_size=16",
             f"benchmark.answer.mode={mode}", f"benchmark.answer.max_new_tokens={tokens}",
