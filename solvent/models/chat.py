@@ -151,12 +151,20 @@ class Chat:
     ) -> list[list[int]]:
         """Tokens of answers, terminator included; each with uid, text and tokens of its prompt.
 
-        Prompt and answer are tokenised together, as in training. Raises `PromptError` if that
-        changes the prompt, and where an answer's own text became one of the `reserved` tokens.
+        Prompt and answer are tokenised together, as in training. Where that would take the space
+        with which some templates open an answer for a part of its first word, though the prompt has
+        read it already, the word stands without a space. Raises `PromptError` if the prompt still
+        changes, and where an answer's own text became one of the `reserved` tokens.
         """
         if not answers:
             return []
         joined = self.tokens([prompt + self.separator + answer for _, prompt, _, answer in answers])
+        joined = [
+            tokens
+            if tokens[: len(ids)] == list(ids)
+            else self._behind_space(prompt, ids, answer) or tokens
+            for tokens, (_, prompt, ids, answer) in zip(joined, answers, strict=True)
+        ]
         found = []
         for joint, (uid, _, prompt_ids, answer) in zip(joined, answers, strict=True):
             token = self._intruder(joint, prompt_ids, answer)
@@ -177,6 +185,17 @@ class Chat:
                 )
             found.append([*joint[length:], self.terminator])
         return found
+
+    def _behind_space(self, prompt: str, ids: Sequence[int], answer: str) -> list[int] | None:
+        """The prompt's tokens and those of an answer as it reads where no space stands before it.
+
+        None where the prompt does not end in one, or the tokenizer merges across the border.
+        """
+        stripped = prompt.rstrip()
+        before, whole = self.tokens([stripped, stripped + answer])
+        if stripped == prompt or whole[: len(before)] != before:
+            return None
+        return [*ids, *whole[len(before) :]]
 
     def decode(self, answers: Sequence[Sequence[int]]) -> list[str]:
         """Texts of generated answers, special tokens removed."""
