@@ -145,7 +145,7 @@ def placed(config: Mapping[str, Any], ids: dict[str, int], unused: Iterator[int]
             result[key] = placed(value, ids, unused)
         elif key in ENDS:
             result[key] = ids[name]
-        elif name != str(key) and isinstance(value, int) and not isinstance(value, bool):
+        elif name != str(key) and type(value) is int and not name.endswith("layer"):
             if name not in ids:
                 ids[name] = next(unused)
             result[key] = ids[name]

@@ -20,6 +20,7 @@ from interventions.patching.upstream import parameters
 from solvent.core.types import Prompt
 from solvent.models.features import FeatureCache, feature_rows, image_features
 from solvent.models.prefill import EncodedBatch, Prefill
+from solvent.models.processor import backend_of
 from solvent.models.reading import PER_TOKEN
 from solvent.models.refusals import ModelError
 
@@ -71,7 +72,7 @@ def _check_decoder(vlm: VLM) -> None:
 
 def _check_image_backend(vlm: VLM) -> None:
     asked = vlm.image_backend
-    came = "pil" if type(vlm.processor.image_processor).__name__.endswith("Pil") else "torchvision"
+    came = backend_of(vlm.processor.image_processor)
     if asked != came:
         raise ModelError(
             f"Expected the {asked!r} image processor, but "

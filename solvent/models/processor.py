@@ -117,7 +117,7 @@ def _image_processor(
         if "torchvision" not in str(error).lower():
             raise
         raise ModelError(_needs_torchvision(location)) from error
-    came = "pil" if type(found).__name__.endswith("Pil") else "torchvision"
+    came = backend_of(found)
     if backend == "pil" and came != backend:
         raise ModelError(_needs_torchvision(location))
     known = {*found.to_dict(), *getattr(found.valid_kwargs, "__annotations__", ())}
@@ -130,6 +130,12 @@ def _image_processor(
             f"choose among {', '.join(sorted(known - {'image_processor_type'}))}."
         )
     return found
+
+
+def backend_of(image_processor: Any) -> str:
+    """What an image processor works with, told by its bases: names do not say it everywhere."""
+    bases = {base.__name__ for base in type(image_processor).__mro__}
+    return "torchvision" if "TorchvisionBackend" in bases else "pil"
 
 
 def _needs_torchvision(location: str) -> str:
