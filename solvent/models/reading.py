@@ -7,7 +7,7 @@ Axes: B batch, T tokens of the longest row (left-padded).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,7 @@ PER_TOKEN = (  # what has an entry per token; everything else that a model takes
 )
 OFFSETS = "text_replacement_offsets"  # where a processor put what in the place of a picture
 PROBE = Image.new("RGB", (64, 48), "gray")
+WORD = 8  # tokens of a word at most
 REFUSALS = (ValueError, TypeError, IndexError, AttributeError)  # what processors raise
 Pictures = Sequence[Image.Image]
 
@@ -197,7 +198,11 @@ def _stacked(parts: Sequence[Tensor], fill: int) -> Tensor:
 
 
 def same_text(
-    read: Sequence[int], expected: Sequence[int], expanded: Sequence[int] | None, media: set[int]
+    read: Sequence[int],
+    expected: Sequence[int],
+    expanded: Sequence[int] | None,
+    media: set[int],
+    text_of: Callable[[Sequence[int]], str],
 ) -> bool:
     """Whether the model reads what the tokenizer makes of a prompt, and answers can follow it.
 
@@ -206,15 +211,35 @@ def same_text(
         expected: of the rendered prompt, in which one mark stands for a picture.
         expanded: of the prompt with what the processor put there, None where it does not say.
         media: tokens of those marks.
+        text_of: tokens as text.
     """
     if expanded is not None and list(read) == list(expanded):
         return True
     places = [index for index, token in enumerate(expected) if token in media]
-    behind = list(expected[places[-1] + 1 :] if places else expected)
+    start = places[-1] + 1 if places else 0
+    behind = list(expected[start:])
     if list(read[len(read) - len(behind) :]) != behind:
-        return False
+        word = _word_apart(read, behind, text_of) if places else 0
+        if not word:
+            return False
+        expected = [*expected[:start], *behind[word:]]
     remaining = iter(read)
     return all(token in media or token in remaining for token in expected)
+
+
+def _word_apart(
+    read: Sequence[int], behind: Sequence[int], text_of: Callable[[Sequence[int]], str]
+) -> int:
+    """Tokens of the first word behind a picture, if it alone is read otherwise; 0 if not.
+
+    Some processors put a space between picture and text, which becomes part of a word's token.
+    """
+    for count in range(1, min(WORD, len(behind)) + 1):
+        rest = list(behind[count:])
+        if list(read[len(read) - len(rest) :]) == rest:
+            before = text_of(read[: len(read) - len(rest)])
+            return count if before.endswith(" " + text_of(behind[:count])) else 0
+    return 0
 
 
 def _expanded(text: str, replaced: Sequence[Mapping[str, Any]] | None) -> str | None:

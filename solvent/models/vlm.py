@@ -316,7 +316,8 @@ class VLM:
             strict=True,
         ):
             told = None if whole is None else next(expanded)
-            if not same_text(ids[mask.bool()].tolist(), expected, told, self.chat.image_marks):
+            marks, text_of = self.chat.image_marks, self.chat.text_of
+            if not same_text(ids[mask.bool()].tolist(), expected, told, marks, text_of):
                 raise PromptError(
                     f"Expected {type(self.processor).__name__} and the tokenizer to read the text "
                     f"of {prompt.uid!r} alike, but their tokens differ; correct processor_class or "
