@@ -31,7 +31,7 @@ from solvent.models.vlm import load as load_model
 
 SIZES = ((336, 336), (1344, 896))  # width and height of the pictures whose tokens are counted
 CANDIDATES = ("yes", "a red cat")
-TOLERANCE = 1e-5  # nats for every token of a candidate, times the spread of logits above one
+TOLERANCE = 1e-5  # of a log-probability in nats, and of its size where that is above one
 NEW = 6  # generated tokens
 SETTINGS: Mapping[str, Any] = {
     "revision": "main",
@@ -94,14 +94,14 @@ class Case:
         return {prompt.uid: self.plain(prompt) for prompt in PROMPTS}
 
     @cached_property
-    def scores(self) -> dict[str, list[tuple[float, int]]]:
-        """Of every candidate of every prompt, by one forward each; and its number of tokens."""
+    def scores(self) -> dict[str, list[float]]:
+        """Of every candidate of every prompt, by one forward each."""
         batch = self.vlm.encode(PROMPTS)
-        found: dict[str, list[tuple[float, int]]] = {uid: [] for uid in batch.uids}
+        found: dict[str, list[float]] = {uid: [] for uid in batch.uids}
         for uid, text, ids in zip(batch.uids, batch.texts, batch.token_ids, strict=True):
             for candidate in CANDIDATES:
                 tokens = self.vlm.chat.answer_tokens(uid, text, ids, candidate)
-                found[uid].append((self.oracle.score(self.inputs[uid], tokens), len(tokens)))
+                found[uid].append(self.oracle.score(self.inputs[uid], tokens))
         return found
 
     def ranked(self, vlm: VLM, prompts: Sequence[Prompt]) -> dict[str, list[float]]:

@@ -50,7 +50,6 @@ class Oracle:
         self.model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
         self.model.eval().requires_grad_(False)
         self.family = self.model.config.model_type
-        self.spread = 1.0  # standard deviation of the logits of one place, the largest seen above 1
         self.ends = set(self.model.generation_config.eos_token_id)
 
     def prompt(self, text: str, pictures: int) -> str:
@@ -121,7 +120,6 @@ class Oracle:
     def score(self, inputs: dict[str, Tensor], answer: Sequence[int]) -> float:
         """Summed log-probability of an answer: logit minus logarithm of the sum of exponentials."""
         logits = self.logits(inputs, answer).double()
-        self.spread = max(self.spread, float(logits.std(dim=-1).max()))
         chosen = logits[torch.arange(len(answer)), torch.tensor(answer)]
         return float((chosen - logits.logsumexp(dim=-1)).sum())
 

@@ -43,8 +43,7 @@ tokens, and a plain form of its chat template, passes these:
 1. **encode**: a batch of prompts with one, two and no picture, wide and tall ones, is read token by
    token as the folder's own processor reads each alone;
 2. **rank**: log-probabilities are those of one forward of plain transformers each, without cache,
-   padding or given positions, within 1e-5 a token times the spread of the logits where that is
-   above one, alone and in a padded batch of four;
+   padding or given positions, within 1e-5 of their size, alone and in a padded batch of four;
 3. **generate**: answers are those of transformers' own greedy `generate`, alone and in that batch;
 4. **interventions**: `uniform`, `knockout` and, where the picture's grid is known, `fixed_center`
    edit, change every score, and leave nothing behind;
