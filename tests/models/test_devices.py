@@ -1,4 +1,7 @@
-"""Models that are spread, off-loaded or packed answer as in one place, or say why not."""
+"""Models that are spread, off-loaded or packed answer as in one place, or say why not.
+
+And float32 is float32: torch's settings say so, which a CPU has too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +20,7 @@ import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import backends, nn
 
 from interventions import InterventionError
 from interventions import load as load_intervention
@@ -24,6 +28,7 @@ from interventions.patching.output_projection import output_grams
 from solvent.core.types import Prompt
 from solvent.models import devices
 from solvent.models.devices import Placement, refuse_packed_unembedding
+from solvent.models.precision import tf32_is_allowed
 from solvent.models.refusals import ModelError
 from solvent.models.vlm import VLM, load
 from tests.interventions.patching.test_dispatch import SECOND, Elsewhere, TwoDevices
@@ -36,6 +41,7 @@ PLACES: dict[str, Any] = {
     "quantization": "none",
 }
 CANDIDATES = [["yes", "no"], ["one two three", "four"], ["The cat sat on the mat."]]
+NEW = hasattr(backends.cudnn, "conv")  # settings of torch 2.9 and later
 HAS_BITSANDBYTES = importlib.util.find_spec("bitsandbytes") is not None
 
 
@@ -227,3 +233,45 @@ def test_packed_models_answer_nearly_alike(quantization: str, settings: dict[str
     text = packed.model.config.get_text_config()
     with pytest.raises(InterventionError, match="quantised"):
         output_grams(attention, text.num_attention_heads, attention.head_dim)
+
+
+def old_ways() -> None:
+    torch.set_float32_matmul_precision("high")
+    backends.cudnn.allow_tf32 = True
+
+
+def new_ways() -> None:
+    backends.fp32_precision = "tf32"
+    backends.cuda.matmul.fp32_precision = "tf32"
+    backends.cudnn.conv.fp32_precision = "tf32"
+
+
+@pytest.fixture
+def tf32_as_before() -> Iterator[None]:
+    """Leaves torch as a process that has loaded a model finds it."""
+    yield
+    torch.set_float32_matmul_precision("highest")
+    backends.cudnn.allow_tf32 = False
+    if NEW:
+        backends.fp32_precision = "none"
+        backends.cuda.matmul.fp32_precision = "ieee"
+        backends.cudnn.conv.fp32_precision = backends.cudnn.rnn.fp32_precision = "ieee"
+
+
+@pytest.mark.usefixtures("tf32_as_before")
+@pytest.mark.parametrize("allow", [old_ways, new_ways] if NEW else [old_ways])
+def test_a_loaded_model_computes_without_tf32(
+    allow: Callable[[], None], settings: dict[str, Any], checkpoints: dict[str, Path]
+) -> None:
+    allow()
+    assert tf32_is_allowed()
+    vlm = load(checkpoint=str(checkpoints["llava"]), **settings)
+    assert not backends.cudnn.allow_tf32  # which raises where old and new settings differ
+    assert not backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+    if NEW:
+        assert backends.cudnn.conv.fp32_precision == "ieee"
+        assert backends.cuda.matmul.fp32_precision == "ieee"
+    assert vlm.provenance()["tf32"] is False
+    backends.cudnn.allow_tf32 = True  # by somebody, later
+    assert vlm.provenance()["tf32"] is True
