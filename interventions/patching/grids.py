@@ -9,7 +9,7 @@ Axes: N pictures, P patches (one per visual token), C channels, Y and X pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from torch import Tensor
 from interventions.errors import InterventionError
 from interventions.methods.patterns import Box, Picture, Prior
 from interventions.methods.patterns.pictured import WHOLE
-from interventions.patching.layouts import Grid, Layout, find_layouts, pixels_of, tiles_of
+from interventions.patching.layouts import Grid, Layout, find_layouts
+from interventions.patching.tower_inputs import Arguments, pixels_of, sizes_of, tiles_of
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
 
@@ -29,7 +30,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
 def fixed_weights(
     pattern: Prior,
     config: Any,
-    arguments: Mapping[str, Any],
+    arguments: Arguments,
     counts: Sequence[int],
     regions: Sequence[Sequence[Sequence[Box]]] | None,
     attention: Float[Tensor, " patch"] | None = None,
@@ -110,7 +111,7 @@ def _only_grid(config: Any, layout: Layout, what: str) -> Grid:
 
 def _received(
     config: Any,
-    arguments: Mapping[str, Any],
+    arguments: Arguments,
     layouts: Sequence[Layout],
     attention: Float[Tensor, " patch"] | None,
 ) -> list[Float[Tensor, " patch"]]:
@@ -119,12 +120,8 @@ def _received(
         return []
     grids = [_only_grid(config, layout, "The encoder's attention") for layout in layouts]
     counts = [grid.height * grid.width for grid in grids]
-    merges = getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1) != 1
-    if (
-        attention is None
-        or len(attention) != sum(counts)
-        or (merges and not _lists_units(arguments, grids))
-    ):
+    ordered = _merge(config) == 1 or _lists_units(config, arguments, grids)
+    if attention is None or len(attention) != sum(counts) or not ordered:
         raise InterventionError(
             f"The attention of the vision encoder of {config.model_type!r} cannot be told by image "
             "token; choose another pattern, or give the fixed pattern to log.expect(priors=...)."
@@ -132,24 +129,31 @@ def _received(
     return [part / len(part) for part in attention.split(counts)]
 
 
-def _lists_units(arguments: Mapping[str, Any], grids: Sequence[Grid]) -> bool:
+def _merge(config: Any) -> int:
+    """Patches per side of what becomes one token, where they stand beside each other."""
+    return getattr(getattr(config, "vision_config", None), "spatial_merge_size", 1)
+
+
+def _lists_units(config: Any, arguments: Arguments, grids: Sequence[Grid]) -> bool:
     """Whether flattened patches come merge unit by merge unit, one unit for each token."""
     pixels = pixels_of(arguments)
-    sized = pixels is not None and arguments.get("image_grid_thw") is not None
-    return sized and pixels.ndim == 2 and not any(grid.row_ends for grid in grids)
+    if pixels is None or pixels.ndim != 2 or arguments.get("image_grid_thw") is None:
+        return False
+    sizes = zip(sizes_of(arguments), grids, strict=True)
+    merges = {rows // grid.height for (rows, _), grid in sizes}
+    return merges <= {1, _merge(config)} and not any(grid.row_ends for grid in grids)
 
 
 def gray_patches(
-    config: Any, arguments: Mapping[str, Any], layouts: Sequence[Layout]
+    config: Any, arguments: Arguments, layouts: Sequence[Layout]
 ) -> list[Float[Tensor, "patch y x"]]:
     """Gray pixels of the patch behind every token of every picture."""
     if not layouts:
         return []
     grids = [_only_grid(config, layout, "The complexity of a patch") for layout in layouts]
-    if _lists_units(arguments, grids):
-        sizes = arguments["image_grid_thw"].tolist()
-        return list(_merged_patches(config, arguments["pixel_values"], sizes, grids))
-    pixels = pixels_of(arguments)
+    if _lists_units(config, arguments, grids):
+        return list(_merged_patches(config, arguments, grids))
+    pixels, sizes = pixels_of(arguments), sizes_of(arguments)
     stacked = pixels is not None and pixels.ndim == 4 and pixels.shape[1] == len(LUMINANCE)
     tiles = tiles_of(arguments) if stacked else []
     if len(tiles) != len(grids):
@@ -158,7 +162,8 @@ def gray_patches(
             "came in their place; choose a pattern of places, or give the fixed pattern to "
             "log.expect(priors=...)."
         )
-    return [_square_patches(tile, grid) for tile, grid in zip(tiles, grids, strict=True)]
+    parts = zip(tiles, sizes, grids, strict=True)
+    return [_square_patches(tile[:, :h, :w], grid) for tile, (h, w), grid in parts]
 
 
 def _square_patches(pixels: Float[Tensor, "channel y x"], grid: Grid) -> Float[Tensor, "patch y x"]:
@@ -169,7 +174,7 @@ def _square_patches(pixels: Float[Tensor, "channel y x"], grid: Grid) -> Float[T
 
 
 def _merged_patches(
-    config: Any, pixels: Tensor, thw: Sequence[Sequence[int]], grids: Sequence[Grid]
+    config: Any, arguments: Arguments, grids: Sequence[Grid]
 ) -> Iterator[Float[Tensor, "patch y x"]]:
     """One token per merge x merge patches, listed merge unit by merge unit.
 
@@ -177,9 +182,9 @@ def _merged_patches(
     See https://github.com/QwenLM/Qwen2.5-VL.
     """
     side, start = config.vision_config.patch_size, 0
-    for (_, rows, columns), grid in zip(thw, grids, strict=True):
+    for (rows, columns), grid in zip(sizes_of(arguments), grids, strict=True):
         count, merge = rows * columns, rows // grid.height
-        part = pixels[start : start + count]
+        part = arguments["pixel_values"][start : start + count]
         part = part.reshape(count, len(LUMINANCE), -1, side, side).mean(dim=2)
         units = _gray(part, channel=1).reshape(-1, merge, merge, side, side)
         yield units.transpose(2, 3).reshape(-1, merge * side, merge * side)

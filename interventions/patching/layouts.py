@@ -15,7 +15,7 @@ Axes: N pictures or tiles, P patches, C channels, Y and X pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -28,7 +28,14 @@ from transformers.image_processing_utils import select_best_resolution
 from interventions.errors import InterventionError
 from interventions.methods.patterns import Box
 from interventions.methods.patterns.pictured import WHOLE
-from interventions.patching.mosaics import Piece, split_into_pictures
+from interventions.patching.mosaics import Piece, laid_out, split_into_pictures
+from interventions.patching.tower_inputs import (
+    Arguments,
+    Size,
+    levels_of,
+    pixels_of,
+    sizes_of,
+)
 
 WHOLE_FIRST = ("gemma3", "minicpm_ocr", "minicpmv4_6", "minicpmv4_7", "ovis2", "shieldgemma2")
 WHOLE_LAST = (
@@ -37,9 +44,6 @@ WHOLE_LAST = (
 )  # fmt: skip
 """Families (`config.model_type`) that may cut a picture into tiles and show it whole, too, without
 saying how many tiles stand beside each other: tiles are then laid so that they give the whole."""
-
-Size = tuple[int, int]  # height, width
-Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +140,9 @@ def _pictures(config: Any, arguments: Arguments, total: int) -> list[Layout]:
         ]
     if hasattr(config, "image_grid_pinpoints"):
         return _any_resolution(config, arguments)
-    sizes = _sizes(config, arguments)
+    sizes = sizes_of(arguments)
+    if not sizes:
+        raise _unknown(config, "its inputs do not say how high and how wide a picture is")
     grids = _reduced(sizes, total)
     if grids is not None:
         return [Layout(grids=(Grid(height=h, width=w),)) for h, w in grids]
@@ -146,60 +152,6 @@ def _pictures(config: Any, arguments: Arguments, total: int) -> list[Layout]:
     return [  # Hunyuan-VL: a token behind every row, and one at either end
         Layout(grids=(Grid(height=h, width=w, row_ends=1),), before=1, after=1) for h, w in grids
     ]
-
-
-def _sizes(config: Any, arguments: Arguments) -> list[Size]:
-    """Height and width of every picture or tile, in pixels or patches, in the order of tokens."""
-    given = {name: value for name, value in arguments.items() if value is not None}
-    if "image_grid_thw" in given:
-        frames = [grid for grid in given["image_grid_thw"].tolist() if grid[0] != 1]
-        if frames:
-            raise ValueError(f"A picture must have one frame, got {frames[0][0]}.")
-        return [(h, w) for _, h, w in given["image_grid_thw"].tolist()]
-    for name in ("target_sizes", "spatial_shapes", "image_sizes"):
-        if name in given:
-            return [(int(h), int(w)) for h, w in given[name]]
-    if "image_position_ids" in given:  # (column, row) of every patch, -1 where there is none
-        ends = given["image_position_ids"].amax(dim=1) + 1
-        return [(h, w) for w, h in ends.tolist()]
-    pixels, features = pixels_of(given), feature_counts(given)
-    if pixels is not None and pixels.ndim > 3:
-        return [(tile.shape[-2], tile.shape[-1]) for tile in tiles_of(given)]
-    squares = [(math.isqrt(count), math.isqrt(count)) for count in features]
-    if not features or [h * w for h, w in squares] != features:
-        raise _unknown(config, "its inputs do not say how high and how wide a picture is")
-    return squares
-
-
-def pixels_of(arguments: Arguments) -> Tensor | None:
-    """Pixels of pictures or tiles; None where features stand in their place."""
-    for name in ("pixel_values", "pixel_values_images"):
-        if arguments.get(name) is not None:
-            return arguments[name]
-    return None
-
-
-def feature_counts(arguments: Arguments) -> list[int]:
-    """Tokens of every picture whose features are given in the place of its pixels."""
-    given = arguments.get("mm_encoder_outputs") or {}
-    features = getattr(given.get("image"), "pooler_output", None)
-    return [] if features is None else [len(part) for part in features]
-
-
-def tiles_of(arguments: Arguments) -> list[Float[Tensor, "channel y x"]]:
-    """Pictures or tiles, one by one; what fills up a row of tiles is left out, as models do."""
-    pixels = pixels_of(arguments)
-    assert pixels is not None  # whoever asks for tiles has pixels
-    if pixels.ndim == 5:
-        pixels = pixels.flatten(0, 1)
-        pixels = pixels[(pixels != 0).flatten(1).any(dim=1)]
-    whole = list(pixels)
-    if arguments.get("num_local_patches") is None:
-        return whole
-    counts = arguments["num_local_patches"].tolist()  # Step 3: tiles before their whole picture
-    local = iter(arguments["pixel_values_local"] if sum(counts) else ())
-    pictures = zip(counts, whole, strict=True)
-    return [tile for n, last in pictures for tile in (*(next(local) for _ in range(n)), last)]
 
 
 def _reduced(sizes: Sequence[Size], total: int, row_ends: int = 0) -> list[Size] | None:
@@ -258,7 +210,7 @@ def _cut_into_tiles(
     config: Any, arguments: Arguments, counts: Sequence[int]
 ) -> tuple[tuple[Layout, ...], ...]:
     """Layouts of a family that says how many tiles there are, but not how they lie."""
-    sizes = _sizes(config, arguments)
+    sizes = sizes_of(arguments)
     shapes = _reduced(sizes, sum(counts))
     if shapes is None:
         raise _unknown(config, f"{sum(counts)} image tokens do not go into tiles of sizes {sizes}")
@@ -268,9 +220,12 @@ def _cut_into_tiles(
         raise _unknown(
             config, "how its tiles lie is seen in their pixels, and features came in their place"
         )
-    first = config.model_type in WHOLE_FIRST
-    rows, levels = [], _levels(arguments, sizes)
+    first, levels = config.model_type in WHOLE_FIRST, levels_of(arguments, sizes)
     remaining = [Piece(size=s, levels=level) for s, level in zip(shapes, levels, strict=True)]
+    if arguments.get("num_local_patches") is not None:
+        parts = [remaining[start:end] for start, end in _spans(arguments)]
+        return _by_row([_tiled(laid_out(part, first)[1]) for part in parts], counts)
+    rows = []
     for count in counts:
         pieces: list[Piece] = []
         while remaining and sum(h * w for h, w in (p.size for p in pieces)) < count:
@@ -279,24 +234,15 @@ def _cut_into_tiles(
     return _checked(rows, counts)
 
 
+def _spans(arguments: Arguments) -> list[tuple[int, int]]:
+    """Where the pieces of every picture begin and end, tiles and whole."""
+    ends = (arguments["num_local_patches"] + 1).cumsum(dim=0).tolist()
+    return list(zip([0, *ends], ends, strict=False))
+
+
 def _tiled(picture: Sequence[tuple[Piece, Box]]) -> Layout:
     parts = ((*piece.size, box) for piece, box in picture)
     return Layout(grids=tuple(Grid(height=h, width=w, box=box) for h, w, box in parts))
-
-
-def _levels(arguments: Arguments, sizes: Sequence[Size]) -> list[Float[Tensor, "y x"]]:
-    """Brightness of every tile, by pixel or by patch."""
-    pixels = pixels_of(arguments)
-    assert pixels is not None
-    counts = [h * w for h, w in sizes]
-    if arguments.get("spatial_shapes") is not None:  # (N, P, values), filled up
-        flat = [tile[:n].float().mean(dim=-1) for tile, n in zip(pixels, counts, strict=True)]
-    elif arguments.get("target_sizes") is not None:  # one strip: (1, C, y, P x)
-        strip = pixels[0].float().unflatten(-1, (sum(counts), -1))
-        flat = list(strip.mean(dim=(0, 1, 3)).split(counts))
-    else:
-        return [tile.float().mean(dim=0) for tile in tiles_of(arguments)]
-    return [tile.unflatten(0, size) for tile, size in zip(flat, sizes, strict=True)]
 
 
 def _by_row(layouts: Sequence[Layout], counts: Sequence[int]) -> tuple[tuple[Layout, ...], ...]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
 
 import torch
 from jaxtyping import Float
@@ -47,9 +46,10 @@ class Fit:
     boxes: tuple[Box, ...]  # of the tiles
 
 
-def split_into_pictures(
-    pieces: Sequence[Piece], whole_first: bool
-) -> list[list[tuple[Piece, Box]]]:
+Picture = list[tuple[Piece, Box]]
+
+
+def split_into_pictures(pieces: Sequence[Piece], whole_first: bool) -> list[Picture]:
     """The pieces of every picture with their places: one whole, or tiles and a whole.
 
     Whole and tiles stand in the given order. Of all ways to part the pieces, the one that fits
@@ -57,21 +57,28 @@ def split_into_pictures(
     fewest pictures. In a flat picture, where all fits, tiles lie as nearly square as they go,
     rather wide than tall.
     """
-    best: list[tuple[float, int, list[list[tuple[Piece, Box]]]]] = [(0.0, 0, [])]
+    best: list[tuple[float, int, list[Picture]]] = [(0.0, 0, [])]
     for end in range(1, len(pieces) + 1):
         cost, pictures, parts = best[end - 1]
         choices = [(cost + TOLERANCE, pictures + 1, [*parts, [(pieces[end - 1], WHOLE)]])]
         for start in range(end - 3, -1, -1):
-            whole, tiles = _parted(pieces[start:end], whole_first)
-            if any(tile.size != tiles[0].size for tile in tiles):
+            if len({tile.size for tile in _parted(pieces[start:end], whole_first)[1]}) > 1:
                 break
-            fit = _fit(tiles, whole)
             cost, pictures, parts = best[start]
-            placed = list(zip(tiles, fit.boxes, strict=True))
-            shown = [(whole, WHOLE), *placed] if whole_first else [*placed, (whole, WHOLE)]
-            choices.append((cost + fit.error, pictures + 1, [*parts, shown]))
+            error, picture = laid_out(pieces[start:end], whole_first)
+            choices.append((cost + error, pictures + 1, [*parts, picture]))
         best.append(min(choices, key=lambda choice: (round(choice[0], 6), choice[1])))
     return best[-1][2]
+
+
+def laid_out(pieces: Sequence[Piece], whole_first: bool) -> tuple[float, Picture]:
+    """The pieces of one picture with their places, and how far tiles are from the whole."""
+    whole, tiles = _parted(pieces, whole_first)
+    if not tiles:
+        return 0.0, [(whole, WHOLE)]
+    fit = _fit(tiles, whole)
+    placed = list(zip(tiles, fit.boxes, strict=True))
+    return fit.error, [(whole, WHOLE), *placed] if whole_first else [*placed, (whole, WHOLE)]
 
 
 def _parted(pieces: Sequence[Piece], whole_first: bool) -> tuple[Piece, Sequence[Piece]]:
@@ -104,7 +111,7 @@ def _fit(tiles: Sequence[Piece], whole: Piece) -> Fit:
 def _arrangements(count: int) -> Iterator[tuple[int, int]]:
     """Rows and columns that give `count`, most nearly square first, wide before tall."""
     exact = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
-    yield from sorted(exact, key=lambda pair: (abs(log(pair[0] / pair[1])), pair[0]))
+    yield from sorted(exact, key=lambda pair: (max(pair) / min(pair), pair[0]))
 
 
 def _without_padding(canvas: Float[Tensor, "y x"]) -> tuple[int, int]:

@@ -68,7 +68,9 @@ def test_merged_grid_undoes_the_order_of_the_processor() -> None:
     )  # fmt: skip
     pixels = [drawing(16, 24), drawing(8, 16)]
     inputs = processor([Image.fromarray(array) for array in pixels], return_tensors="pt")
-    pictures = pictures_of(config_of("qwen2_vl", patch_size=4), dict(inputs), 6, 0, 2)
+    pictures = pictures_of(
+        config_of("qwen2_vl", patch_size=4, spatial_merge_size=2), dict(inputs), 6, 0, 2
+    )
     assert [(picture.height, picture.width) for picture in pictures] == [(2, 3), (1, 2)]
     for picture, array in zip(pictures, pixels, strict=True):
         np.testing.assert_allclose(picture.patches.numpy(), tiles(gray(array), 8), rtol=1e-4)
