@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from conformance.folders import UnwritableError, write
+from conformance.marks import MARKS, marks_of
 from conformance.observing import CheckError
 from conformance.oracle import Oracle
 from conformance.resuming import resumes
@@ -193,6 +194,19 @@ def edited(
         raise CheckError(f"`{name}` leaves the scores of {unchanged} as they are, or not finite.")
 
 
+def places(case: Case) -> None:
+    """Marks painted into pictures change the tokens that are said to show them."""
+    if "refused" in case.notes:
+        return
+    for found in marks_of(case.oracle):
+        if not found.placed:
+            width, height = found.size
+            raise CheckError(
+                f"Of {MARKS} marks painted into a picture of {width} x {height} pixels, "
+                f"{found.hits} are found at tokens that are said to show them."
+            )
+
+
 def caches(case: Case) -> None:
     """With image features kept, scores are those from pixels: when they are kept, and after."""
     cached = load_model(**{**case.settings, "feature_cache_mb": 64})
@@ -210,6 +224,7 @@ CHECKS: Mapping[str, Callable[[Case], None]] = {
     "rank": ranks,
     "generate": generates,
     "interventions": intervenes,
+    "places": places,
     "feature cache": caches,
     "resume": goes_on,
 }

@@ -76,46 +76,41 @@ class Prompts:
 
 
 def find_marks(family: str) -> list[Found]:
-    """Marks painted into a wide and a tall picture of one prompt, and into that of another.
+    """What came of marks in the pictures of the family's tiny checkpoint.
 
     Raises `UnwritableError` where there is no checkpoint, and `InterventionError` where tokens have
     no place.
     """
     with TemporaryDirectory() as made:
         backend = write(family, Path(made))
-        prompts = Prompts(Oracle(Path(made), backend))
-        with silenced(prompts.oracle.model.get_encoder(modality="image")):
-            return found_by(prompts, family)
+        return marks_of(Oracle(Path(made), backend))
 
 
-def found_by(prompts: Prompts, family: str) -> list[Found]:
-    draw = np.random.default_rng(0)
-    plain = [scenery(size, draw) for row in ROWS for size in row]
+def marks_of(oracle: Oracle) -> list[Found]:
+    """Marks painted into a wide and a tall picture of one prompt, and into that of another."""
+    with silenced(oracle.model.get_encoder(modality="image")):
+        return _found(Prompts(oracle), np.random.default_rng(0))
+
+
+def _found(prompts: Prompts, draw: np.random.Generator) -> list[Found]:
+    sizes = [size for row in ROWS for size in row]
+    plain = [scenery(size, draw) for size in sizes]
     inputs = prompts.inputs(plain)
     layouts, features = prompts.layouts(inputs), prompts.features(inputs)
     hits, chances = np.zeros(len(plain)), np.zeros(len(plain))
     for _ in range(MARKS):
-        painted = [marked(pixels, *pair, draw) for pixels, *pair in each(plain, layouts, family)]
+        pairs = zip(plain, layouts, strict=True)
+        painted = [marked(pixels, layout, prompts.oracle.family, draw) for pixels, layout in pairs]
         changed = prompts.features(prompts.inputs([pixels for pixels, _ in painted])) - features
         parts = changed.norm(dim=-1).split([layout.tokens for layout in layouts])
-        for index, ((_, point), layout, part) in enumerate(
-            zip(painted, layouts, parts, strict=True)
-        ):
-            right = beside(layout, point)
-            hits[index] += bool(right[int(part.argmax())])
-            chances[index] += float(right.float().mean()) / MARKS
-    sizes = [size for row in ROWS for size in row]
+        for place, (layout, part) in enumerate(zip(layouts, parts, strict=True)):
+            right = beside(layout, painted[place][1])
+            hits[place] += bool(right[int(part.argmax())])
+            chances[place] += float(right.float().mean()) / MARKS
     return [
         Found(size=size, hits=int(hit), chance=float(chance))
         for size, hit, chance in zip(sizes, hits, chances, strict=True)
     ]
-
-
-def each(
-    pictures: Sequence[Pixels], layouts: Sequence[Layout], family: str
-) -> Iterator[tuple[Pixels, Layout, str]]:
-    for pixels, layout in zip(pictures, layouts, strict=True):
-        yield pixels, layout, family
 
 
 def scenery(size: tuple[int, int], draw: np.random.Generator) -> Pixels:
@@ -139,6 +134,7 @@ def marked(
     seen = (long, long) if family in PADDED else seen
     side = round(max(min(x * seen[0] for x, _ in sides), min(y * seen[1] for _, y in sides)))
     inner = min(seen[0], width), min(seen[1], height)  # where marks are seen
+    side = min(side, *(part // 2 for part in inner))
     corner = [
         int(draw.integers((whole - part) // 2, (whole + part) // 2 - side))
         for whole, part in zip((width, height), inner, strict=True)

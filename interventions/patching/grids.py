@@ -20,10 +20,18 @@ from torch import Tensor
 from interventions.errors import InterventionError
 from interventions.methods.patterns import Box, Picture, Prior
 from interventions.methods.patterns.pictured import WHOLE
-from interventions.patching.layouts import Grid, Layout, find_layouts
+from interventions.patching.layouts import Grid, Layout, find_layouts, lies_by_pixels
 from interventions.patching.tower_inputs import Arguments, pixels_of, sizes_of, tiles_of
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of red, green and blue
+
+
+def reads_pixels(pattern: Prior, config: Any) -> bool:
+    """Whether a fixed pattern needs each prompt's pixels, or its run through the vision encoder.
+
+    Otherwise sizes and grids among the arguments are enough, with features kept from before.
+    """
+    return pattern.needs_patches or pattern.needs_attention or lies_by_pixels(config)
 
 
 @torch.no_grad()  # a fixed pattern is a constant to gradients

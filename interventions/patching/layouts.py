@@ -109,9 +109,14 @@ def find_layouts(
         raise _unknown(config, refusal)
     if not sum(counts):
         return ((),) * len(counts)
-    if config.model_type in (*WHOLE_FIRST, *WHOLE_LAST):
+    if lies_by_pixels(config):
         return _cut_into_tiles(config, arguments, counts)
     return _by_row(_pictures(config, arguments, sum(counts)), counts)
+
+
+def lies_by_pixels(config: Any) -> bool:
+    """Whether how tiles lie can only be seen in their pixels."""
+    return config.model_type in (*WHOLE_FIRST, *WHOLE_LAST)
 
 
 def without_places(config: Any) -> str | None:

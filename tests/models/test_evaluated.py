@@ -15,6 +15,7 @@ from conformance import resuming
 from conformance.evaluation import CHECKS, Case, Evaluation, evaluate, loaded
 from conformance.kept import apart
 from conformance.observing import CheckError
+from interventions.patching.layouts import Grid
 from solvent.models.prefill import Prefill
 from solvent.models.vlm import VLM
 
@@ -80,6 +81,16 @@ def do_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VLM, "intervene", lambda vlm, _: intervene(vlm, control, must_edit=False))
 
 
+def swap_rows_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = Grid.boxes.fget
+    assert boxes is not None
+
+    def swapped(grid: Grid) -> Tensor:
+        return boxes(grid).reshape(grid.height, -1, 4).transpose(0, 1).reshape(-1, 4)
+
+    monkeypatch.setattr(Grid, "boxes", property(swapped))
+
+
 def mix_up_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("solvent.models.vlm.fingerprint", lambda picture: str(picture.size))
 
@@ -102,6 +113,7 @@ def forget_what_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rank", shift_answers, "gives 'yes' after the prompt"),
         ("generate", stop_early, "by transformers' own generate"),
         ("interventions", do_nothing, "`uniform` edits nothing"),
+        ("places", swap_rows_and_columns, "are found at tokens that are said to show them"),
         ("feature cache", mix_up_pictures, "with features just cached"),
         ("resume", forget_what_was_answered, "interrupted and resumed is another one"),
     ],

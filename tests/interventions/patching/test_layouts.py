@@ -13,8 +13,8 @@ from torch.nn.functional import interpolate
 from conformance.marks import Found, find_marks
 from interventions import InterventionError
 from interventions.looking.maps import heat_map
-from interventions.methods.patterns import CentreGaussian, Regions
-from interventions.patching.grids import fixed_weights
+from interventions.methods.patterns import CentreGaussian, PatchComplexity, Regions
+from interventions.patching.grids import fixed_weights, reads_pixels
 from interventions.patching.layouts import Grid, Layout, find_layouts
 from interventions.patching.mosaics import Piece, split_into_pictures
 
@@ -183,6 +183,9 @@ def test_places_do_not_need_pixels() -> None:
     features = {"mm_encoder_outputs": {"image": kept}}
     ((first, second),) = find_layouts(family("llava"), features, [32])
     assert first == second == Layout(grids=(Grid(height=4, width=4),))
+    assert not reads_pixels(CentreGaussian(width=0.5), family("llava"))
+    assert reads_pixels(PatchComplexity(temperature=1.0), family("llava"))
+    assert reads_pixels(CentreGaussian(width=0.5), family("internvl"))
     with pytest.raises(InterventionError, match="seen in their pixels, and features came"):
         find_layouts(family("internvl"), features, [32])
 
