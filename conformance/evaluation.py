@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,6 +48,7 @@ class Evaluation:
     reason: str | None = None  # why it is not evaluated; None when it is
     tokens: tuple[int, ...] = ()  # of one picture of each of `SIZES`
     backend: str = ""  # what its pictures are read with
+    torchvision: str = ""  # its version, where pictures need it
     refused: str = ""  # why patterns over the picture's grid are refused, where they are
 
     @property
@@ -265,9 +267,11 @@ def evaluate(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Evaluation:
             with loaded(family) as case:
                 for name in checks:
                     CHECKS[name](case)
+                backend = case.settings["image_backend"]
                 return Evaluation(
                     family=family,
-                    backend=case.settings["image_backend"],
+                    backend=backend,
+                    torchvision="" if backend == "pil" else version("torchvision"),
                     tokens=case.notes.get("tokens", ()),
                     refused=case.notes.get("refused", ""),
                 )

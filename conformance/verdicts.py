@@ -101,6 +101,7 @@ def known(verdict: Verdict, evaluation: Evaluation | None) -> Found:
         "unevaluated": evaluation.reason,
         "picture_tokens": list(evaluation.tokens),
         "image_backend": evaluation.backend,
+        "torchvision": evaluation.torchvision or None,
         "patterns": evaluation.refused or None,
         "attention": verdict.attention,
         "skipped": verdict.skipped,
@@ -162,7 +163,7 @@ def said_of(each: Found) -> str:
     """Whether a certified family is evaluated, in a word."""
     if not each["evaluated"]:
         return "no"
-    return "yes" if each["image_backend"] == "pil" else "yes, with torchvision"
+    return f"yes, with torchvision {each['torchvision']}" if each["torchvision"] else "yes"
 
 
 def reasons(head: str, known: Mapping[str, str | None]) -> str:

@@ -27,6 +27,7 @@ TOKENS = {  # of pictures of 336 x 336 and 1344 x 896 pixels, as real checkpoint
     "idefics3": (2873, 2197),  # tiles with marks of row and column
     "llava_next": (1176, 2144),  # tiles, line ends
     "gemma3": (256, 256),  # sliding windows, pictures read in both directions
+    "hunyuan_vl": (274, 1206),  # pictures numbered by a fourth axis of positions
     "paligemma": (256, 256),  # prompts read in both directions, no chat template
 }
 
