@@ -111,7 +111,7 @@ def _in_order(
     """What the units of one call received, in the order of its tokens."""
     total = torch.cat([part.flatten() for part in received])
     grid = arguments.get("grid_thw")
-    vision = getattr(config, "vision_config", None)
+    vision: Any = getattr(config, "vision_config", None)
     if grid is not None and hasattr(vision, "window_size"):
         order, _ = get_vision_window_index(
             grid,

@@ -245,7 +245,8 @@ def prompt_positions(
 def _positions(
     model: PreTrainedModel, arguments: Mapping[str, Any]
 ) -> Int[Tensor, "*axis batch token"]:
-    found = model._prepare_position_ids_for_generation(arguments["input_ids"], dict(arguments))
+    find: Any = model._prepare_position_ids_for_generation
+    found = find(arguments["input_ids"], dict(arguments))
     rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     axes = len(rope.get("mrope_section") or (0, 0, 0))
     return found[1:] if found.ndim == 3 and len(found) == axes + 1 else found
