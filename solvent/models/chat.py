@@ -115,7 +115,7 @@ class Chat:
         encoded = self._tokenizer(list(texts), add_special_tokens=self.adds_special_tokens)
         return encoded["input_ids"]
 
-    def refuse_reserved(self, prompt: Prompt, ids: Sequence[int]) -> None:
+    def refuse_reserved(self, prompt: Prompt, ids: Sequence[int], tail: str = "") -> None:
         """Raise `PromptError` where a prompt's own text became one of the `reserved` tokens.
 
         It would end the user's turn, say. Refused, not read as plain text: that would take
@@ -125,12 +125,13 @@ class Chat:
 
         Arguments:
             ids: tokens of the rendered prompt.
+            tail: what the processor itself wrote behind it.
         """
         mentioned = mentioned_images(prompt.text)
         alone = len(prompt.images) - len(set(mentioned))
         if (alone, len(mentioned)) not in self._written:
             turn = self._turn("user", _PROBE + self.image_text * len(mentioned), images=alone)
-            (plain,) = self.tokens([self._apply([turn], opening=True)])
+            (plain,) = self.tokens([self._apply([turn], opening=True) + tail])
             self._written[alone, len(mentioned)] = plain
         token = self._intruder(ids, self._written[alone, len(mentioned)], prompt.text)
         if token is not None:

@@ -114,7 +114,7 @@ class VLM:
         texts = tuple(text + self.reader.tail for text, _ in rendered)
         token_ids = tuple(tuple(ids) for ids in self.chat.tokens(texts))
         for prompt, ids in zip(prompts, token_ids, strict=True):
-            self.chat.refuse_reserved(prompt, ids)
+            self.chat.refuse_reserved(prompt, ids, self.reader.tail)
         read = self.reader.read([text for text, _ in rendered], pictures)
         self._check_same_text(prompts, read, token_ids)
         kept = pictures if self.features.active else ()
