@@ -5,6 +5,7 @@ What is right comes from `oracle`, which knows transformers alone.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from conformance.folders import UnwritableError, write
 from conformance.marks import MARKS, marks_of
 from conformance.observing import CheckError
 from conformance.oracle import Oracle
+from conformance.reasons import UNEVALUATED
 from conformance.resuming import resumes
 from conformance.vocabularies import VOCABULARIES
 from interventions import InterventionError, load
@@ -36,6 +38,7 @@ from solvent.models.vlm import load as load_model
 HUB = CONF / "model" / "hub.yaml"
 SIZES = ((336, 336), (1344, 896))  # width and height of the pictures whose tokens are counted
 CANDIDATES = ("yes", "a red cat")
+FOLDER = "solvent-conformance-"
 TOLERANCE = 1e-5  # of a log-probability in nats, and of its size where that is above one
 NEW = 6  # generated tokens
 
@@ -235,7 +238,7 @@ CHECKS: Mapping[str, Callable[[Case], None]] = {
 @contextmanager
 def loaded(family: str) -> Iterator[Case]:
     """The family's tiny checkpoint, written and loaded."""
-    with TemporaryDirectory() as made:
+    with TemporaryDirectory(prefix=FOLDER) as made:
         place = Path(made)
         backend = write(family, place)
         settings = {
@@ -275,9 +278,9 @@ def evaluate(family: str, checks: Sequence[str] = tuple(CHECKS)) -> Evaluation:
                     tokens=case.notes.get("tokens", ()),
                     refused=case.notes.get("refused", ""),
                 )
-    except (CheckError, InterventionError, UnwritableError) as refusal:
-        return Evaluation(family=family, reason=" ".join(str(refusal).split()))
+    except (CheckError, InterventionError, UnwritableError, ModelError) as refusal:
+        reason = str(refusal)
     except Exception as error:  # one broken family must not hide the others
-        what = " ".join(str(error).split()) or "no message"
-        reason = what if what.startswith("Expected ") else f"{type(error).__name__}: {what[:200]}"
-        return Evaluation(family=family, reason=reason)
+        reason = f"{type(error).__name__}: {str(error)[:200] or 'no message'}"
+    reason = re.sub(rf"'[^']*{FOLDER}[^']*'", "its folder", " ".join(reason.split()))
+    return Evaluation(family=family, reason=UNEVALUATED.get(family, reason))

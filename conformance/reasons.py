@@ -28,3 +28,12 @@ REASONS: Mapping[str, str] = {
     "mistral4": "It is a text-only model.",
     "pi0": "It is a robot policy that denoises actions; it gives no logits over tokens.",
 }
+
+UNEVALUATED: Mapping[str, str] = {
+    "fuyu": "Its processor puts the picture before the text by itself, so no chat template can say "
+    "where it stands.",
+    "pp_chart2table": "Its processor in transformers 5.24 writes one token for a picture of 256 "
+    "features, which its own forward refuses.",
+    "shieldgemma2": "It classifies pictures by policies: its processor writes the prompts itself, "
+    "and it gives no logits over tokens.",
+}
