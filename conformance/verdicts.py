@@ -47,8 +47,10 @@ tokens, and a plain form of its chat template, passes these:
 3. **generate**: answers are those of transformers' own greedy `generate`, alone and in that batch;
 4. **interventions**: `uniform`, `knockout` and, where the picture's grid is known, `fixed_center`
    edit, change every score, and leave nothing behind;
-5. **feature cache**: scores are the same with image features kept;
-6. **resume**: a cell that is interrupted and run again is byte for byte that of an undisturbed run.
+5. **places**: where it is known, marks painted into wide and tall pictures, several in a prompt,
+   change the feature of a token most that shows the mark, or of one beside it;
+6. **feature cache**: scores are the same with image features kept;
+7. **resume**: a cell that is interrupted and run again is byte for byte that of an undisturbed run.
 
 Neither says anything of a checkpoint's quality, and no checkpoint of the hub was loaded for this.
 Tokens of a picture are those that the processor's default settings make of {sizes} pixels (width x
