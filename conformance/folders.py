@@ -143,6 +143,8 @@ def placed(config: Mapping[str, Any], ids: dict[str, int], unused: Iterator[int]
         name = TOKEN.sub("", str(key))
         if isinstance(value, Mapping) and key not in ("vocabulary_map", "id2label", "label2id"):
             result[key] = placed(value, ids, unused)
+        elif key == "vocabulary_map":  # of tokens and of the codes that a picture becomes
+            result[key] = {**value, "<image>": ids["image_token"]}
         elif key in ENDS:
             result[key] = ids[name]
         elif name != str(key) and type(value) is int and not name.endswith("layer"):

@@ -30,6 +30,8 @@ REASONS: Mapping[str, str] = {
 }
 
 UNEVALUATED: Mapping[str, str] = {
+    "chameleon": "Its own forward forbids the codes of pictures as next tokens, so that its "
+    "log-probabilities are others than those of unembedding times hidden state.",
     "fuyu": "Its processor puts the picture before the text by itself, so no chat template can say "
     "where it stands.",
     "pp_chart2table": "Its processor in transformers 5.24 writes one token for a picture of 256 "
