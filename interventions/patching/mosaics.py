@@ -52,9 +52,10 @@ Picture = list[tuple[Piece, Box]]
 def split_into_pictures(pieces: Sequence[Piece], whole_first: bool) -> list[Picture]:
     """The pieces of every picture with their places: one whole, or tiles and a whole.
 
-    Whole and tiles stand in the given order. Of all ways to part the pieces, the one that fits
-    best, where a whole without tiles counts as `TOLERANCE`; of equally good ones, that with the
-    fewest pictures. In a flat picture, where all fits, tiles lie as nearly square as they go,
+    Whole and tiles stand in the given order, and differ by `TOLERANCE` at most: what differs more
+    is several pictures, however many. Of all such ways to part the pieces, the one that fits best,
+    where a whole without tiles counts as `TOLERANCE`; of equally good ones, that with the fewest
+    pictures. In a flat picture, where all fits, tiles lie as nearly square as they go,
     rather wide than tall.
     """
     best: list[tuple[float, int, list[Picture]]] = [(0.0, 0, [])]
@@ -66,7 +67,8 @@ def split_into_pictures(pieces: Sequence[Piece], whole_first: bool) -> list[Pict
                 break
             cost, pictures, parts = best[start]
             error, picture = laid_out(pieces[start:end], whole_first)
-            choices.append((cost + error, pictures + 1, [*parts, picture]))
+            if error <= TOLERANCE:
+                choices.append((cost + error, pictures + 1, [*parts, picture]))
         best.append(min(choices, key=lambda choice: (round(choice[0], 6), choice[1])))
     return best[-1][2]
 

@@ -114,6 +114,15 @@ def test_padding_of_the_last_tiles_is_beyond_the_picture() -> None:
     assert (layout.boxes[:, 0] < 1).reshape(4, 4).tolist() == [[True, True, False, False]] * 4
 
 
+def test_many_pictures_without_tiles_are_no_tiles_of_the_last() -> None:
+    """Nor where all are lit alike from above, as landscapes are."""
+    assert len(split_into_pictures(pieces(*((1, 1, seed) for seed in range(9))), False)) == 9
+    light = 8 * torch.linspace(1, -1, SIDE)[:, None]
+    lit = [scene(1, 1, seed).mean(dim=0) + light for seed in range(6)]
+    found = split_into_pictures([Piece(size=(4, 4), levels=levels) for levels in lit], False)
+    assert len(found) == 6
+
+
 def test_a_flat_picture_lies_nearly_square() -> None:
     flat = [Piece(size=(4, 4), levels=torch.ones(8, 8)) for _ in range(7)]
     (picture,) = split_into_pictures(flat, whole_first=False)
