@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
+Of = TypeVar("Of")
 _PLACE = re.compile(r"<image:(\d+)>")
 _PLACE_AND_SPACE = re.compile(f" ?{_PLACE.pattern}")
 
@@ -16,6 +19,15 @@ def image_place(number: int) -> str:
 def mentioned_images(text: str) -> list[int]:
     """Numbers of the images that a text mentions, in its order, as often as it does."""
     return [int(number) for number in _PLACE.findall(text)]
+
+
+def in_text_order(text: str, of_images: Sequence[Of]) -> list[Of]:
+    """What belongs to each image, image by image as they stand: those that a text does not mention
+    before it, the others where it does.
+    """
+    mentioned = mentioned_images(text)
+    leading = [each for number, each in enumerate(of_images, 1) if number not in mentioned]
+    return leading + [of_images[number - 1] for number in mentioned]
 
 
 def with_images(text: str, token: str) -> str:

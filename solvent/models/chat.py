@@ -11,7 +11,7 @@ from PIL import Image
 
 from interventions.methods.selectors import Span
 from interventions.patching.conversation import written_tokens
-from solvent.core.image_places import mentioned_images, with_images
+from solvent.core.image_places import in_text_order, mentioned_images, with_images
 from solvent.core.types import Prompt, Response
 from solvent.models.refusals import ModelError, PromptError
 from solvent.models.speaking import Speaker, Thinking
@@ -85,11 +85,8 @@ class Chat:
                 "images that its text mentions.",
                 prompt.uid,
             )
-        numbered = enumerate(prompt.images, 1)
-        leading = [image for number, image in numbered if number not in mentioned]
-        images = leading + [prompt.images[number - 1] for number in mentioned]
         text = self._apply([self.message(prompt)], opening=True)
-        return text, [image.convert("RGB") for image in images]
+        return text, [image.convert("RGB") for image in in_text_order(prompt.text, prompt.images)]
 
     def message(self, prompt: Prompt) -> dict[str, Any]:
         """The user's turn as templates take it, without the pictures themselves."""

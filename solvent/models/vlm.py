@@ -27,7 +27,8 @@ from interventions.calls import Block
 from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
 from interventions.patching.upstream import image_token, media_tokens, prompt_positions
-from solvent.core.types import CandidateScore, Prompt, Response
+from solvent.core.image_places import in_text_order
+from solvent.core.types import Box, CandidateScore, Prompt, Response
 from solvent.models.appearance import Appearance, appearance
 from solvent.models.chat import Chat
 from solvent.models.check import check
@@ -129,7 +130,7 @@ class VLM:
             prompt_tokens=tuple(inputs["attention_mask"].sum(dim=1).tolist()),
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
             messages=tuple(self.chat.message(prompt) for prompt in prompts),
-            regions=tuple(prompt.regions for prompt in prompts),
+            regions=tuple(map(regions_of, prompts)),
             pictures=kept,
             names=names,
             unseen=self.features.unseen(self.reader, names, kept),
@@ -359,6 +360,12 @@ class VLM:
         seen = None if resting else self._watch
         with nullcontext() if seen is None else seen.reading(batch):
             return Prefill(self.model, batch, self.unembedding)
+
+
+def regions_of(prompt: Prompt) -> tuple[tuple[Box, ...], ...]:
+    """Boxes of every picture in the order of the text; none for one of which nobody knows any."""
+    unknown = [()] * (len(prompt.images) - len(prompt.regions))
+    return tuple(in_text_order(prompt.text, [*prompt.regions, *unknown]))
 
 
 def load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,15 @@ def test_unmentioned_images_still_come_first(vlm: VLM, reference: Reference) -> 
     text = f"{PLACEHOLDERS[family]}{between}See {PLACEHOLDERS[family]}."
     score = vlm.rank(vlm.encode([prompt]), [["no"]])[0][0].log_probability
     assert score == pytest.approx(reference.score(text, [two, one], "no")[0], abs=2e-5)
+
+
+def test_regions_stand_in_the_order_of_their_pictures(vlm: VLM) -> None:
+    images = tuple(picture(vlm.family, seed) for seed in range(3))
+    first, third = ((0.0, 0.0, 0.5, 0.5),), ((0.5, 0.5, 1.0, 1.0),)
+    prompt = Prompt(uid="one", images=images, text="Is <image:3> as <image:1>, or <image:3>?")
+    known = replace(prompt, regions=(first, (), third))
+    assert vlm.encode([known]).regions == (((), third, first, third),)
+    assert vlm.encode([replace(known, regions=(first,))]).regions == (((), (), first, ()),)
 
 
 def test_grey_and_transparent_images_are_made_rgb(vlm: VLM) -> None:
