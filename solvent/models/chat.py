@@ -65,7 +65,8 @@ class Chat:
                 "or set model.chat_template=plain if it wants pictures and then the text alone."
             )
         self.thinking = thinking
-        if thinking < 0 or (thinking and self.thought is None):
+        counts = type(thinking) is int and thinking >= 0  # `true` is no number of tokens
+        if not counts or (thinking and self.thought is None):
             raise ModelError(
                 "Expected model.thinking to be 0, or the tokens that a thought may take in a model "
                 f"whose chat template knows thoughts, but {thinking} came; set it to 0."
@@ -316,6 +317,10 @@ class Chat:
         return {"role": role, "content": [{"type": "image"}] * images + [part]}
 
     def _apply(self, turns: list[dict[str, Any]], *, opening: bool) -> str:
+        text = self._rendered(turns, opening=opening)
+        return text + self._closing if opening and not self.thinking else text
+
+    def _rendered(self, turns: list[dict[str, Any]], *, opening: bool) -> str:
         settings: dict[str, Any] = {}
         if "enable_thinking" in self._template:
             settings["enable_thinking"] = self.thinking > 0
@@ -329,18 +334,22 @@ class Chat:
             **settings,
         )
         try:
-            text = write(turns)
+            return write(turns)
         except TypeError:  # of a template that takes an answer as a text, not as a list of parts
-            text = write([_with_plain_answer(turn) for turn in turns])
-        return self._closed(text) if opening and not self.thinking else text
+            return write([_with_plain_answer(turn) for turn in turns])
 
-    def _closed(self, text: str) -> str:
-        """An opening whose thought is over before it began, as such models are trained on it."""
+    @cached_property
+    def _closing(self) -> str:
+        """What ends a thought that the template opens, as such models are trained on it.
+
+        Seen behind a text without such marks: a user may write them, too.
+        """
         begin, end = self.thought or ("", "")
+        text = self._rendered([self._turn("user", _PROBE)], opening=True)
         if not begin or begin not in text or end in text[text.rindex(begin) :]:
-            return text
+            return ""
         line = "\n" if text.endswith("\n") else ""
-        return f"{text}{line}{end}\n{line}"
+        return f"{line}{end}\n{line}"
 
     def _image_mark(self) -> str:
         """What a prompt without a template says where a picture stands."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,18 @@ def test_without_thinking_the_thought_is_closed_empty(
     assert (response.thought, response.thought_tokens) == (None, None)
 
 
+def test_a_thought_that_the_user_writes_is_not_closed(
+    checkpoints: dict[str, Path], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(checkpoints[FAMILY], tmp_path / "model")
+    file = tmp_path / "model" / "chat_template.jinja"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "{# knows <think> and </think> #}", encoding="utf-8")
+    vlm = load(**{**settings, "checkpoint": str(tmp_path / "model")})
+    (text,) = vlm.encode([replace(PROMPT, text="What does <think> mean?")]).texts
+    assert text.endswith("mean?<|im_end|>\n<|im_start|>assistant\n")
+
+
 def test_a_thought_is_separated_and_counted(
     folder: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +130,14 @@ def test_a_template_that_knows_no_thoughts_cannot_think(
 ) -> None:
     with pytest.raises(ModelError, match="whose chat template knows thoughts, but 5 came"):
         load(**{**settings, "checkpoint": str(checkpoints["llava"]), "thinking": 5})
+
+
+@pytest.mark.parametrize("wrong", [True, 2.5, -1])
+def test_what_a_thought_may_take_is_a_number_of_tokens(
+    folder: Path, settings: dict[str, Any], wrong: Any
+) -> None:
+    with pytest.raises(ModelError, match=f"or the tokens that a thought may take.*{wrong} came"):
+        load(**{**settings, "checkpoint": str(folder), "thinking": wrong})
 
 
 def shown() -> str:
