@@ -24,7 +24,7 @@ TOKENS = {  # of pictures of 336 x 336 and 1344 x 896 pixels, as real checkpoint
     "qwen3_5": (100, 950),  # recurrent layers
     "glm4v": (144, 1536),  # M-RoPE; answers end where the next turn begins
     "internvl": (256, 1792),  # tiles
-    "idefics3": (2873, 2197),  # tiles with marks of row and column
+    "granite_docling": (64, 448),  # tiles with marks of row and column, DeepStack, scaled logits
     "llava_next": (1176, 2144),  # tiles, line ends
     "gemma3": (256, 256),  # sliding windows, pictures read in both directions
     "hunyuan_vl": (274, 1206),  # pictures numbered by a fourth axis of positions
