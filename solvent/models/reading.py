@@ -7,7 +7,7 @@ Axes: B batch, T tokens of the longest row (left-padded).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -197,11 +197,18 @@ def _stacked(parts: Sequence[Tensor], fill: int) -> Tensor:
     return torch.cat(padded)
 
 
+def runs_of_one(ids: Sequence[int], token: int) -> list[int]:
+    """Tokens, of which one stands only once where it is repeated."""
+    before = [None, *ids[:-1]]
+    return [each for last, each in zip(before, ids, strict=True) if not each == last == token]
+
+
 def same_text(
     read: Sequence[int],
     expected: Sequence[int],
     expanded: Sequence[int] | None,
-    media: set[int],
+    media: Collection[int],
+    image_token: int,
     text_of: Callable[[Sequence[int]], str],
 ) -> bool:
     """Whether the model reads what the tokenizer makes of a prompt, and answers can follow it.
@@ -211,6 +218,7 @@ def same_text(
         expected: of the rendered prompt, in which one mark stands for a picture.
         expanded: of the prompt with what the processor put there, None where it does not say.
         media: tokens of those marks.
+        image_token: of `read`, in whose place a feature stands.
         text_of: tokens as text.
     """
     if expanded is not None and list(read) == list(expanded):
@@ -224,7 +232,12 @@ def same_text(
             return False
         expected = [*expected[:start], *behind[word:]]
     remaining = iter(read)
-    return all(token in media or token in remaining for token in expected)
+    before = [None, *expected[:-1]]
+    return all(
+        (token in media and last in media)  # marks in a row stand for one picture or more
+        or (image_token if token in media else token) in remaining
+        for last, token in zip(before, expected, strict=True)
+    )
 
 
 def _word_apart(

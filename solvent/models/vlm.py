@@ -48,7 +48,7 @@ from solvent.models.features import FeatureCache, fingerprint, sees_encoder
 from solvent.models.precision import tf32_is_allowed
 from solvent.models.prefill import EncodedBatch, Prefill, on_device
 from solvent.models.processor import load_processor
-from solvent.models.reading import Read, Reader, same_text
+from solvent.models.reading import Read, Reader, runs_of_one, same_text
 from solvent.models.refusals import ModelError, PromptError
 from solvent.models.speaking import Speaker
 from solvent.models.states import StateWatch
@@ -317,10 +317,10 @@ class VLM:
         )
         for prompt, row, mask, expected, whole in rows:
             ids = row[mask.bool()].tolist()
-            if [each for each in ids if each != image] == [e for e in expected if e != image]:
+            if runs_of_one(ids, image) == runs_of_one(expected, image):
                 continue  # nothing stands for a picture but its own tokens
             told = None if whole is None else self.chat.tokens([whole + self.reader.tail])[0]
-            if not same_text(ids, expected, told, marks, text_of):
+            if not same_text(ids, expected, told, marks, image, text_of):
                 raise PromptError(
                     f"Expected {type(self.processor).__name__} and the tokenizer to read the text "
                     f"of {prompt.uid!r} alike, but their tokens differ; correct processor_class or "

@@ -1,4 +1,4 @@
-"""Pictures made again from what the processor gives equal the picture that went in."""
+"""What a processor makes of a prompt is the prompt: its pictures, and its text around them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from interventions import load
 from solvent.core.types import Prompt
+from solvent.models.reading import same_text
 from solvent.models.vlm import VLM
 from tests.random_models import HEADS
 
@@ -77,3 +78,43 @@ def test_several_prompts_are_refused(vlm: VLM) -> None:
     prompts = [Prompt(uid=uid, images=(), text="What is it?") for uid in "ab"]
     with pytest.raises(ValueError, match="one prompt at a time"):
         vlm.appearance(vlm.encode(prompts))
+
+
+BEGIN, MARK, END = 90, 91, 92  # marks of a prompt
+IMAGE, ROW = 99, 80  # what is read in their place
+PICTURE = [BEGIN, MARK, END]
+SHOWN = [BEGIN, IMAGE, IMAGE, ROW, IMAGE, IMAGE, END]
+
+
+def is_same(read: list[int], expected: list[int]) -> bool:
+    def text_of(tokens: object) -> str:
+        raise AssertionError(f"no space is written here, but {tokens} are read as text")
+
+    return same_text(read, expected, None, {BEGIN, MARK, END}, IMAGE, text_of)
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, *SHOWN, 2, 3], [1, *PICTURE, 2, 3]),
+        ([1, IMAGE, 2, IMAGE, 3], [1, *PICTURE, 2, *PICTURE, 3]),  # marks need not stay
+        ([*SHOWN, *SHOWN, 2], [*PICTURE, *PICTURE, 2]),
+    ],
+)
+def test_pictures_in_the_place_of_their_marks(read: list[int], expected: list[int]) -> None:
+    assert is_same(read, expected)
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        ([*SHOWN, 2, 3], [1, *PICTURE, 2, 3]),  # text is lost
+        ([1, 4, *SHOWN, 2, 3], [4, 1, *PICTURE, 2, 3]),  # or turned round
+        ([1, 2, 3], [1, *PICTURE, 2, 3]),  # the picture is lost
+        ([*SHOWN, 1, 2, 3], [1, *PICTURE, 2, 3]),  # or moved to the front
+        ([*SHOWN, *SHOWN, 2, 3], [*PICTURE, 2, *PICTURE, 3]),
+    ],
+)
+def test_another_text_and_another_place_are_noticed(read: list[int], expected: list[int]) -> None:
+    assert not same_text(read, expected, None, {BEGIN, MARK, END}, IMAGE, lambda _: "")
