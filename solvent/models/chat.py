@@ -271,9 +271,12 @@ class Chat:
         (answer,) = self.decode([said.answer])
         if said.thinking is None:
             return Response(answer=answer, thought=None, thought_tokens=None)
-        (thought,) = self.decode([said.thought])
+        opening = len(said.thinking.begin)
+        opened = tuple(said.thought[:opening]) == said.thinking.begin  # by the model itself
+        thoughts = said.thought[opening:] if opened else said.thought
+        (thought,) = self.decode([thoughts])
         return Response(
-            answer=answer.strip(), thought=thought.strip(), thought_tokens=len(said.thought)
+            answer=answer.strip(), thought=thought.strip(), thought_tokens=len(thoughts)
         )
 
     @cached_property

@@ -108,6 +108,9 @@ def test_a_thought_is_separated_and_counted(
     thought = plain.greedy(shown(), list(PROMPT.images), 5)
     assert response.thought_tokens == len(thought) == 5
     assert response.thought == decode(thought, skip_special_tokens=True).strip()
+    opens = replace(vlm.chat.how_it_thinks, opened=False)  # and what opens it is no part of it
+    itself = Speaker(limit=3, stops=(), thinking=opens, thought=[*opens.begin, *thought])
+    assert vlm.chat.response(itself) == replace(response, answer="")
     ids = plain.ids(opened.format(shown()), list(PROMPT.images))
     ids += [*thought, *vlm.processor.tokenizer("\n</think>\n\n")["input_ids"]]
     answer: list[int] = []
