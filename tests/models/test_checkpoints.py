@@ -244,6 +244,22 @@ def test_sliced_log_probabilities_equal_log_softmax(
     torch.testing.assert_close(came, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1 / 8])
+@pytest.mark.parametrize("cap", [None, 30.0])
+def test_the_model_says_which_of_its_scales_it_uses(scale: float, cap: float | None) -> None:
+    """Also where its own logits are rounded to bfloat16."""
+    torch.manual_seed(0)
+    head = torch.nn.Linear(16, 100, bias=False, dtype=torch.bfloat16)
+    hidden = (40 * torch.randn(5, 16)).bfloat16()
+    logits = scale * (hidden.float() @ head.weight.float().T)
+    logits = logits if cap is None else cap * (logits / cap).tanh()
+    named = SimpleNamespace(logits_scaling=8.0, final_logit_softcapping=30.0)
+    config = SimpleNamespace(get_text_config=lambda: named)
+    unembedding = Unembedding(SimpleNamespace(get_output_embeddings=lambda: head, config=config))
+    assert unembedding.fit(hidden, logits.bfloat16()) < 0.5
+    torch.testing.assert_close(unembedding.logits(hidden), logits, atol=1e-4, rtol=1e-5)
+
+
 def test_importing_the_package_is_cheap() -> None:
     code = "import solvent.models, solvent.models.processor, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
