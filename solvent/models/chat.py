@@ -264,7 +264,14 @@ class Chat:
             for text in (begin, end, f"\n{end}\n\n")
         )
         first, last, cut = tokens
-        return Thinking(budget=self.thinking, opened=opened, begin=first, end=last, cut=cut)
+        return Thinking(
+            budget=self.thinking,
+            opened=opened,
+            begin=first,
+            end=last,
+            ends=lambda said: end in self.text_of(said),
+            cut=cut,
+        )
 
     def response(self, said: Speaker) -> Response:
         """What was said as texts, special tokens removed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 
@@ -13,7 +13,8 @@ class Thinking:
     budget: int  # tokens that a thought may take
     opened: bool  # whether the prompt opens the thought, or the model does
     begin: tuple[int, ...]  # tokens that open it
-    end: tuple[int, ...]  # tokens that end it
+    end: tuple[int, ...]  # tokens that end it as they stand alone
+    ends: Callable[[Sequence[int]], bool]  # whether tokens say so, perhaps merged with a line end
     cut: tuple[int, ...]  # tokens that end it where the budget is spent
 
 
@@ -51,8 +52,9 @@ class Speaker:
 
     def _think(self, likeliest: int, thinking: Thinking) -> int:
         self.thought.append(likeliest)
-        size = len(thinking.end)
-        if tuple(self.thought[-size:]) == thinking.end:
+        sizes = range(1, len(thinking.end) + 1)
+        size = next((size for size in sizes if thinking.ends(self.thought[-size:])), None)
+        if size is not None:
             del self.thought[-size:]
             self._thinks = False
         elif len(self.thought) >= thinking.budget:

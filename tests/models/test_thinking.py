@@ -19,11 +19,19 @@ from tests.random_models import save_random_checkpoint
 
 FAMILY = "qwen2_5_vl"
 BEGIN, END, STOP, TEXT = 1, 2, 3, 7
+MERGED = [[11, 12], [11, 13]]  # an end in two tokens, the second perhaps with a line end in it
 PROMPT = Prompt(uid="one", images=(picture(FAMILY, 0),), text="Is there a red square?")
 
 
 def spoken(tokens: list[int], **changes: Any) -> Speaker:
-    settings = {"budget": 3, "opened": True, "begin": (BEGIN,), "end": (END,), "cut": (8, END)}
+    settings: dict[str, Any] = {
+        "budget": 3,
+        "opened": True,
+        "begin": (BEGIN,),
+        "end": (END,),
+        "ends": lambda tokens: tokens in ([END], *MERGED),
+        "cut": (8, END),
+    }
     speaker = Speaker(limit=2, stops=(STOP,), thinking=Thinking(**{**settings, **changes}))
     for token in tokens:
         speaker.says(token)
@@ -38,6 +46,8 @@ def spoken(tokens: list[int], **changes: Any) -> Speaker:
         ([TEXT, STOP], {}, [TEXT], [], True),  # over within the thought
         ([TEXT] * 3 + [9, 9, 5], {}, [TEXT] * 3, [5], False),  # cut: what it would say is not read
         ([END, 5], {}, [], [5], False),
+        ([TEXT, 11, 12, 5], {"end": (11, 12)}, [TEXT], [5], False),
+        ([TEXT, 11, 13, 5], {"end": (11, 12)}, [TEXT], [5], False),
         ([5, 6], {"opened": False}, [], [5, 6], True),  # does not think after all
         ([BEGIN, TEXT, END, 5], {"opened": False}, [BEGIN, TEXT], [5], False),
     ],
@@ -109,6 +119,8 @@ def test_a_thought_is_separated_and_counted(
     assert response.thought_tokens == len(thought) == 5
     assert response.thought == decode(thought, skip_special_tokens=True).strip()
     opens = replace(vlm.chat.how_it_thinks, opened=False)  # and what opens it is no part of it
+    assert opens.ends([TEXT, *opens.end])
+    assert not opens.ends(opens.end[:-1])
     itself = Speaker(limit=3, stops=(), thinking=opens, thought=[*opens.begin, *thought])
     assert vlm.chat.response(itself) == replace(response, answer="")
     ids = plain.ids(opened.format(shown()), list(PROMPT.images))
