@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from solvent.cells.configuration import stored_facts
+from solvent.core.over_layers import over_layers
 from solvent.core.types import (
     CandidateScore,
     Gold,
@@ -321,7 +322,7 @@ def _means(name: str, layers: VisualMass | VisualEntropy | None) -> Record:
     if layers is None:
         return {}
     values = {"before": layers.before, "after": layers.after}
-    return {f"{name}_{when}": sum(each) / len(each) for when, each in values.items()}
+    return {f"{name}_{when}": over_layers(each) for when, each in values.items()}
 
 
 @dataclass

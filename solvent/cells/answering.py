@@ -5,6 +5,7 @@ A sample that cannot be shown, or that does not fit into memory alone, becomes a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
@@ -238,18 +239,23 @@ def _mass(measured: Any, index: int) -> VisualMass | None:
     if measured is None:
         return None
     before, after = measured.layer_mass_before[index], measured.layer_mass_after[index]
-    if np.isnan(before).any():  # no row saw an image
+    if np.isnan(before).all():  # no row saw an image
         return None
-    return VisualMass(before=tuple(before.tolist()), after=tuple(after.tolist()))
+    return VisualMass(before=_by_layer(before), after=_by_layer(after))
 
 
 def _entropy(measured: Any, index: int) -> VisualEntropy | None:
     if measured is None:
         return None
     before, after = measured.layer_entropy_before[index], measured.layer_entropy_after[index]
-    if np.isnan(before).any():
+    if np.isnan(before).all():
         return None
-    return VisualEntropy(before=tuple(before.tolist()), after=tuple(after.tolist()))
+    return VisualEntropy(before=_by_layer(before), after=_by_layer(after))
+
+
+def _by_layer(values: np.ndarray) -> tuple[float | None, ...]:
+    """None for layers where nothing was measured, as those without attention."""
+    return tuple(None if math.isnan(value) else value for value in values.tolist())
 
 
 def failed(cell: Cell, sample: Sample, error: str) -> Prediction:

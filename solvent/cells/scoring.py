@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from solvent.core.over_layers import over_layers
 from solvent.core.types import Benchmark, Prediction, VisualEntropy, VisualMass
 
 
@@ -49,27 +50,36 @@ def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str,
 
 @dataclass
 class LayerMeans:
-    """Means over samples, per layer and over layers."""
+    """Means over samples, per layer and over the layers where something was measured."""
 
-    count: int = 0
     sums: dict[str, list[float]] = field(default_factory=dict)
+    counts: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, measured: VisualMass | VisualEntropy | None) -> None:
         """One sample; None where it shows no image."""
         if measured is None:
             return
-        self.count += 1
         for when in ("before", "after"):
             layers = getattr(measured, when)
-            sofar = self.sums.get(when) or [0] * len(layers)
-            self.sums[when] = [a + b for a, b in zip(sofar, layers, strict=True)]
+            sums = self.sums.setdefault(when, [0] * len(layers))
+            counts = self.counts.setdefault(when, [0] * len(layers))
+            for layer, value in enumerate(layers):
+                if value is not None:
+                    sums[layer] += value
+                    counts[layer] += 1
 
     def means(self) -> dict[str, Any]:
-        """None where no sample shows an image."""
-        if not self.count:
+        """None where no sample shows an image, and for a layer where nothing was measured."""
+        if not self.sums:
             return {"before": None, "after": None, "before_by_layer": [], "after_by_layer": []}
-        layers = {when: [each / self.count for each in sums] for when, sums in self.sums.items()}
-        means = {when: sum(values) / len(values) for when, values in layers.items()}
+        layers = {
+            when: [
+                total / count if count else None
+                for total, count in zip(sums, self.counts[when], strict=True)
+            ]
+            for when, sums in self.sums.items()
+        }
+        means = {when: over_layers(values) for when, values in layers.items()}
         return {**means, **{f"{when}_by_layer": values for when, values in layers.items()}}
 
 

@@ -132,18 +132,24 @@ class CandidateScore:
 
 @dataclass(frozen=True, kw_only=True)
 class VisualMass:
-    """Share of attention that rows after the image give to it, per decoder layer, in [0, 1]."""
+    """Share of attention that rows after the image give to it, per decoder layer, in [0, 1].
 
-    before: tuple[float, ...]  # under the learned scores
-    after: tuple[float, ...]  # under the intervention
+    None where a layer has no attention, or no row of it may see the image.
+    """
+
+    before: tuple[float | None, ...]  # under the learned scores
+    after: tuple[float | None, ...]  # under the intervention
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisualEntropy:
-    """Entropy of the pattern over image tokens in these rows, per decoder layer, in nats."""
+    """Entropy of the pattern over image tokens in these rows, per decoder layer, in nats.
 
-    before: tuple[float, ...]  # of the learned pattern
-    after: tuple[float, ...]  # under the intervention
+    None for the layers that have no visual mass.
+    """
+
+    before: tuple[float | None, ...]  # of the learned pattern
+    after: tuple[float | None, ...]  # under the intervention
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,10 @@ def _draw_layers(axes: Axes, masses: Mapping[str, Any]) -> None:
         axes.text(0.5, 0.5, "no image was shown", ha="center", color="grey")
         axes.set_axis_off()
         return
-    layers: Sequence[int] = range(len(masses["before_by_layer"]))
-    axes.plot(
-        layers, masses["before_by_layer"], "o-", color=COLOURS[0], label="before", markersize=4
-    )
-    axes.plot(
-        layers, masses["after_by_layer"], "s--", color=COLOURS[1], label="after", markersize=4
-    )
+    for when, line, colour in (("before", "o-", COLOURS[0]), ("after", "s--", COLOURS[1])):
+        values = enumerate(masses[f"{when}_by_layer"])  # None: a layer without attention
+        known = [(layer, value) for layer, value in values if value is not None]
+        axes.plot(*zip(*known, strict=True), line, color=colour, label=when, markersize=4)
     axes.set(
         ylim=(0, 1), xlabel="decoder layer", ylabel="visual mass\n(share of attention on the image)"
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from PIL import Image
 
+from solvent.core.over_layers import over_layers
 from solvent.core.redaction import may_hold_secrets, redacted, redacted_text
 from solvent.core.types import Prediction, Sample, in_words
 
@@ -52,7 +53,11 @@ def row(prediction: Prediction, sample: Sample, side: int) -> dict[str, Any]:
         *(None if text is None else redacted_text(text) for text in texts),
         prediction.status,
         prediction.credit,
-        *(_mean(getattr(layers, when, ())) for layers in measured for when in ("before", "after")),
+        *(
+            over_layers(getattr(layers, when, ()))
+            for layers in measured
+            for when in ("before", "after")
+        ),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -105,7 +110,3 @@ def _clean_line(line: str) -> str:
     content = json.loads(line)
     hidden = redacted(content)
     return line if hidden == content else json.dumps(hidden, ensure_ascii=False) + "\n"
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

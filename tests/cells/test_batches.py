@@ -215,6 +215,26 @@ def test_answers_masses_and_counts_belong_to_their_samples(tmp_path: Path) -> No
     assert metrics["cells_by_phase"] == {"prefill": sum(range(10)) - 10, "decode": 10}
 
 
+def test_layers_without_attention_have_no_mass_and_the_others_keep_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = ScriptedModel.measure
+
+    def of_a_hybrid(self: ScriptedModel) -> Any:
+        measured = measure(self)
+        for name in ("layer_mass", "layer_entropy"):
+            for when in ("before", "after"):
+                getattr(measured, f"{name}_{when}")[:, 0] = np.nan
+        return measured
+
+    monkeypatch.setattr(ScriptedModel, "measure", of_a_hybrid)
+    metrics = run(cell(ScriptedModel(), samples(3)), folder := opened(tmp_path))
+    assert {row.visual_mass.before for row in folder.predictions()} == {(None, 0.5)}
+    assert metrics["visual_mass"]["before_by_layer"] == [None, 0.5]
+    assert metrics["visual_mass"]["before"] == 0.5
+    assert metrics["visual_entropy_nats"]["after"] == 2.0
+
+
 def test_a_broken_image_is_recorded_and_costs_nobody_else(tmp_path: Path) -> None:
     metrics = run(cell(ScriptedModel(), samples(10, broken={3, 7})), folder := opened(tmp_path))
     failed = [row for row in folder.predictions() if row.status == "error"]
