@@ -22,7 +22,7 @@ from solvent.models.devices import Placement, explained_placing, refuse_packed_u
 from solvent.models.precision import refuse_tf32
 from solvent.models.refusals import ModelError
 
-DAMAGED = (OSError, ValueError, KeyError, TypeError, ImportError)  # what reading files raises
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)  # reading files
 
 logger = logging.getLogger(__name__)
 

@@ -101,6 +101,18 @@ def test_text_only_model(settings: dict[str, Any], tmp_path: Path) -> None:
     assert "no model of images and text for its family 'llama' (nearest known: 'mllama')" in message
 
 
+def test_processor_that_finds_no_attribute_of_its_parts(
+    settings: dict[str, Any], copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise AttributeError("the tokenizer has no attribute image_token")
+
+    monkeypatch.setattr("solvent.models.vlm.load_processor", broken)
+    message = refusal(settings, checkpoint=str(copy))
+    assert "to hold a whole processor and tokenizer" in message
+    assert "has no attribute image_token" in message
+
+
 def test_checkpoint_without_safetensors(settings: dict[str, Any], copy: Path) -> None:
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     assert "Expected whole safetensors weights" in refusal(settings, checkpoint=str(copy))
