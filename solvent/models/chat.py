@@ -264,6 +264,12 @@ class Chat:
             for text in (begin, end, f"\n{end}\n\n")
         )
         first, last, cut = tokens
+        if not opened and len(first) > 1:
+            raise ModelError(
+                f"Expected model.thinking=0 where the model itself opens a thought with {begin!r}, "
+                f"which this tokenizer reads as {len(first)} tokens of text, but {self.thinking} "
+                "came: an answer that begins alike could not be told from a thought; set it to 0."
+            )
         return Thinking(
             budget=self.thinking,
             opened=opened,

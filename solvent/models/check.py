@@ -117,6 +117,7 @@ def _check_image_tokens(vlm: VLM, batch: EncodedBatch) -> None:
 
 
 def _check_answers(vlm: VLM, batch: EncodedBatch) -> None:
+    _ = vlm.chat.how_it_thinks  # raises where thoughts could not be told from answers
     if vlm.chat.terminator is None:
         raise ModelError(
             f"Expected the chat template or the tokenizer of {vlm.name!r} to name the token that "

@@ -155,5 +155,17 @@ def test_what_a_thought_may_take_is_a_number_of_tokens(
         load(**{**settings, "checkpoint": str(folder), "thinking": wrong})
 
 
+def test_a_thought_that_could_be_text_is_refused(
+    folder: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """The tokenizer has no token for `<think>`, and the template leaves it to the model."""
+    shutil.copytree(folder, tmp_path / "model")
+    file = tmp_path / "model" / "chat_template.jinja"
+    text = file.read_text(encoding="utf-8").replace("<think>\n", "")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match="could not be told from a thought"):
+        load(**{**settings, "checkpoint": str(tmp_path / "model"), "thinking": 5})
+
+
 def shown() -> str:
     return PLACEHOLDERS[FAMILY] + PROMPT.text
