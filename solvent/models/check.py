@@ -86,18 +86,30 @@ def _probed(vlm: VLM) -> EncodedBatch:
     try:
         return vlm.encode([PROBE])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ModelError(
             f"Expected {type(vlm.processor).__name__} to read one image and a short text, but it "
-            f"cannot ({said}); correct the checkpoint's chat_template.jinja, which writes "
+            f"cannot ({_first_line(error)}); correct the checkpoint's chat_template.jinja, which writes "
             f"{vlm.chat.image_text!r} for an image, or its processor_config.json."
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _check_image_tokens(vlm: VLM, batch: EncodedBatch) -> None:
     """As many as the vision encoder makes features, wherever in the text the image stands."""
     inputs = vlm.reader.of_pictures(PROBE.images)
-    features = feature_rows(image_features(vlm.model, inputs))
+    try:
+        features = feature_rows(image_features(vlm.model, inputs))
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"Expected the vision encoder of {vlm.name!r} to take what its image processor makes "
+            f"of a picture, but it does not ({_first_line(error)}); correct sizes in the "
+            "checkpoint's preprocessor_config.json."
+        ) from error
     if batch.image_tokens != (features,):
         raise ModelError(
             f"Expected as many image tokens as image features ({features}) for the probe image, "

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,6 +40,14 @@ class Placement:
                 "came; choose one of them."
             )
         _refuse_quantization(self.quantization, on_gpu=self._on_gpu)
+        if self.offload_folder is not None:
+            try:
+                Path(self.offload_folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ModelError(
+                    "Expected model.offload_folder to be a folder that can be written, but "
+                    f"{self.offload_folder!r} cannot be made ({error.strerror}); name another one."
+                ) from error
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `from_pretrained`."""

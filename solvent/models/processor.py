@@ -113,10 +113,16 @@ def _image_processor(
 
     try:
         found = AutoImageProcessor.from_pretrained(location, backend=backend, **settings, **hub)
-    except (ImportError, ValueError, OSError) as error:
-        if "torchvision" not in str(error).lower():
+    except (ImportError, ValueError, OSError, TypeError, KeyError) as error:
+        if "torchvision" in str(error).lower():
+            raise ModelError(_needs_torchvision(location)) from error
+        if not settings:
             raise
-        raise ModelError(_needs_torchvision(location)) from error
+        raise ModelError(
+            f"Expected values that the image processor of {location!r} takes in "
+            f"model.image_settings, but {dict(settings)} came ({str(error).splitlines()[0]}); "
+            "write them as the checkpoint's preprocessor_config.json does."
+        ) from error
     came = backend_of(found)
     if backend == "pil" and came != backend:
         raise ModelError(_needs_torchvision(location))

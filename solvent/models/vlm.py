@@ -150,8 +150,8 @@ class VLM:
         if self.chat.thinking:
             raise ModelError(
                 f"Expected model.thinking=0 to rank candidates, but it is {self.chat.thinking}: a "
-                "candidate behind an open thought would be scored as one; set it to 0, or let the "
-                "model generate its answers."
+                "candidate behind an open thought would be scored as one; set it to 0, or "
+                "benchmark.answer.mode=generate."
             )
         answers = self._answer_tokens(batch, candidates)
         prompts = self._prefill(batch)
@@ -368,6 +368,20 @@ def regions_of(prompt: Prompt) -> tuple[tuple[Box, ...], ...]:
     return tuple(in_text_order(prompt.text, [*prompt.regions, *unknown]))
 
 
+@contextmanager
+def blamed_too(image_settings: Mapping[str, Any]) -> Iterator[None]:
+    """What a check refuses may be due to these settings, which are not the checkpoint's."""
+    try:
+        yield
+    except ModelError as error:
+        if not image_settings:
+            raise
+        raise ModelError(
+            f"{str(error).removesuffix('.')}; or mend model.image_settings={dict(image_settings)}, "
+            "which is not the checkpoint's own."
+        ) from error
+
+
 def load(
     *,
     name: str,
@@ -423,6 +437,6 @@ def load(
         thinking=thinking,
         feature_cache_mb=feature_cache_mb,
     )
-    with explained(source, "chat template", (TemplateError,)):
+    with explained(source, "chat template", (TemplateError,)), blamed_too(image_settings):
         check(vlm)
     return vlm

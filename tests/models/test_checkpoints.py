@@ -275,3 +275,15 @@ def test_the_model_says_which_of_its_scales_it_uses(scale: float, cap: float | N
 def test_importing_the_package_is_cheap() -> None:
     code = "import solvent.models, solvent.models.processor, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_settings_that_are_not_the_checkpoints_are_blamed(
+    settings: dict[str, Any], checkpoints: dict[str, Path]
+) -> None:
+    llava, qwen = ({"checkpoint": str(checkpoints[name])} for name in ("llava", "qwen2_5_vl"))
+    message = refusal(settings, **qwen, image_settings={"size": "big"})
+    assert "values that the image processor" in message
+    assert "model.image_settings, but {'size': 'big'} came" in message
+    message = refusal(settings, **llava, image_settings={"crop_size": {"height": 8, "width": 8}})
+    assert "or mend model.image_settings={'crop_size'" in message
+    assert "'/proc/nope' cannot be made" in refusal(settings, **llava, offload_folder="/proc/nope")
