@@ -88,8 +88,8 @@ def _probed(vlm: VLM) -> EncodedBatch:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ModelError(
             f"Expected {type(vlm.processor).__name__} to read one image and a short text, but it "
-            f"cannot ({_first_line(error)}); correct the checkpoint's chat_template.jinja, which writes "
-            f"{vlm.chat.image_text!r} for an image, or its processor_config.json."
+            f"cannot ({_first_line(error)}); correct the checkpoint's chat_template.jinja, which "
+            f"writes {vlm.chat.image_text!r} for an image, or its processor_config.json."
         ) from error
 
 
