@@ -33,6 +33,7 @@ from interventions.methods.selectors import (
     token_roles,
 )
 
+COUNTED = ("prompt_lengths", "pictures")  # what `expect` takes a number of
 LENGTH = Integral | Tensor  # what may count tokens
 
 
@@ -44,6 +45,7 @@ class Expectation:
     prompt_lengths: tuple[int, ...] | None = None  # real tokens
     priors: tuple[Float[np.ndarray, " token"], ...] | None = None
     regions: tuple[Any, ...] | None = None  # boxes of every picture of every row
+    pictures: tuple[int, ...] | None = None  # how many pictures every row has
     turns: tuple[tuple[Span, ...], ...] | None = None  # who wrote which tokens of every row
     ids: Int[Tensor, "batch token"] | None = None  # the whole prompt, when it is known
     real: Bool[Tensor, "batch token"] | None = None
@@ -258,9 +260,7 @@ def check_expectation(samples: Sequence[str], **values: Sequence[Any] | None) ->
         if not _listed(given) or len(given) != len(samples):
             got = len(given) if _listed(given) else shown(given)
             raise ValueError(f"Expected {len(samples)} {what}, one per sample, got {got}.")
-        single, kind = (
-            ("whole number", LENGTH) if what == "prompt_lengths" else ("list", Collection)
-        )
+        single, kind = ("whole number", LENGTH) if what in COUNTED else ("list", Collection)
         if not all(isinstance(each, kind) for each in given):
             raise ValueError(f"{what} must hold a {single} per sample, got {shown(given)}.")
 

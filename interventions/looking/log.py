@@ -84,6 +84,7 @@ class AttentionLog:
         priors: Sequence[Float[np.ndarray, " token"]] | None = None,
         regions: Sequence[Sequence[Sequence[Box]]] | None = None,
         turns: Sequence[Sequence[Span]] | None = None,
+        pictures: Sequence[int] | None = None,
     ) -> None:
         """Describe the rows of the next prompt, before it is run.
 
@@ -94,10 +95,16 @@ class AttentionLog:
         `regions` lists for each row the boxes of every picture, (left, top, right, bottom) as
         shares of its width and height, for patterns that look at key regions. `turns` says who
         wrote which tokens of each row, as `interventions.turns` finds it; without it the roles
-        `preface` and `answer` have no tokens.
+        `preface` and `answer` have no tokens. `pictures` counts those of each row; without it a
+        fixed pattern tells tiles of one picture from several pictures by what they show.
         """
         check_expectation(
-            samples, prompt_lengths=prompt_lengths, priors=priors, regions=regions, turns=turns
+            samples,
+            prompt_lengths=prompt_lengths,
+            priors=priors,
+            regions=regions,
+            turns=turns,
+            pictures=pictures,
         )
         check_turns(turns)
         self.expected = Expectation(
@@ -105,6 +112,7 @@ class AttentionLog:
             prompt_lengths=None if prompt_lengths is None else tuple(prompt_lengths),
             priors=None if priors is None else tuple(priors),
             regions=None if regions is None else tuple(regions),
+            pictures=None if pictures is None else tuple(pictures),
             turns=None if turns is None else tuple(tuple(row) for row in turns),
         )
 

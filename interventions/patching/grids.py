@@ -42,6 +42,7 @@ def fixed_weights(
     counts: Sequence[int],
     regions: Sequence[Sequence[Sequence[Box]]] | None,
     attention: Float[Tensor, " patch"] | None = None,
+    pictures: Sequence[int] | None = None,
 ) -> tuple[Float[np.ndarray, " token"], ...]:
     """A fixed pattern for every sample: the weights of its pictures, in the order of its tokens.
 
@@ -52,11 +53,12 @@ def fixed_weights(
         regions: boxes of every picture of each sample, if known.
         attention: what the patches of all pictures, in order, received in the vision encoder,
             summed over the patches of their picture.
+        pictures: how many each sample has, if known.
 
     Raises `InterventionError` where places are unknown or do not explain the tokens, and where the
     pattern needs pixels or attention by patch that are not to be had.
     """
-    rows = find_layouts(config, arguments, counts)
+    rows = find_layouts(config, arguments, counts, pictures)
     layouts = [layout for row in rows for layout in row]
     patches = gray_patches(config, arguments, layouts) if pattern.needs_patches else None
     received = _received(config, arguments, layouts, attention) if pattern.needs_attention else None

@@ -92,7 +92,10 @@ class Layout:
 
 
 def find_layouts(
-    config: Any, arguments: Arguments, counts: Sequence[int]
+    config: Any,
+    arguments: Arguments,
+    counts: Sequence[int],
+    pictures: Sequence[int] | None = None,
 ) -> tuple[tuple[Layout, ...], ...]:
     """The layouts of every row's pictures.
 
@@ -100,6 +103,8 @@ def find_layouts(
         config: of the model.
         arguments: of its forward, or of `generate`; of them only what a processor gives.
         counts: image tokens of every row.
+        pictures: how many pictures every row has, if known. Only where tiles are told apart by
+            their pixels it matters: flat pictures could be tiles of one another.
 
     Raises `InterventionError` where a token shows no part of a picture, where the arguments do not
     say how big pictures are, and where the pictures do not explain the tokens.
@@ -110,7 +115,7 @@ def find_layouts(
     if not sum(counts):
         return ((),) * len(counts)
     if lies_by_pixels(config):
-        return _cut_into_tiles(config, arguments, counts)
+        return _cut_into_tiles(config, arguments, counts, pictures)
     return _by_row(_pictures(config, arguments, sum(counts)), counts)
 
 
@@ -212,7 +217,7 @@ def _unpadded(config: Any, size: Sequence[int], side: int) -> Size:
 
 
 def _cut_into_tiles(
-    config: Any, arguments: Arguments, counts: Sequence[int]
+    config: Any, arguments: Arguments, counts: Sequence[int], pictures: Sequence[int] | None
 ) -> tuple[tuple[Layout, ...], ...]:
     """Layouts of a family that says how many tiles there are, but not how they lie."""
     sizes = sizes_of(arguments)
@@ -231,11 +236,15 @@ def _cut_into_tiles(
         parts = [remaining[start:end] for start, end in _spans(arguments)]
         return _by_row([_tiled(laid_out(part, first)[1]) for part in parts], counts)
     rows = []
-    for count in counts:
+    for row, count in enumerate(counts):
         pieces: list[Piece] = []
         while remaining and sum(h * w for h, w in (p.size for p in pieces)) < count:
             pieces.append(remaining.pop(0))
-        rows.append(tuple(map(_tiled, split_into_pictures(pieces, whole_first=first))))
+        number = None if pictures is None else pictures[row]
+        try:
+            rows.append(tuple(map(_tiled, split_into_pictures(pieces, first, number))))
+        except ValueError as error:
+            raise _unknown(config, str(error)) from error
     return _checked(rows, counts)
 
 

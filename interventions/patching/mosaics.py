@@ -9,7 +9,8 @@ Axes: Y and X pixels or patches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,30 +48,51 @@ class Fit:
 
 
 Picture = list[tuple[Piece, Box]]
+Parted = tuple[float, int, list[Picture]]
+"""How far tiles are from their wholes, the squared numbers of pieces, and the pictures."""
 
 
-def split_into_pictures(pieces: Sequence[Piece], whole_first: bool) -> list[Picture]:
+def split_into_pictures(
+    pieces: Sequence[Piece], whole_first: bool, count: int | None = None
+) -> list[Picture]:
     """The pieces of every picture with their places: one whole, or tiles and a whole.
 
-    Whole and tiles stand in the given order, and differ by `TOLERANCE` at most: what differs more
-    is several pictures, however many. Of all such ways to part the pieces, the one that fits best,
-    where a whole without tiles counts as `TOLERANCE`; of equally good ones, that with the fewest
-    pictures. In a flat picture, where all fits, tiles lie as nearly square as they go,
-    rather wide than tall.
+    Whole and tiles stand in the given order. Of all ways to part the pieces into `count` pictures,
+    the one that fits best; of equally good ones, that with pictures of most even size. Where the
+    number is not known, tiles and whole differ by `TOLERANCE` at most: what differs more is several
+    pictures, however many; a whole without tiles counts as `TOLERANCE`, and of equally good ways
+    the one with the fewest pictures is taken. In a flat picture, where all fits, tiles lie as
+    nearly square as they go, rather wide than tall.
+
+    Raises `ValueError` where the pieces do not make so many pictures.
     """
-    best: list[tuple[float, int, list[Picture]]] = [(0.0, 0, [])]
+    limit = TOLERANCE if count is None else math.inf
+    best: list[dict[int, Parted]] = [{0: (0.0, 0, [])}]  # up to each piece, by number of pictures
     for end in range(1, len(pieces) + 1):
-        cost, pictures, parts = best[end - 1]
-        choices = [(cost + TOLERANCE, pictures + 1, [*parts, [(pieces[end - 1], WHOLE)]])]
+        found: dict[int, Parted] = {}
+        _offer(found, best[end - 1], TOLERANCE, [(pieces[end - 1], WHOLE)])
         for start in range(end - 3, -1, -1):
             if len({tile.size for tile in _parted(pieces[start:end], whole_first)[1]}) > 1:
                 break
-            cost, pictures, parts = best[start]
             error, picture = laid_out(pieces[start:end], whole_first)
-            if error <= TOLERANCE:
-                choices.append((cost + error, pictures + 1, [*parts, picture]))
-        best.append(min(choices, key=lambda choice: (round(choice[0], 6), choice[1])))
-    return best[-1][2]
+            if error <= limit:
+                _offer(found, best[start], error, picture)
+        best.append(found)
+    if count is not None and count not in best[-1]:
+        raise ValueError(f"{len(pieces)} tiles and whole pictures do not make {count} pictures")
+    chosen = min(best[-1], key=lambda n: (best[-1][n][0], n)) if count is None else count
+    return best[-1][chosen][2]
+
+
+def _offer(
+    found: dict[int, Parted], before: Mapping[int, Parted], error: float, picture: Picture
+) -> None:
+    """One more picture behind what was parted before, where that is better than what is known."""
+    for number, (cost, squares, pictures) in before.items():
+        offered = (round(cost + error, 6), squares + len(picture) ** 2)
+        known = found.get(number + 1)
+        if known is None or offered < known[:2]:
+            found[number + 1] = (*offered, [*pictures, picture])
 
 
 def laid_out(pieces: Sequence[Piece], whole_first: bool) -> tuple[float, Picture]:

@@ -377,6 +377,7 @@ class Session:
                 sequences.image_counts[:: sequences.expansion],
                 forward.expectation.regions,
                 self.encoder_watch.take() if self.encoder_watch is not None else None,
+                forward.expectation.pictures,
             )
             self.pictured = {}
             forward.sequences = sequences = sequences.with_priors(priors)

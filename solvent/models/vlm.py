@@ -131,6 +131,7 @@ class VLM:
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
             messages=tuple(self.chat.message(prompt) for prompt in prompts),
             regions=tuple(map(regions_of, prompts)),
+            picture_counts=tuple(map(len, pictures)),
             pictures=kept,
             names=names,
             unseen=self.features.unseen(self.reader, names, kept),
@@ -353,6 +354,7 @@ class VLM:
             self._log.expect(
                 samples=list(batch.uids),
                 regions=batch.regions if known else None,
+                pictures=batch.picture_counts or None,
                 turns=self._turns(batch) if self._needs_turns else None,
             )
         batch = batch if self._encoder_is_seen else self.features.fill(batch)

@@ -138,6 +138,7 @@ def test_encoding_counts_and_pads_on_the_left(
     batch = vlm.encode(prompts)
     family = vlm.family
     assert batch.uids == ("one", "none", "two")
+    assert batch.picture_counts == (1, 0, 2)
     assert (
         batch.image_tokens
         == {

@@ -117,10 +117,11 @@ def test_padding_of_the_last_tiles_is_beyond_the_picture() -> None:
 def test_many_pictures_without_tiles_are_no_tiles_of_the_last() -> None:
     """Nor where all are lit alike from above, as landscapes are."""
     assert len(split_into_pictures(pieces(*((1, 1, seed) for seed in range(9))), False)) == 9
-    light = 8 * torch.linspace(1, -1, SIDE)[:, None]
-    lit = [scene(1, 1, seed).mean(dim=0) + light for seed in range(6)]
-    found = split_into_pictures([Piece(size=(4, 4), levels=levels) for levels in lit], False)
-    assert len(found) == 6
+    light = torch.linspace(1, -1, SIDE)[:, None]
+    for strength, count in ((0.3, None), (8, 6)):  # so strong a light leaves too little else
+        lit = [scene(1, 1, seed).mean(dim=0) + strength * light for seed in range(6)]
+        tiles = [Piece(size=(4, 4), levels=levels) for levels in lit]
+        assert len(split_into_pictures(tiles, False, count)) == 6
 
 
 def test_a_flat_picture_lies_nearly_square() -> None:
@@ -129,10 +130,43 @@ def test_a_flat_picture_lies_nearly_square() -> None:
     assert picture[1][1] == pytest.approx((1 / 3, 0.0, 2 / 3, 0.5))
 
 
+@pytest.mark.parametrize(("number", "count", "sizes"), [(3, 3, [1] * 3), (14, 2, [7, 7])])
+def test_flat_pictures_are_as_many_as_there_are(number: int, count: int, sizes: list[int]) -> None:
+    """What nothing tells apart is told by their number; without it, it is one picture."""
+    flat = [Piece(size=(4, 4), levels=torch.ones(8, 8)) for _ in range(number)]
+    assert [len(picture) for picture in split_into_pictures(flat, False)] == [number]
+    assert [len(picture) for picture in split_into_pictures(flat, False, count)] == sizes
+
+
+def test_a_fine_texture_is_one_picture_where_it_is_known_to_be() -> None:
+    squares = (torch.arange(3 * SIDE)[:, None] + torch.arange(2 * SIDE)) // 7 % 2
+    picture = squares.float()[None].expand(3, -1, -1)
+    tiles = [Piece(size=(4, 4), levels=tile.mean(dim=0)) for tile in cut(picture, 3, 2)]
+    tiles[-1] = Piece(size=(4, 4), levels=picture.mean(dim=0)[::3, ::2])  # no average: it aliases
+    assert len(split_into_pictures(tiles, whole_first=False)) == 7
+    assert [len(found) for found in split_into_pictures(tiles, False, 1)] == [7]
+
+
+def test_pieces_that_do_not_make_so_many_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 tiles and whole pictures do not make 4 pictures"):
+        split_into_pictures(pieces((1, 2, 0)), False, 4)
+
+
 def tiled() -> tuple[SimpleNamespace, dict[str, torch.Tensor], int]:
     """A picture of 2 x 3 tiles of 8 x 8 tokens, and the whole."""
     pixels = torch.stack(cut(scene(2, 3, 0), 2, 3))
     return family("internvl"), {"pixel_values": pixels}, 7 * 64
+
+
+def test_the_number_of_pictures_is_taken_into_account() -> None:
+    config, arguments, count = tiled()
+    blank = {"pixel_values": torch.zeros_like(arguments["pixel_values"])}
+    assert [len(row) for row in find_layouts(config, blank, [count])] == [1]
+    assert [len(row) for row in find_layouts(config, blank, [count], [7])] == [7]
+    (weights,) = fixed_weights(
+        CentreGaussian(width=0.2), config, blank, [count], None, pictures=[7]
+    )
+    np.testing.assert_array_equal(weights.reshape(7, 64), weights[:64][None].repeat(7, axis=0))
 
 
 def test_a_prior_over_tiles_and_whole_is_a_prior_over_the_picture() -> None:
