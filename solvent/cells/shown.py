@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ def _show_sample(
             screen.print(f"{kind:>8} {visible(pairs)}", markup=False, highlight=False)
     sizes = [f"{width} x {height}" for width, height in (image.size for image in prompt.images)]
     if sizes:
-        arrived = [f"{width} x {height}" for width, height in (p.size for p in seen.pictures)]
+        sizes_there = groupby(f"{each.width} x {each.height}" for each in seen.pictures)
+        counted = [(size, len(list(group))) for size, group in sizes_there]
+        arrived = [size if count == 1 else f"{count} of {size}" for size, count in counted]
         screen.print(
             f"{'images':>8} {', '.join(sizes)} pixels, as the model gets them: "
             f"{', '.join(arrived)} = {seen.image_tokens:,} tokens",

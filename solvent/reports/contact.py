@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from solvent.core.text import visible
 from solvent.reports.figures import STYLE
 
 COLUMNS = 3
-MOST_PICTURES = 8  # of one sample; the caption says how many there are
+MOST_PICTURES = 25  # of one sample; the caption says how many there are
+IN_A_ROW = 3  # so many stand in one
 MOST_LINES = 60  # of one caption
 
 
@@ -35,7 +37,7 @@ def contact_sheet(
             axes.axis("off")
         for axes, (pictures, caption) in zip(grid.flat, cells, strict=False):
             if pictures:
-                axes.imshow(_strip(pictures[:MOST_PICTURES]))
+                axes.imshow(_mosaic(pictures[:MOST_PICTURES]))
             lines = _wrapped(visible(caption))
             more = len(pictures) - MOST_PICTURES
             lines += [f"and {more} more pictures"] if more > 0 else []
@@ -52,6 +54,20 @@ def _wrapped(caption: str) -> list[str]:
     """Lines that fit under a picture; the figure grows with them, so a long text is cut."""
     lines = [part for line in caption.splitlines() for part in textwrap.wrap(line, 52) or [""]]
     return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "..."]
+
+
+def _mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures side by side, in rows where they are many, as the tiles of one are."""
+    columns = len(pictures) if len(pictures) <= IN_A_ROW else math.isqrt(len(pictures))
+    rows = [_strip(pictures[start : start + columns]) for start in range(0, len(pictures), columns)]
+    gap = max(2, rows[0].height // 40)
+    height = sum(row.height for row in rows) + gap * (len(rows) - 1)
+    mosaic = Image.new("RGB", (max(row.width for row in rows), height), "white")
+    top = 0
+    for row in rows:
+        mosaic.paste(row, (0, top))
+        top += row.height + gap
+    return mosaic
 
 
 def _strip(pictures: Sequence[Image.Image]) -> Image.Image:
