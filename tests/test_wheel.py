@@ -142,4 +142,4 @@ def test_the_command_says_what_it_can(call: Call) -> None:
     assert "== Configuration groups ==" in call("solvent", "evaluate", "--help")
     families = call("solvent", "families", "llava")
     assert re.search(r"llava_onevision +yes +yes", families)
-    assert re.search(r"llava_next +yes +\w+Attention", families)
+    assert re.search(r"llava_next +yes +yes +1176, 2144 +\w+Attention", families)

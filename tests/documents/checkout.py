@@ -161,9 +161,14 @@ def leave(code: int) -> NoReturn:
 
 def run(program: str, given: Sequence[str], folder: str, environment: Mapping[str, str]) -> int:
     """What Python does with its arguments; the exit code."""
+    import torch
+
     from solvent.cells.processes.parallel import team
 
     team.cache_clear()  # the server was alone
+    torch.set_num_threads(
+        1
+    )  # renews the pool that did not survive the fork, before many ask for it
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
