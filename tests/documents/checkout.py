@@ -168,7 +168,7 @@ def run(program: str, given: Sequence[str], folder: str, environment: Mapping[st
     team.cache_clear()  # the server was alone
     torch.set_num_threads(
         1
-    )  # renews the pool that did not survive the fork, before many ask for it
+    )  # renews, before many ask for it, the pool that a fork loses
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
