@@ -166,9 +166,7 @@ def run(program: str, given: Sequence[str], folder: str, environment: Mapping[st
     from solvent.cells.processes.parallel import team
 
     team.cache_clear()  # the server was alone
-    torch.set_num_threads(
-        1
-    )  # renews, before many ask for it, the pool that a fork loses
+    torch.set_num_threads(1)  # renews, before many ask for it, the pool that a fork loses
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
