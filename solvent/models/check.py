@@ -22,7 +22,7 @@ from solvent.models.features import FeatureCache, feature_rows, image_features
 from solvent.models.prefill import EncodedBatch, Prefill
 from solvent.models.processor import backend_of
 from solvent.models.reading import PER_TOKEN
-from solvent.models.refusals import ModelError
+from solvent.models.refusals import ModelError, first_line
 
 if TYPE_CHECKING:
     from solvent.models.vlm import VLM
@@ -88,13 +88,9 @@ def _probed(vlm: VLM) -> EncodedBatch:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ModelError(
             f"Expected {type(vlm.processor).__name__} to read one image and a short text, but it "
-            f"cannot ({_first_line(error)}); correct the checkpoint's chat_template.jinja, which "
+            f"cannot ({first_line(error)}); correct the checkpoint's chat_template.jinja, which "
             f"writes {vlm.chat.image_text!r} for an image, or its processor_config.json."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _check_image_tokens(vlm: VLM, batch: EncodedBatch) -> None:
@@ -107,7 +103,7 @@ def _check_image_tokens(vlm: VLM, batch: EncodedBatch) -> None:
     except (ValueError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"Expected the vision encoder of {vlm.name!r} to take what its image processor makes "
-            f"of a picture, but it does not ({_first_line(error)}); correct sizes in the "
+            f"of a picture, but it does not ({first_line(error)}); correct sizes in the "
             "checkpoint's preprocessor_config.json."
         ) from error
     if batch.image_tokens != (features,):

@@ -20,7 +20,7 @@ from solvent.core.checkpoints import content, folder_of, is_folder
 from solvent.core.names import closest
 from solvent.models.devices import Placement, explained_placing, refuse_packed_unembedding
 from solvent.models.precision import refuse_tf32
-from solvent.models.refusals import ModelError
+from solvent.models.refusals import ModelError, first_line
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)  # reading files
 
@@ -68,7 +68,7 @@ def read_config(source: Source) -> PreTrainedConfig:
         if source.revision is None:
             raise ModelError(
                 f"Expected {source.location}/config.json to name a model family that transformers "
-                f"knows, but reading it failed ({_first_line(error)}); check the folder."
+                f"knows, but reading it failed ({first_line(error)}); check the folder."
             ) from error
         if "gated repo" in str(error):
             raise ModelError(
@@ -78,7 +78,7 @@ def read_config(source: Source) -> PreTrainedConfig:
             ) from error
         raise ModelError(
             f"Expected {source.location!r} (revision {source.revision!r}) in the local cache or "
-            f"on the hub, but neither has it ({_first_line(error)}); run `hf download "
+            f"on the hub, but neither has it ({first_line(error)}); run `hf download "
             f"{source.location} --revision {source.revision}` where there is a network, set "
             "model.revision=main if that revision is another checkpoint's, or set "
             "model.checkpoint to a folder."
@@ -111,7 +111,7 @@ def explained(source: Source, part: str, kinds: tuple[type[Exception], ...]) -> 
     except kinds as error:
         raise ModelError(
             f"Expected {source.location!r} to hold a whole {part}, but it cannot be used "
-            f"({type(error).__name__}: {_first_line(error)}); copy the files of the checkpoint "
+            f"({type(error).__name__}: {first_line(error)}); copy the files of the checkpoint "
             "again, or save them with save_pretrained."
         ) from error
 
@@ -150,12 +150,12 @@ def load_weights(source: Source, placement: Placement, attention: str) -> PreTra
             raise
         raise ModelError(
             f"Expected a model of transformers that runs on model.attention={attention}, but that "
-            f"of {source.location!r} does not ({_first_line(error)}); set model.attention=eager."
+            f"of {source.location!r} does not ({first_line(error)}); set model.attention=eager."
         ) from error
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"Expected whole safetensors weights in {source.location!r}, but none could be read "
-            f"({_first_line(error)}); convert the checkpoint with save_pretrained, or complete "
+            f"({first_line(error)}); convert the checkpoint with save_pretrained, or complete "
             "the download."
         ) from error
     if report["missing_keys"]:
@@ -185,7 +185,3 @@ def library_versions() -> dict[str, str]:
     packing = ("bitsandbytes",) if importlib.util.find_spec("bitsandbytes") else ()
     versions = {name: importlib.metadata.version(name) for name in (*names, *packing)}
     return {"torch": str(torch.__version__), **versions}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")

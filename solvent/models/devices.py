@@ -15,7 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import convert_file_size_to_int
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from solvent.models.refusals import ModelError
+from solvent.models.refusals import ModelError, first_line
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 QUANTIZATIONS = ("none", "8bit", "4bit")
@@ -140,8 +140,8 @@ def explained_placing(location: str, placement: Placement) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"Expected room for {location!r}, but a GPU has not enough memory ({_first(error)}); "
-            "give it several (model.device=auto), less (model.dtype=bfloat16, "
+            f"Expected room for {location!r}, but a GPU has not enough memory "
+            f"({first_line(error)}); give it several (model.device=auto), less (model.dtype=bfloat16, "
             "model.quantization=8bit or 4bit) or other memory too (model.max_memory)."
         ) from error
     except (ImportError, ValueError) as error:
@@ -162,7 +162,7 @@ def explained_placing(location: str, placement: Placement) -> Iterator[None]:
             raise
         raise ModelError(
             f"Expected {location!r} to load as its configuration and model.quantization="
-            f"{placement.quantization} say, but {_first(error)}; install what is missing, or "
+            f"{placement.quantization} say, but {first_line(error)}; install what is missing, or "
             "choose another model.quantization."
         ) from error
 
@@ -232,7 +232,3 @@ def _packable() -> set[str]:
     import bitsandbytes  # seconds, and optional
 
     return getattr(bitsandbytes, "supported_torch_devices", {"cuda"})
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")

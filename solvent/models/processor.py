@@ -12,16 +12,15 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from solvent.models.refusals import ModelError
+from solvent.models.refusals import ModelError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, ProcessorMixin
 
-OWN_PARTS = ("image_processor", "tokenizer")
 LIMITS = ("min_pixels", "max_pixels")
-SAME_FOR_PICTURES = {
-    "SmolVLMProcessor": "Idefics3Processor"
-}  # the first needs num2words, for videos
+SAME_FOR_PICTURES = {  # the first needs num2words, for videos
+    "SmolVLMProcessor": "Idefics3Processor",
+}
 
 
 class Absent:
@@ -65,7 +64,8 @@ def load_processor(
     check_backend(image_backend)
     images = _image_processor(location, image_backend, image_settings, hub)
     tokenizer = AutoTokenizer.from_pretrained(location, padding_side="left", **hub)
-    base = _class(_class_name(config, location, hub))
+    name = _class_name(config, location, hub)
+    base = _class(SAME_FOR_PICTURES.get(name, name))
     settings, _ = base.get_processor_dict(location, **hub)
     settings.setdefault("chat_template", tokenizer.chat_template)
     parts = {"image_processor": images, "tokenizer": tokenizer}
@@ -120,7 +120,7 @@ def _image_processor(
             raise
         raise ModelError(
             f"Expected values that the image processor of {location!r} takes in "
-            f"model.image_settings, but {dict(settings)} came ({str(error).splitlines()[0]}); "
+            f"model.image_settings, but {dict(settings)} came ({first_line(error)}); "
             "write them as the checkpoint's preprocessor_config.json does."
         ) from error
     came = backend_of(found)
@@ -154,7 +154,6 @@ def _needs_torchvision(location: str) -> str:
 
 def _class_name(config: PreTrainedConfig, location: str, hub: Mapping[str, Any]) -> str:
     """What the checkpoint calls its processor, else the class that goes with its family."""
-    from transformers import AutoProcessor
     from transformers.image_processing_base import ImageProcessingMixin
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
     from transformers.models.auto.tokenization_auto import get_tokenizer_config
@@ -172,12 +171,12 @@ def _class_name(config: PreTrainedConfig, location: str, hub: Mapping[str, Any])
         except OSError:  # a checkpoint need not have all of the three files
             continue
         if name:
-            return SAME_FOR_PICTURES.get(name, name)
+            return name
     if config.model_type in PROCESSOR_MAPPING_NAMES:
         return PROCESSOR_MAPPING_NAMES[config.model_type]
     raise ModelError(
         f"Expected {location!r} to name its processor class (processor_class in "
-        f"processor_config.json), but it does not, and {AutoProcessor.__name__} of transformers "
+        f"processor_config.json), but it does not, and transformers "
         f"knows none for {config.model_type!r}; add the name to that file."
     )
 
