@@ -141,8 +141,9 @@ def explained_placing(location: str, placement: Placement) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"Expected room for {location!r}, but a GPU has not enough memory "
-            f"({first_line(error)}); give it several (model.device=auto), less (model.dtype=bfloat16, "
-            "model.quantization=8bit or 4bit) or other memory too (model.max_memory)."
+            f"({first_line(error)}); give it several (model.device=auto), less "
+            "(model.dtype=bfloat16, model.quantization=8bit or 4bit) or other memory too "
+            "(model.max_memory)."
         ) from error
     except (ImportError, ValueError) as error:
         if "offload_folder" in str(error):
