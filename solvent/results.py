@@ -33,7 +33,8 @@ from solvent.reports.pairing import DAMAGE, FinishedCell, damage, read_each
 from solvent.storage.folder import CellFolder
 
 Record = dict[str, Any]
-TEXT, COUNT, NUMBER, FLAG, LIST = "string", "Int64", "float64", "bool", "object"
+TEXT, COUNT, NUMBER, LIST = "string", "Int64", "float64", "object"
+FLAG, FLAG_OR_MISSING = "bool", "boolean"
 LABELS = {"model": TEXT, "benchmark": TEXT, "prompt": TEXT, "compat": TEXT, "intervention": TEXT,
           "variant": TEXT, "layers": TEXT, "condition": TEXT, "seed": COUNT,
           "setting": TEXT}  # fmt: skip
@@ -44,7 +45,7 @@ CELLS = {
     **dict.fromkeys(("score_value", "score_low", "score_high"), NUMBER),
     "score_n": COUNT,
     "chance": NUMBER,
-    **dict.fromkeys(("rows", "errors", "unparsed", "guessed"), COUNT),
+    **dict.fromkeys(("rows", "errors", "unparsed", "cut", "guessed"), COUNT),
     **MEASURED,
     **dict.fromkeys(("image_tokens_min", "image_tokens_mean", "image_tokens_max"), NUMBER),
     "entries_edited": COUNT,
@@ -66,6 +67,7 @@ SAMPLES = {
     "thought": TEXT,
     "thought_tokens": COUNT,
     "guessed": FLAG,
+    "cut": FLAG_OR_MISSING,
     "error": TEXT,
     **dict.fromkeys(("options", "log_probabilities", "blind_log_probabilities", "tokens"), LIST),
     **MEASURED,
@@ -91,8 +93,8 @@ def cells(path: str | Path) -> pd.DataFrame:
     - `score_value`, `score_low`, `score_high`: the score and its 95 % interval, in [0, 1];
       `score_n`: units that it is a mean of (questions, or groups of them).
     - `chance`: the score to expect of who guesses, in [0, 1].
-    - `rows`: questions asked; of these `errors` failed, `unparsed` could not be read, and `guessed`
-      were read by another harness's guess.
+    - `rows`: questions asked; of these `errors` failed, `unparsed` could not be read, `cut`
+      ran into the limit of tokens, and `guessed` were read by another harness's guess.
     - `visual_mass_before`, `visual_mass_after`: share of attention on the image under the learned
       scores and under the intervention, mean over samples and layers, in [0, 1];
       `visual_entropy_nats_before`, `visual_entropy_nats_after`: of the pattern over image tokens.
@@ -134,7 +136,8 @@ def samples(path: str | Path) -> pd.DataFrame:
       `gold_option`: which of the options that is, from 0, missing where the answer is free.
     - `raw`: the text that was generated, missing where candidates were ranked; `thought`: what
       stood before it, and `thought_tokens`: how long that was, missing where the model does not
-      think; `guessed`: whether another harness's rule guessed; `error`: why the sample failed.
+      think; `guessed`: whether another harness's rule guessed; `cut`: whether the text ran into
+      the limit of tokens; `error`: why the sample failed.
     - `options`: list of their texts, empty where the answer is free.
     - `log_probabilities`, `tokens`: lists, one entry per option: natural logarithm summed over its
       tokens, and how many these are; `blind_log_probabilities`: the same without any image, where
@@ -215,7 +218,7 @@ def _of_cell(place: Path, cell: FinishedCell) -> Iterator[Record]:
         **_estimate("score", score),
         "chance": metrics["chance"],
         "rows": score["rows"],
-        **{name: metrics.get(name) for name in ("errors", "unparsed", "guessed")},
+        **{name: metrics.get(name) for name in ("errors", "unparsed", "cut", "guessed")},
         **{
             f"{name}_{when}": (metrics.get(name) or {}).get(when)
             for name in SPREADS
@@ -293,6 +296,7 @@ def _of_prediction(prediction: Prediction) -> Record:
         "credit",
         "raw",
         "guessed",
+        "cut",
         "error",
         "thought",
         "thought_tokens",

@@ -112,8 +112,18 @@ def test_a_line_per_question_and_condition_says_what_was_answered(output: Path) 
 
 
 def check_line(row: dict[str, Any], line: dict[str, Any]) -> None:
-    for name in ("uid", "condition", "status", "credit", "raw", "guessed", "error", "options"):
-        assert missing_as_none(row[name]) == line[name], name
+    for name in (
+        "uid",
+        "condition",
+        "status",
+        "credit",
+        "raw",
+        "guessed",
+        "cut",
+        "error",
+        "options",
+    ):
+        assert missing_as_none(row[name]) == line.get(name), name
     assert (row["parsed_option"], row["gold_option"]) == (line["parsed"], line["gold"])
     assert row["parsed"] == line["options"][line["parsed"]]
     assert row["gold"] == line["options"][line["gold"]]

@@ -81,7 +81,7 @@ def _read(row: dict[str, Any], reader: Reader) -> Read:
         return Read(reading, float(reading.status == "ok" and reading.value == gold), True)
     answers = row["answer"] if isinstance(row["answer"], list) else [row["answer"]]
     gold = Accepted(answers=tuple(answers))
-    reading = reader.free.parser(row["response"], gold)
+    reading = reader.free.parser(row["response"], gold, "")
     read = reading.status == "ok"
     return Read(reading, reader.free.matcher(reading.value, gold) if read else 0.0, False)
 

@@ -237,13 +237,13 @@ class Benchmark:
 
     def parse(self, raw: str, sample: Sample) -> Reading:
         """What a generated answer says: an option, or a free answer."""
-        return self.parse_as(raw, sample.options, sample.gold)
+        return self.parse_as(raw, sample.options, sample.gold, sample.text)
 
-    def parse_as(self, raw: str, options: Sequence[str], gold: Gold) -> Reading:
-        """The same from what a stored prediction holds."""
+    def parse_as(self, raw: str, options: Sequence[str], gold: Gold, question: str = "") -> Reading:
+        """The same from what a stored prediction holds; the question of free answers only."""
         if options:
             return self.parser(raw, options)
-        return self.free.parser(raw, gold)
+        return self.free.parser(raw, gold, question)
 
     @property
     def subtracts_blind(self) -> bool:

@@ -21,8 +21,14 @@ from solvent.core.types import Accepted
 class FreeParser(Protocol):
     """Reads a generated answer to a question without options."""
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
-        """What was said; of `gold` only the kind and the precision may play a role."""
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
+        """What was said.
+
+        Args:
+            raw: the answer.
+            gold: only its kind and precision may play a role.
+            question: as it was asked; "" where nobody knows.
+        """
 
 
 class Matcher(Protocol):
@@ -44,7 +50,7 @@ class FreeForm:
 class Phrase:
     """The whole answer, without reasoning and markdown, in one line. Without a word: `none`."""
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The phrase."""
         text = " ".join(without_reasoning(raw).split())
         return Reading(text, "ok") if re.search(r"\w", text) else NOTHING
@@ -54,7 +60,7 @@ class Phrase:
 class Whole:
     """The answer exactly as it is, but for outer spaces: what other harnesses compare."""
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The answer; `none` where it is empty."""
         return Reading(raw.strip(), "ok") if raw.strip() else NOTHING
 
@@ -72,7 +78,7 @@ class Number:
     "1,200" is one number and "50 %" is 50. Ordinals ("2nd") and numbers inside words are none.
     """
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The number as text."""
         text = without_reasoning(raw)
         for pattern in (STATED, EQUATED):
@@ -96,7 +102,7 @@ class Numbers:
     Of several bracketed lists only one after "answer" counts. A single number is no list: `none`.
     """
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The list as JSON."""
         text = without_reasoning(raw)
         stated = re.findall(rf"(?is)\b(?:answer|result)\b[^\n\[(]*({BRACKETS})", text)[-1:]
@@ -113,10 +119,10 @@ class Numbers:
 class Short:
     """A short answer of the kind that is accepted: `Number`, `Numbers` or `Phrase`."""
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """What was said."""
         parsers = {"number": Number(), "list": Numbers(), "text": Phrase()}
-        return parsers[gold.kind](raw, gold)
+        return parsers[gold.kind](raw, gold, question)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +135,7 @@ class Open:
     https://github.com/MMMU-Benchmark/MMMU, with sentences really told apart; `Contains` matches.
     """
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The list, texts before numbers."""
         text = without_reasoning(raw)
         if not re.search(r"\w", text):

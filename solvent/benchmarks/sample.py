@@ -42,7 +42,8 @@ class Columns:
         gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
             without options need `free`, the kind of answer: text, number or list, or a field that
             gives it; then the value, or each of a list of values, is accepted. `precision` is a
-            column with the number of decimals that count.
+            column with the number of decimals that count, `prior` a field with what one says who
+            goes by what is usual and not by the picture.
         groups: group kind -> field.
         tags: tag -> field.
         meta: name -> field; kept as it is, for conditions and prompts that ask for it.
@@ -108,7 +109,7 @@ class Columns:
     def _gold(self, row: Row, options: tuple[str, ...]) -> Gold:
         spec = dict(self.gold)
         value = value_of({"from": spec.pop("from")}, row)
-        free, precision = spec.pop("free", None), spec.pop("precision", None)
+        free, precision, prior = (spec.pop(name, None) for name in ("free", "precision", "prior"))
         if options:
             return _named(GOLD, spec.pop("as", None))(value, options, **spec)
         kind = value_of(free, row) if isinstance(free, Mapping) else free
@@ -127,10 +128,12 @@ class Columns:
         if not answers or any(map(_empty, answers)):
             raise ValueError(f"the gold answer is {value!r}; expected one answer or a list of them")
         decimals = None if precision is None else _column(row, precision)
+        usual = None if prior is None else value_of(prior, row)
         return Accepted(
             answers=tuple(str(answer).strip() for answer in answers),
             kind=kind,
             precision=None if _empty(decimals) else int(float(decimals)),
+            prior=() if _empty(usual) else (str(usual).strip(),),
         )
 
     def _context(self, row: Row) -> str | None:

@@ -232,6 +232,8 @@ def _answered(
         guessed=reading.guessed,
         thought=None if ranked else given.thought,
         thought_tokens=None if ranked else given.thought_tokens,
+        cut=None if ranked else given.cut,
+        question=None if sample.options else sample.text,
     )
 
 

@@ -154,7 +154,7 @@ def _sample(prediction: Prediction) -> Sample:
     return Sample(
         uid=prediction.uid,
         images=(),
-        text="",
+        text=prediction.question or "",
         options=options,
         gold=prediction.gold,
         groups=prediction.groups,
@@ -205,7 +205,8 @@ def _show(screen: Console, old: Mapping[str, Any], new: Mapping[str, Any]) -> No
         table.add_row(
             marked(name), *(percent(each[name]) if name in each else "" for each in scores)
         )
-    for name in ("unparsed", "guessed", "errors"):
+    for name in ("unparsed", "cut", "guessed", "errors"):
         cells = [of_rows(each, name) if name in each else "" for each in (old, new)]
-        table.add_row(name, *cells)
+        if any(cells):
+            table.add_row(name, *cells)
     screen.print(table)

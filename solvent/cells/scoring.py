@@ -45,7 +45,14 @@ def scored(benchmark: Benchmark, predictions: Sequence[Prediction]) -> dict[str,
         "unparsed": sum(row.status in ("none", "ambiguous") for row in predictions),
         "guessed": sum(row.guessed for row in predictions),
         "errors": sum(row.status == "error" for row in predictions),
+        **_cut(predictions),
     }
+
+
+def _cut(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Answers that ran into the limit of tokens; nothing where none says whether it did."""
+    known = [row.cut for row in predictions if row.cut is not None]
+    return {"cut": sum(known)} if known else {}
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from solvent.core.digests import digests
+from solvent.core.stored_fields import stored_fields
 from solvent.core.types import Sample
 
 FIELDS = ("uid", "text", "context", "options", "gold", "groups", "tags", "meta")
@@ -38,4 +39,4 @@ def _plain(value: Any) -> Any:
         return found
     if isinstance(value, Mapping):
         return dict(value)
-    return vars(value) if hasattr(value, "__dict__") and vars(value) else str(value)
+    return stored_fields(value) if hasattr(value, "__dict__") and vars(value) else str(value)

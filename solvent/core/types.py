@@ -28,6 +28,7 @@ class Accepted:
     answers: tuple[str, ...]  # any of these; ten people's answers where a consensus is asked
     kind: Literal["text", "number", "list"] = "text"
     precision: int | None = None  # decimals that count, of a number
+    prior: tuple[str, ...] = ()  # what one says who goes by what is usual, not by the picture
 
 
 Gold = int | Accepted
@@ -182,6 +183,8 @@ class Prediction:
     shown: Mapping[str, str] | None = None  # what the condition did; None: nothing
     thought: str | None = None  # before the generated text; None, and not stored, without thinking
     thought_tokens: int | None = None  # its length, likewise
+    cut: bool | None = None  # a generated answer that ran into `max_new_tokens`; None in old files
+    question: str | None = None  # of a free answer: its own numbers are none that was answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +194,7 @@ class Response:
     answer: str  # without special tokens
     thought: str | None  # what it thought before; None where it does not think
     thought_tokens: int | None  # what opens and ends the thought not counted
+    cut: bool  # it has all the tokens that it may have, and did not end by itself before
 
 
 class Batch(Protocol):

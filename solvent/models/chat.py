@@ -283,13 +283,16 @@ class Chat:
         """What was said as texts, special tokens removed."""
         (answer,) = self.decode([said.answer])
         if said.thinking is None:
-            return Response(answer=answer, thought=None, thought_tokens=None)
+            return Response(answer=answer, thought=None, thought_tokens=None, cut=said.cut)
         opening = len(said.thinking.begin)
         opened = tuple(said.thought[:opening]) == said.thinking.begin  # by the model itself
         thoughts = said.thought[opening:] if opened else said.thought
         (thought,) = self.decode([thoughts])
         return Response(
-            answer=answer.strip(), thought=thought.strip(), thought_tokens=len(thoughts)
+            answer=answer.strip(),
+            thought=thought.strip(),
+            thought_tokens=len(thoughts),
+            cut=said.cut,
         )
 
     @cached_property

@@ -50,6 +50,11 @@ class Speaker:
         self.over = len(self.answer) == self.limit
         return likeliest
 
+    @property
+    def cut(self) -> bool:
+        """Whether the answer has reached its limit; nobody knows if it would have ended there."""
+        return len(self.answer) == self.limit
+
     def _think(self, likeliest: int, thinking: Thinking) -> int:
         self.thought.append(likeliest)
         sizes = range(1, len(thinking.end) + 1)

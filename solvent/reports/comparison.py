@@ -184,6 +184,8 @@ def _unread(metrics: dict[str, Any]) -> str:
     rows = metrics["score"]["rows"]
     unparsed, errors = (100 * metrics[key] / rows for key in ("unparsed", "errors"))
     lines = [f"{unparsed:.1f} + {errors:.1f} %"]
+    if metrics.get("cut"):
+        lines.append(f"cut {share(metrics['cut'] / rows)}")
     if metrics.get("guessed"):
         lines.append(f"guessed {share(metrics['guessed'] / rows)}")
     return "\n".join(lines)

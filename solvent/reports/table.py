@@ -99,6 +99,7 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         ("questions", f"{metrics['score']['n']:,}"),
         ("score by chance", share(metrics["chance"])),
         ("unparsed answers", of_rows(metrics, "unparsed")),
+        *([("answers cut at the limit", of_rows(metrics, "cut"))] if "cut" in metrics else []),
         *([("guessed answers", of_rows(metrics, "guessed"))] if metrics.get("guessed") else []),
         ("failed samples", of_rows(metrics, "errors")),
         *(
@@ -125,6 +126,7 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         f"{marked(cell_title(metrics))}  [bold]{percent(score)}[/bold]  n {score['n']:,}  "
         f"visual mass {mass(metrics)}  unparsed {of_rows(metrics, 'unparsed')}  "
         f"failed {of_rows(metrics, 'errors')}"
+        + (f"  cut {of_rows(metrics, 'cut')}" if metrics.get("cut") else "")
         + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
         highlight=False,
     )

@@ -13,6 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # left out of
 from pathlib import Path
 from typing import Any, NoReturn, overload
 
+from solvent.core.stored_fields import stored_fields
 from solvent.core.types import Accepted, CandidateScore, Prediction, VisualEntropy, VisualMass
 
 HEAD = '{"uid": "'  # what every line begins with
@@ -22,16 +23,8 @@ CHECK = re.compile(rb', "check": "([0-9a-f]{16})"\}\n?\Z')  # what every line en
 
 def encode(prediction: Prediction) -> str:
     """One JSON line, without anything that differs between two equal runs."""
-    text = json.dumps(prediction, default=_fields, ensure_ascii=False, allow_nan=False)[:-1]
+    text = json.dumps(prediction, default=stored_fields, ensure_ascii=False, allow_nan=False)[:-1]
     return f'{text}, "check": "{_check(text.encode())}"}}'
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """What is stored of a dataclass; of thoughts nothing where a model does not think."""
-    fields = vars(value)
-    if fields.get("thought_tokens", 0) is None:
-        fields = {name: fields[name] for name in fields if not name.startswith("thought")}
-    return fields
 
 
 def is_intact(line: bytes) -> bool | None:
@@ -53,7 +46,8 @@ def decode(line: str | bytes) -> Prediction:
         if row.get(name) is not None:  # files written before entropy was measured lack it
             row[name] = kind(**{when: tuple(values) for when, values in row[name].items()})
     if isinstance(row["gold"], dict):
-        row["gold"] = Accepted(**row["gold"] | {"answers": tuple(row["gold"]["answers"])})
+        lists = {name: tuple(row["gold"].get(name, ())) for name in ("answers", "prior")}
+        row["gold"] = Accepted(**row["gold"] | lists)
     if row.get("options") is not None:
         row["options"] = tuple(row["options"])
     return Prediction(**row)

@@ -20,9 +20,9 @@ def number(*answers: str, precision: int | None = None) -> Accepted:
 
 
 def test_phrase() -> None:
-    assert Phrase()("<think>red?</think> **Dark\nred.**", TEXT) == Reading("Dark red.", "ok")
+    assert Phrase()("<think>red?</think> **Dark\nred.**", TEXT, "") == Reading("Dark red.", "ok")
     for empty in ("", "  \n", "...", "<think>red"):
-        assert Phrase()(empty, TEXT) == Reading(None, "none")
+        assert Phrase()(empty, TEXT, "") == Reading(None, "none")
 
 
 NUMBERS = [
@@ -65,7 +65,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("raw", "expected"), NUMBERS)
 def test_number(raw: str, expected: str) -> None:
-    read = Number()(raw, number("1"))
+    read = Number()(raw, number("1"), "")
     assert read == Reading(*((None, expected) if expected.isalpha() else (expected, "ok")))
 
 
@@ -85,15 +85,15 @@ LISTS = [
 
 @pytest.mark.parametrize(("raw", "expected"), LISTS)
 def test_numbers(raw: str, expected: list[float] | str) -> None:
-    read = Numbers()(raw, Accepted(answers=("[1, 2]",), kind="list"))
+    read = Numbers()(raw, Accepted(answers=("[1, 2]",), kind="list"), "")
     assert (read.status if read.value is None else json.loads(read.value)) == expected
 
 
 def test_short_reads_the_kind_that_is_accepted() -> None:
-    assert Short()("about 3.0", number("3")).value == "3"
-    assert Short()("about 3", TEXT).value == "about 3"
+    assert Short()("about 3.0", number("3"), "").value == "3"
+    assert Short()("about 3", TEXT, "").value == "about 3"
     listed = Accepted(answers=("[1, 2]",), kind="list")
-    assert ByKind()(Short()("1 and 2", listed).value, listed) == 1
+    assert ByKind()(Short()("1 and 2", listed, "").value, listed) == 1
 
 
 PRECISION = [
@@ -211,14 +211,14 @@ OPEN = [
 @pytest.mark.parametrize(("raw", "answer", "credit"), OPEN)
 def test_open_questions(raw: str, answer: str, credit: int) -> None:
     gold = Accepted(answers=(answer,))
-    read = Open()(raw, gold)
+    read = Open()(raw, gold, "")
     assert read.status == ("ok" if raw else "none")
     assert (0 if read.value is None else Contains()(read.value, gold)) == credit
 
 
 def test_an_open_question_with_several_answers() -> None:
     gold = Accepted(answers=("$MgS$", "MgS"))
-    assert Contains()(Open()("The compound is MgS", gold).value, gold) == 1
+    assert Contains()(Open()("The compound is MgS", gold, "").value, gold) == 1
 
 
 YES_NO = [

@@ -20,6 +20,7 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.cells.run import run_cell
 from solvent.core.paths import CONF
+from solvent.storage.folder import CellFolder
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE
@@ -73,6 +74,10 @@ def test_rows_become_these_samples_and_are_scored(
     assert metrics["score"]["rows"] == len(case.want)
     assert 0 <= metrics["score"]["value"] <= 1
     (folder,) = (tmp_path / "study/tiny" / name).iterdir()
+    for row, sample in zip(CellFolder(folder).predictions(), samples, strict=True):
+        assert row.uid == sample.uid
+        assert (row.cut is None) == (row.raw is None)
+        assert row.question == (None if sample.options else sample.text)
     facts = json.loads((folder / "provenance.json").read_text())[-1]["data"]
     assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
 

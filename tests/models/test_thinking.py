@@ -57,6 +57,7 @@ def test_a_thought_ends_where_it_says_so_or_its_budget_does(
 ) -> None:
     speaker = spoken(tokens, **changes)
     assert (speaker.thought, speaker.answer, speaker.over) == (thought, answer, over)
+    assert speaker.cut == (len(answer) == 2)  # the limit: what ends before it is not cut
 
 
 def test_what_ends_a_thought_is_read() -> None:
@@ -122,7 +123,7 @@ def test_a_thought_is_separated_and_counted(
     assert opens.ends([TEXT, *opens.end])
     assert not opens.ends(opens.end[:-1])
     itself = Speaker(limit=3, stops=(), thinking=opens, thought=[*opens.begin, *thought])
-    assert vlm.chat.response(itself) == replace(response, answer="")
+    assert vlm.chat.response(itself) == replace(response, answer="", cut=False)
     ids = plain.ids(opened.format(shown()), list(PROMPT.images))
     ids += [*thought, *vlm.processor.tokenizer("\n</think>\n\n")["input_ids"]]
     answer: list[int] = []

@@ -165,6 +165,7 @@ class FreeExtracted:
     extractor: Extractor
     rules: FreeParser
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The answer; of `gold` only the kind plays a role."""
-        return self.rules(self.extractor.say(FREE.format(kind=KINDS[gold.kind], raw=raw)), gold)
+        said = self.extractor.say(FREE.format(kind=KINDS[gold.kind], raw=raw))
+        return self.rules(said, gold, question)

@@ -107,7 +107,7 @@ class MmmuOpen:
     lower-cases it before it looks for a capital after ". ".
     """
 
-    def __call__(self, raw: str, gold: Accepted) -> Reading:
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The candidates as a JSON list; never "none"."""
         return Reading(said(raw.strip().strip(".").lower().split("\n")), "ok")
 

@@ -139,9 +139,9 @@ def test_official_letters_guess_where_they_cannot_read() -> None:
 def test_official_open_answers_do_not_end_at_a_period() -> None:
     gold = Accepted(answers=("red",))
     raw = "It is red. The other one is blue"
-    assert Contains()(Open()(raw, gold).value, gold) == 1
-    assert Contains()(MmmuOpen()(raw, gold).value, gold) == 0
-    assert MmmuOpen()("", gold).status == "ok"
+    assert Contains()(Open()(raw, gold, "").value, gold) == 1
+    assert Contains()(MmmuOpen()(raw, gold, "").value, gold) == 0
+    assert MmmuOpen()("", gold, "").status == "ok"
 
 
 def test_open_answers_of_vlmevalkit() -> None:
@@ -225,5 +225,5 @@ def test_every_profile_can_be_built(benchmark: Benchmark) -> None:
 
 
 def test_whole_answers() -> None:
-    assert Whole()(" Yes. ", Accepted(answers=("x",))) == Reading("Yes.", "ok")
-    assert Whole()(" ", Accepted(answers=("x",))) == Reading(None, "none")
+    assert Whole()(" Yes. ", Accepted(answers=("x",)), "") == Reading("Yes.", "ok")
+    assert Whole()(" ", Accepted(answers=("x",)), "") == Reading(None, "none")
