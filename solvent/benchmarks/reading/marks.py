@@ -1,0 +1,160 @@
+"""Every place where an answer names an option: by its letter or by its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from solvent.benchmarks.numbers import WORDS
+from solvent.benchmarks.prompts import letters
+from solvent.benchmarks.reading.cleaning import normalised
+from solvent.benchmarks.reading.phrases import ARTICLE_FOLLOWERS, JOINING
+
+Form = Literal["bracketed", "capital", "small", "text"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One place where an option is named: characters [start, end) of the answer."""
+
+    start: int
+    end: int
+    option: int
+    form: Form
+
+
+# A letter beside these belongs to a word, a number, an abbreviation or a unit. Letters of scripts
+# without spaces may stand beside a label ("答案是B"), those of alphabets not.
+_LATIN = r"A-Za-z0-9_\u00aa-\u024f\u0370-\u052f"
+_BEFORE = rf"(?<![{_LATIN}])(?<![{_LATIN}][.'\-/&+])(?<![°#\\])"
+_AFTER = rf"(?![{_LATIN}+#°]|['\-/&.][{_LATIN}])"
+_QUOTES = "\"'\u201c\u201d\u300c\u300d\u3010\u3011"
+BRACKETED = re.compile(
+    rf"(?<![A-Za-z0-9_])[(\[{{<]\s*(?:(?:option|choice|answer)\s+)?([A-Za-z])\s*[)\]}}>]", re.I
+)
+CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
+SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
+NO_LABELS = (
+    re.compile(rf"\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"),  # the article
+    re.compile(r"\bI(?=\s+[a-z]|\s*,|')"),  # the pronoun
+    re.compile(r"\b(?:[A-Z]\.\s?){2,}"),  # initials: "J. B. Bach"
+    re.compile(r"(?i)\(c\)\s*(?=\d{4}|copyright)"),
+)
+
+
+UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2,}")  # scripts without word ends
+
+
+def label_marks(text: str, count: int) -> list[Mark]:
+    """Places of the letters of `count` options, in their order; capitals that are words left out.
+
+    A small letter without brackets is a mark too, of the form "small": whoever uses it asks for
+    more.
+    """
+    valid = "".join(letters(count))
+    words = [match.span() for pattern in NO_LABELS for match in pattern.finditer(text)]
+    found: list[Mark] = []
+    forms: tuple[tuple[re.Pattern[str], Form], ...] = (
+        (BRACKETED, "bracketed"),
+        (CAPITAL, "capital"),
+        (SMALL, "small"),
+    )
+    for pattern, form in forms:
+        for match in pattern.finditer(text):
+            name = match[1].upper()
+            inside = [*words, *((mark.start, mark.end) for mark in found)]
+            if name in valid and not any(s < match.end() and match.start() < e for s, e in inside):
+                found.append(Mark(match.start(), match.end(), valid.index(name), form))
+    return sorted(found, key=lambda mark: mark.start)
+
+
+def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
+    """Places of the options' texts as whole words; one inside a longer one there is no mention."""
+    folded = _folded(text)
+    spans = [
+        (match.start(), match.end(), index)
+        for index, option in enumerate(options)
+        for phrase in {normalised(option), *({number_word(option)} - {"one"})}
+        for match in whole_words(phrase).finditer(folded)
+    ]
+    return [
+        Mark(start, end, index, "text")
+        for start, end, index in sorted(spans)
+        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in spans)
+    ]
+
+
+def option_marks(text: str, options: Sequence[str]) -> list[Mark]:
+    """Both kinds; a letter inside an option's text is no label ("Point B" of "Point B")."""
+    words = [
+        mark
+        for mark in text_marks(text, options)
+        if not re.fullmatch("[A-Za-z]", text[mark.start : mark.end])
+    ]
+    labels = [
+        label
+        for label in label_marks(text, len(options))
+        if not any(word.start <= label.start and label.end <= word.end for word in words)
+    ]
+    return sorted([*labels, *words], key=lambda mark: (mark.start, -mark.end))
+
+
+def groups(text: str, marks: Sequence[Mark]) -> list[list[Mark]]:
+    """Runs of marks that a comma, a slash or an "or" joins: they are stated or denied together.
+
+    So are a letter and the text of the same option ("B. a blue car").
+    """
+    runs: list[list[Mark]] = []
+    for mark in marks:
+        last = runs[-1][-1] if runs else mark
+        between = text[last.end : mark.start]
+        same = (
+            mark.option == last.option
+            and (last.form == "text") != (mark.form == "text")
+            and re.fullmatch(r"\W{0,4}(?:an?\s|the\s)?", between)
+        )
+        if runs and (same or JOINING.fullmatch(between)):
+            runs[-1].append(mark)
+        else:
+            runs.append([mark])
+    return runs
+
+
+def equal_options(text: str, options: Sequence[str]) -> list[int]:
+    """Indices of the options that the whole answer equals."""
+    exact = text.strip().casefold()
+    same = [index for index, option in enumerate(options) if option.strip().casefold() == exact]
+    if same or not normalised(text):
+        return same if exact else []
+    said = normalised(text)
+    known = [index for index, option in enumerate(options) if normalised(option) == said]
+    return known or [i for i, option in enumerate(options) if number_word(option) == said]
+
+
+def number_word(option: str) -> str:
+    """The word of a number in digits ("three" of "3"), or the digits of one in words; else ""."""
+    name = normalised(option)
+    if name in WORDS:
+        return str(WORDS.index(name))
+    return WORDS[int(name)] if re.fullmatch(r"1?[0-9]|20", name) else ""
+
+
+@lru_cache(maxsize=4096)
+def whole_words(phrase: str) -> re.Pattern[str]:
+    """`phrase` between word ends; not inside a number ("1" in "1.5") or a hyphenated word."""
+    if not phrase:
+        return re.compile(r"(?!)")
+    if UNSPACED.fullmatch(phrase):
+        return re.compile(re.escape(phrase))
+    before = r"(?<!\d,)" if re.match(r"\d{3}(?!\d)", phrase) else ""  # "200" in "1,200"
+    after = r"(?![\w\-]|'(?!s\b)\w|[.:]\d|,\d{3}(?!\d))"
+    spaced = r"\s+".join(map(re.escape, phrase.split(" ")))
+    return re.compile(rf"(?<![\w\-])(?<!\d[.:]){before}{spaced}{after}")
+
+
+def _folded(text: str) -> str:
+    """Case folded, every character in its place."""
+    return "".join(c if len(c.casefold()) != 1 else c.casefold() for c in text)

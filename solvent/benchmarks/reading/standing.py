@@ -1,0 +1,113 @@
+"""What the words around an option's name make of it: stated, denied, supposed, or only named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from solvent.benchmarks.reading.marks import Mark
+from solvent.benchmarks.reading.phrases import (
+    CLOSING,
+    COMPARED,
+    CONCLUDING,
+    CONFIRMING,
+    DENIED_AFTER,
+    DENYING,
+    NOT_SUPPOSING,
+    PREFERRED_TO,
+    STATING,
+    SUPPOSING,
+)
+
+WINDOW = 120  # characters before an option in which a statement begins
+SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[。!?;\n]")
+CLAUSE_END = re.compile(
+    r"[.!?;:](?=\s|$)|[。,、\n–—]|\s-\s"
+    r"|\b(?:but|so|because|since|and\s+then|while|whereas|though|although|thus|therefore|hence"
+    r"|sondern|mais|sino|mas|а)\b|而是|なく|아니라",
+    re.IGNORECASE,
+)
+LINE_END = re.compile(r"\s*[\"')\]}]?\s*[.!。]*[ \t]*(?:$|\n)")
+ENDED = re.compile(
+    r"\s*[\"')\]}]?\s*(?:[.,;:!)।。、]|$|\n|[–—-]\s|\s(?:because|since|as|for|due|rather|instead|over|and"
+    r"\s+not|not|while|whereas|which|but|I\s+(?:believe|think)|here|है|입니다)\b|です|입니다|을|를)",
+    re.IGNORECASE,
+)
+
+
+def _joined(table: Mapping[str, Sequence[str]], form: str) -> re.Pattern[str]:
+    pieces = "|".join(f"(?:{piece})" for pieces in table.values() for piece in pieces)
+    return re.compile(form.format(pieces), re.IGNORECASE)
+
+
+STATED = _joined(STATING, r"(?:{})\Z")
+CONCLUDED = _joined(CONCLUDING, r"(?:{})\Z")
+CLOSED = re.compile(rf"(?:{CLOSING})\Z", re.IGNORECASE)
+CONFIRMED = _joined(CONFIRMING, r"\s*(?:{})")
+DENIED = re.compile(DENYING, re.IGNORECASE)
+COMPARED_WITH = re.compile(rf"(?:{COMPARED}|{PREFERRED_TO})\Z", re.IGNORECASE)
+DENIED_BEHIND = re.compile(rf"\s*{DENIED_AFTER}", re.IGNORECASE)
+SUPPOSED = re.compile(SUPPOSING, re.IGNORECASE)
+CONDITION = re.compile(r"\b(?:if|unless|whether)\b[^,.;:\n]*\Z", re.IGNORECASE)
+TRULY = re.compile(NOT_SUPPOSING, re.IGNORECASE)
+
+
+def is_denied(text: str, group: Sequence[Mark]) -> bool:
+    """The clause before the group says no, or what follows it does."""
+    before = text[: group[0].start]
+    clause = before[_last(CLAUSE_END, before) :]
+    return bool(
+        DENIED.search(clause)
+        or COMPARED_WITH.search(text, max(0, len(before) - WINDOW), len(before))
+        or DENIED_BEHIND.match(text, group[-1].end)
+    )
+
+
+def is_supposed(text: str, group: Sequence[Mark]) -> bool:
+    """Its sentence says "if", or tells what others might say."""
+    return bool(SUPPOSED.search(sentence_at(text, group[0].start, group[-1].end)))
+
+
+def in_condition(text: str, mark: Mark) -> bool:
+    """It stands in a clause that begins with "if" or "whether"."""
+    return bool(CONDITION.search(text, 0, mark.start))
+
+
+def sentence_at(text: str, begin: int, finish: int) -> str:
+    """The sentence around characters [begin, finish), without an "if" that supposes nothing."""
+    start = _last(SENTENCE_END, text[:begin])
+    end = SENTENCE_END.search(text, finish)
+    return TRULY.sub(" ", text[start : end.start() if end else None])
+
+
+def is_stated(text: str, group: Sequence[Mark], marks: Sequence[Mark]) -> bool:
+    """The words before or after the group say that it is the answer.
+
+    A question is no statement, nor is one that would begin before another option's name.
+    """
+    first, last = group[0], group[-1]
+    if re.match(r"\s*[\"')\]]*\s*\?", text[last.end :]):
+        return False
+    named = max((mark.end for mark in marks if mark.end <= first.start), default=0)
+    begin = max(named, first.start - WINDOW)
+    ended = bool(ENDED.match(text, last.end))
+    if first.form == "small" and not (ended or CONFIRMED.match(text, last.end)):
+        return False
+    if STATED.search(text, begin, first.start):
+        return True
+    if ended and CONCLUDED.search(text, begin, first.start):
+        return True
+    closed = CLOSED.search(text, begin, first.start)
+    if closed and LINE_END.match(text, last.end):
+        return first.form in ("capital", "bracketed") or closed[0][:1] in ("", ":", "=", "\n")
+    return False
+
+
+def is_confirmed(text: str, group: Sequence[Mark]) -> bool:
+    """The words after a letter say that it is the answer: "B is correct"."""
+    return group[0].form != "text" and bool(CONFIRMED.match(text, group[-1].end))
+
+
+def _last(boundary: re.Pattern[str], text: str) -> int:
+    """Where the last piece of the text begins."""
+    return max((match.end() for match in boundary.finditer(text)), default=0)
