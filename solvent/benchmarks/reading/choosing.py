@@ -19,8 +19,10 @@ from solvent.benchmarks.reading.outcome import AMBIGUOUS, NOTHING, Reading, one_
 from solvent.benchmarks.reading.phrases import REFUSING, TAKEN_BACK, TURNING, YET
 from solvent.benchmarks.reading.polarity import yes_or_no
 from solvent.benchmarks.reading.standing import (
+    ENDED,
     in_condition,
     is_confirmed,
+    is_contrasted,
     is_denied,
     is_stated,
     is_supposed,
@@ -28,13 +30,14 @@ from solvent.benchmarks.reading.standing import (
 
 REFUSED = re.compile(REFUSING, re.IGNORECASE)
 DESPITE = re.compile(YET, re.IGNORECASE)
+DESCRIBED = re.compile(r"\b(?:option|choice)\s*[\"'(]*\Z", re.IGNORECASE)
 TURN = re.compile(TURNING, re.IGNORECASE)
 TAKEN = re.compile(TAKEN_BACK, re.IGNORECASE)
 OPENING = re.compile(r"[\W_]*(?:(?:the|an?)\s+)?", re.IGNORECASE)
 ITEM = re.compile(r"\s*([.:)\-–—]?)\s*(?=\w)")  # behind a letter in an enumeration
 LED = re.compile(  # behind an option with which the answer begins
     r"\s*[\"')\]]?\s*(?:$|\n|[.):;!](?:\s|$)|,\s|\s[–—-]\s|[–—]|\s(?:because|since|as|over|rather|not"
-    r"|while|whereas|instead|for|due)\b|。|、|です|입니다|\s*<)",
+    r"|while|whereas|instead|for|due)\b|\s\((?:not|as|since|because|the|i\.e)\b|。|、|です|입니다|\s*<)",
     re.IGNORECASE,
 )
 
@@ -49,7 +52,7 @@ def chosen(raw: str, options: Sequence[str], by_letter: bool) -> Reading:
     """
     text = without_markup(without_reasoning(raw))
     if by_letter:
-        alone = re.fullmatch(r"[\W_]*([A-Za-z])(?![+#°])[\W_]*", text)
+        alone = re.fullmatch(r"[\W_]*([A-Za-z])(?![+#°])(?:[\W_]+\1)*[\W_]*", text)
         valid = letters(len(options))
         if alone:
             name = alone[1].upper()
@@ -87,38 +90,56 @@ def _by_marks(text: str, marks: Sequence[Mark]) -> Reading:
         or (run[0] not in listed and (_leads(text, run, runs) or is_stated(text, run, marks)))
     ]
     if stated:
-        return _last_word(text, stated)
+        return _last_word(text, stated, left)
     if listed:
         return AMBIGUOUS
-    after = _refused_until(text)
+    texts = [mark for mark in marks if mark.form == "text"]
+    after = _refused_until(text, texts)
     left = [run for run in left if run[0].start >= after]
-    bracketed = {mark.option for run in left for mark in run if mark.form == "bracketed"}
-    if bracketed:
-        return one_of(bracketed)
-    words = [mark for mark in marks if mark.form == "text" and mark.start >= after]
+    in_brackets = [run for run in runs if run not in denied and run[0].form == "bracketed"]
+    if any(run in left for run in in_brackets):
+        return one_of(mark.option for run in in_brackets for mark in run)
+    words = [mark for mark in texts if mark.end >= after and not is_contrasted(text, mark)]
     if words:
         no = [mark for run in denied for mark in run]
+        described = [mark for mark in marks if DESCRIBED.search(text, 0, mark.start)]
+        if described:
+            return AMBIGUOUS
         doubtful = any(mark in no or in_condition(text, mark) for mark in words)
         return AMBIGUOUS if doubtful else one_of(mark.option for mark in words)
     capitals = {mark.option for run in left for mark in run if mark.form == "capital"}
     return AMBIGUOUS if len(capitals) > 1 else NOTHING
 
 
-def _refused_until(text: str) -> int:
+def _refused_until(text: str, texts: Sequence[Mark]) -> int:
     """Where the part begins that may name an option: behind a refusal only after a "but"."""
-    refusals = list(REFUSED.finditer(text))
+    refusals = [
+        found
+        for found in REFUSED.finditer(text)
+        if not any(mark.start <= found.start() < mark.end for mark in texts)  # that is an option
+    ]
     if not refusals:
         return 0
     yet = DESPITE.search(text, refusals[-1].end())
     return yet.end() if yet else len(text)
 
 
-def _last_word(text: str, stated: Sequence[Sequence[Mark]]) -> Reading:
+def _last_word(
+    text: str, stated: Sequence[Sequence[Mark]], left: Sequence[Sequence[Mark]]
+) -> Reading:
     """The last statement, where the earlier ones agree or the answer turns before it."""
     last = stated[-1]
     if TAKEN.search(text, last[-1].end):
         return AMBIGUOUS
     options = {mark.option for mark in last}
+    for run in left:  # "A seems right, but what is shown is B."
+        if (
+            run[0].start > last[-1].end
+            and run[0].form in ("capital", "bracketed")
+            and DESPITE.search(text[last[-1].end : run[0].start])
+            and ENDED.match(text, run[-1].end)
+        ):
+            options |= {mark.option for mark in run}
     for run in reversed(stated[:-1]):
         named = {mark.option for mark in run}
         if TURN.search(text[run[-1].end : last[0].start]):

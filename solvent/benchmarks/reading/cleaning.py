@@ -15,6 +15,7 @@ BOX = re.compile(r"[$\\\[(]*\s*\\(?:boxed|fbox)\s*\{([^{}]*)\}\s*[$\\\])]*")
 def without_reasoning(raw: str) -> str:
     """The answer without thinking blocks, the tokens of a template and the marks of markdown."""
     text = unicodedata.normalize("NFKC", raw)
+    text = text.replace("\ufe0f", "")  # asks for a coloured form of the sign before it
     text = re.sub(r"◁(/?)think▷", r"<\1think>", text)
     text = re.sub(rf"(?s)<({BLOCKS})>.*?(?:</\1>|\Z)", " ", text)
     text = re.split(rf"</(?:{BLOCKS})>", text)[-1]  # some templates open the block in the prompt
@@ -26,7 +27,7 @@ def without_reasoning(raw: str) -> str:
 
 def without_markup(text: str) -> str:
     """An answer inside tags is taken alone; a box of LaTeX becomes a statement in words."""
-    tagged = re.findall(r"(?is)<answer>(.*?)(?:</answer>|\Z)", text)
+    tagged = re.findall(r"(?is)<(?:answer|ans|final_answer)>(.*?)(?:</|\Z)", text)
     text = tagged[-1] if tagged else text
     plain = MACRO.sub(r"\1", MACRO.sub(r"\1", text))
     return BOX.sub(r" answer: \1;", plain).strip()

@@ -38,7 +38,7 @@ BRACKETED = re.compile(
 CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
 SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
 NO_LABELS = (
-    re.compile(rf"\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"),  # the article
+    re.compile(rf"(?i:(?<!option )(?<!choice )(?<!letter ))\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"),  # the article
     re.compile(r"\bI(?=\s+[a-z]|\s*,|')"),  # the pronoun
     re.compile(r"\b(?:[A-Z]\.\s?){2,}"),  # initials: "J. B. Bach"
     re.compile(r"(?i)\(c\)\s*(?=\d{4}|copyright)"),
@@ -150,7 +150,7 @@ def whole_words(phrase: str) -> re.Pattern[str]:
     if UNSPACED.fullmatch(phrase):
         return re.compile(re.escape(phrase))
     before = r"(?<!\d,)" if re.match(r"\d{3}(?!\d)", phrase) else ""  # "200" in "1,200"
-    after = r"(?![\w\-]|'(?!s\b)\w|[.:]\d|,\d{3}(?!\d))"
+    after = r"(?:(?=입니다|이에요|예요|です)|(?![\w\-]|'(?!s\b)\w|[.:]\d|,\d{3}(?!\d)))"
     spaced = r"\s+".join(map(re.escape, phrase.split(" ")))
     return re.compile(rf"(?<![\w\-])(?<!\d[.:]){before}{spaced}{after}")
 

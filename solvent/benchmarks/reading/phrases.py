@@ -24,17 +24,20 @@ _OPTION = r"(?:the\s+|an?\s+)?(?:(?:correct\s+|right\s+)?(?:option|choice|letter
 _TAIL = rf"(?:(?:most\s+)?{_SURELY}\s*,?\s+)?{_OPTION}\s*(?:is\b)?\s*[:\-–—]?\s*[\"'(\[{{]*\s*"
 _NOUN = (
     r"(?:answers?|options?|choices?|solution|response|selection|guess|pick|verdict|conclusion"
-    r"|statement|decision|alternative|(?:right|correct|best)\s+one|correct|true\s+one)"
+    r"|statement|decision|alternative|letter|correct|(?:right|best|closest|true)\s+(?:one|match|fit|candidate"
+    r"|description|representation|explanation|interpretation|view))"
 )
 
 # Before an option: it is the answer, whatever follows.
 STATING = {
     "en": (
         rf"\b{_NOUN}\b[\"']?[^.;:!?\n]{{0,60}}?\s*{_IS}\s*{_TAIL}",
-        r"(?:^|\n)\s*(?:final\s+|correct\s+)?answer\s*:?\s*[\"'(]?\s*",
+        r"(?:^|\n)\W*(?:final\s+|correct\s+)?(?:answer|ans\.?)\s*:?\s*[\"'(]?\s*",
         r"\b(?:i|we|i'd|i'll|we'd|let's|let\s+(?:me|us))\b[^.;:!?\n]{0,25}?\b(?:choose|chose|pick|select"
         r"|prefer|opt\s+for|go\s+with|going\s+with|settle\s+(?:on|for)|answer|guess|conclude|vote\s+for"
-        rf"|meant?|would\s+say|'d\s+say|change\s+(?:it|my\s+answer)\s+to)\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
+        rf"|meant?|would\s+say|'d\s+say|change\s+(?:it|my\s+answer)\s+to|lean(?:ing)?\s+towards?|left\s+with)\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
+        r"\b(?:so|thus|therefore|hence|in\s+total|altogether)\s*,?\s*there\s+(?:is|are)\s+",
+        r"[✅✔☑]\s*",
         rf"\bi'd\s+say\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
     ),
     "zh": (
@@ -57,16 +60,19 @@ STATING = {
         r"\brichtig\s+(?:ist|wäre)\s*(?:option|antwort)?\s*",
         r"\bich\s+(?:wähle|nehme|denke)\s*(?:,?\s*es\s+ist\s+)?(?:option|antwort)?\s*",
         r"\bsondern\s*(?:option|antwort)?\s*",
+        r"(?:^|\n)antwort\s*",
     ),
     "fr": (
         r"\b(?:réponse|option|solution|choix)\b[^.;:!?\n]{0,30}?(?:est|:|serait)\s*:?\s*"
         r"(?:la\s+réponse\s+|l'option\s+|la\s+)?\(?",
         r"\bje\s+(?:choisis|sélectionne|dirais)\s+(?:l'option\s+|la\s+réponse\s+|la\s+)?\(?",
+        r"(?:^|\n)réponse\s*",
         r"\bc'est\s+la\s+(?:réponse\s+|bonne\s+réponse\s+)?",
     ),
     "es": (
         r"\b(?:respuesta|opción|solución|alternativa)\b[^.;:!?\n]{0,30}?(?:es|:|sería)\s*:?\s*"
         r"(?:la\s+opción\s+|la\s+)?\(?",
+        r"\bsino\s+(?:la\s+)?",
         r"\b(?:elijo|escojo|selecciono)\s+(?:la\s+)?(?:opción\s+)?\(?",
     ),
     "it": (
@@ -88,11 +94,15 @@ STATING = {
     "hi": (r"(?:उत्तर|जवाब|विकल्प)\s*(?:है)?\s*:?\s*(?:विकल्प)?\s*\(?",),
 }
 
+_NOT_BEHIND = "".join(
+    rf"(?<!\b{word}\s)"
+    for word in ("behind", "of", "to", "under", "on", "in", "near", "beside", "above", "below", "with")
+)
 # Before an option that also ends there ("so B."): without that end the words say something else.
 CONCLUDING = {
     "en": (
-        r"\b(?:(?:it|this|that)\s*(?:is|'s|must\s+be|has\s+to\s+be|should\s+be|would\s+be"
-        rf"|can\s+only\s+be)|which\s+(?:is|must\s+be))\s*{_TAIL}",
+        rf"(?:{_NOT_BEHIND}\b(?:it|this|that)\s*(?:is|'s|must\s+be|has\s+to\s+be|should\s+be"
+        rf"|would\s+be|can\s+only\s+be)|\bwhich\s+(?:is|must\s+be))\s*{_TAIL}",
         rf"(?<!anything\s)\bbut\s+(?:rather\s+)?{_OPTION}\s*",
         rf"\b(?:so|thus|therefore|hence|consequently|accordingly|finally|in\s+conclusion)\s*[,:]?\s*"
         rf"(?:it\s*(?:is|'s)\s+)?{_TAIL}",
@@ -105,13 +115,13 @@ CONCLUDING = {
     "fr": (r"\b(?:donc|c'est)\s*(?:l'option|la)?\s*", r"(?:^|\n)option\s*"),
     "es": (r"(?:por\s+lo\s+tanto|así\s+que)\s*,?\s*(?:la\s+)?", r"\bes\s+la\s+", r"(?:^|\n)opción\s*"),
     "pt": (r"(?:portanto|logo)\s*,?\s*(?:a\s+)?", r"(?:^|\n)(?:alternativa|opção)\s*"),
-    "zh": (r"(?:所以|因此|故)(?:是|选)?\s*,?\s*", r"选项\s*"),
+    "zh": (r"(?:所以|因此|故)(?:是|选)?\s*,?\s*", r"选项\s*", r"(?:的是|认为是?|就是)\s*"),
     "ja": (r"(?:したがって|よって)、?\s*", r"選択肢\s*"),
     "ko": (r"(?:옵션|선택지|선택)\s*",),
 }  # fmt: skip
 
 # Before an option after which the line ends.
-CLOSING = r"(?:^|[.:;!?,=\n–—]|\s-)\s*(?:(?:option|choice|letter|alternativa|opción|opção)\s*:?\s*)?[\"'(\[{]*"
+CLOSING = r"(?:^|[.:;!?,=\n–—]|\s-|→|[-=]>)[^\w\n(\[{]*(?:(?:option|choice|letter|alternativa|opción|opção)\s*:?\s*)?[\"'(\[{]*"
 
 # After a letter: it is the answer.
 CONFIRMING = {
@@ -119,13 +129,16 @@ CONFIRMING = {
         r"(?:is|are|seems|looks|appears|must\s+be|should\s+be|would\s+be|has\s+to\s+be|remains)\s+"
         r"(?:to\s+be\s+)?(?:(?:indeed|clearly|obviously|also|therefore|most)\s+|most\s+likely\s+)?"
         r"(?:the\s+|a\s+|my\s+)?(?:only\s+)?(?:one\b(?!\s+(?:that|which)\s+\w+(?:n't|\s+(?:not|wrong)))|correct|right|true|best|better|answer"
-        r"|most\s+\w+|similar|fitting|likely|accurate|closest|closer|what)\b",
-        r"(?:fits|matches|applies|holds)\b",
+        r"|most\s+\w+|fitting|likely|accurate|closest|closer|what)\b",
+        r"(?:fits|matches|applies|holds|makes\s+(?:the\s+most\s+)?sense)\b",
+        r"(?:remains|does|it\s+is)(?=\s*(?:[.!;,]|$))",
+        r"(?:would\s+be|is)\s+my\b",
+        r"[✅✔☑]",
         r"[:\-–—(]\s*(?:correct|right)\b",
         r"(?:,|-)?\s*(?:I\s+(?:believe|think|guess|would\s+say))\b",
     ),
-    "zh": (r"(?:选项)?(?:是|为)?(?:正确|对的|正确答案)",),
-    "ja": (r"(?:が|は)(?:正解|正しい)", r"です", r"を選"),
+    "zh": (r"(?:选项)?(?:是|为)?(?:正确|对的|正确答案)", r"选项(?=\s*(?:[。,.]|$))"),
+    "ja": (r"(?:が|は)(?:正解|正しい)", r"です", r"を選", r"だと思"),
     "ko": (r"(?:가|이|번이)?\s*(?:정답|맞)", r"(?:번)?입니다", r"를\s*선택"),
     "de": (r"ist\s+(?:richtig|korrekt|die\s+richtige)",),
     "fr": (r"est\s+(?:correcte?|juste|vraie?|la\s+bonne)",),
@@ -137,7 +150,7 @@ CONFIRMING = {
 
 # Somewhere between the start of the clause and an option: it is denied.
 DENYING = (
-    r"\b(?:not|never|neither|nor|cannot|doubt|unlikely|hardly|wrong|incorrect|whether|unsure|excludes?"
+    r"❌|✗|✘|\bno(?:ne\s+of|\s+way)\b|\b(?:not|never|neither|nor|cannot|doubt|unlikely|hardly|wrong|incorrect|whether|unsure|excludes?"
     r"|eliminated?|rejects?|(?:rule|ruled|ruling)\s+out|anything\s+but|nicht|kein\w*|falsch"
     r"|pas|não|non|не)\b|n't\b|不|并非|ليس|\bno\s+es\b|\bno\s+(?=\S+$)"
 )
@@ -148,13 +161,15 @@ COMPARED = (
     rf"\s*(?:the\s+|an?\s+)?(?:{_OPTION}|选项)\s*[(]?\s*"
 )
 PREFERRED_TO = r"\bprefer(?:able|red)?\b[^.;:!?\n]{0,30}\bto\s+(?:the\s+)?(?:option|choice)?\s*"
+# Right before an option: what is meant instead was said before.
+CONTRASTED = r"(?:,\s*(?:and\s+|but\s+)?not|rather\s+than|instead\s+of|unlike)\s+(?:the\s+|an?\s+)?"
 # Right after an option: it is denied.
 DENIED_AFTER = (
     r"(?:(?:option|choice)\s+)?(?:(?:is|are|was|were|does|do|did|can|could|would|will|has|have)"
     r"(?:n't\b|\s+(?:\w+\s+)?not\b)|cannot\b|can't\b|won't\b|(?:is|are|was|were|seems?|looks?|must\s+be"
     r"|would\s+be)\s+(?:all\s+|both\s+|also\s+|clearly\s+|obviously\s+)?(?:wrong|incorrect|false|out"
     r"|excluded|eliminated|ruled\s+out|unlikely|impossible|inaccurate)\b|can\s+be\s+(?:ruled\s+out|"
-    r"excluded|eliminated)|fails?\b|[:\-–—(]\s*(?:incorrect|wrong|no|false|not)\b"
+    r"excluded|eliminated)|fails?\b|[:\-–—(]\s*(?:incorrect|wrong|no|false|not(?!\s+(?:the\s+|option\s+)?[A-Z]))\b"
     r"|\([^()\n]{0,20}\b(?:incorrect|wrong)\)|ist\s+(?:nicht|falsch)|n'est\s+pas|est\s+(?:faux|fausse"
     r"|incorrecte)|no\s+es|es\s+(?:incorrecta|falsa)|não\s+é|non\s+è|неверен|неверно|不正确|不对|错误"
     r"|(?:で|じゃ|では)(?:は)?(?:ない|なく|ありません)|(?:は|が)(?:違|間違|不正解)|(?:가|이)?\s*아[니닙]|(?:가|이|는|은)?\s*틀"
@@ -167,6 +182,7 @@ SUPPOSING = (
     r"|one\s+(?:could|might|may|can)|(?:people|others|many)\s+(?:may|might|would|could)"
     r"|someone|wenn|falls)\b|如果|假如|もし|만약"
 )
+CONCEDING = r"\b(?:although|though|while|whereas|despite)\b[^,.;:\n]*"
 NOT_SUPPOSING = r"\b(?:as|even)\s+if\b|\bif\s+i\s+(?:have|had|must)\b(?:\s+to)?|\bif\s+any(?:thing)?\b"
 
 # What follows takes back, or goes beyond, what stood before.
@@ -200,7 +216,7 @@ _AND = (
     r"and|or|and/or|nor|oder|und|ou|et|o|y|e|или|и|أو|و|या|और|か|と|또는|이나|或者?|和|与|及|&|/|\+|,|、"
 )
 JOINING = re.compile(
-    rf"\s*[\"']?\s*(?:,\s*)?\(?(?:{_AND})\s*(?:(?:either|maybe|perhaps|even|also|possibly)\s+)?"
+    rf"\s*[\"']?\s*(?:,\s*)?\(?(?:{_AND}|→|[-=]>)\s*(?:(?:either|maybe|perhaps|even|also|possibly)\s+)?"
     r"(?:the\s+|an?\s+)?(?:(?:option|choice|answer)s?\s*)?[\"']?\s*",
     re.IGNORECASE,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from solvent.benchmarks.reading.cleaning import normalised, without_markup, without_reasoning
 from solvent.benchmarks.reading.outcome import AMBIGUOUS, NOTHING, Reading, one_of
+from solvent.benchmarks.reading.phrases import REFUSING
 from solvent.benchmarks.reading.standing import SUPPOSED, sentence_at
 
 # Words that are an answer where an answer begins; in English others may follow without a comma.
@@ -15,8 +16,9 @@ YES = "yes|yeah|yep|yup|ja|jawohl|oui|sí|sì|sim|да|نعم|أجل|हाँ|�
 NO = "no|nope|nah|nein|non|não|нет|لا|नहीं|不是|没有|不|否|いいえ|아니요|아니오"
 # After "no" these make no denial of what was asked.
 IDIOMS = (
-    "doubts?|question|problem|wonder|matter|need|worries|more|less|fewer|reason|way|idea|answer"
-    "|image|images|picture|pictures|photo|photograph|information|context|smoking|parking|entry"
+    r"doubts?|question|problem|wonder|matter|need|worries|more|less|fewer|reason|way|idea|answer"
+    r"|image|images|picture|pictures|photo|photograph|information|context|smoking|parking|entry|exit|clue|details?|data"
+    r"|denying|telling|knowing|mistaking|one\s+(?:would|could|can)"
 )
 
 
@@ -36,7 +38,7 @@ _LED_BY = (
 )
 LEAD = re.compile(rf"[\W_]*(?:(?P<yes>{YES})|(?P<no>{NO})){_END}", re.IGNORECASE)
 LEAD_ENGLISH = re.compile(
-    r"[\W_]*(?:(?P<yes>yes)(?!\s*\?)|(?P<no>no)(?=\s+(?:it|there|they|this|that|he|she|i|we|not)\b))(?![\w\-])",
+    r"[\W_]*(?:(?P<yes>yes)(?!\s*(?:\?|no\b))|(?P<no>no)(?=\s+(?:it|there|they|this|that|he|she|i|we|not)\b))(?![\w\-])",
     re.IGNORECASE,
 )
 EXCLAIMED = re.compile(rf"{_LED_BY}(?:(?P<yes>yes)|(?P<no>no)(?!\.\s*\d)){_END}", re.IGNORECASE)
@@ -51,6 +53,7 @@ YES_TO_NOTHING = re.compile(
     rf"[\W_]*yes\W+there(?:'s|\s+is|\s+are)\s+no\s+(?!(?:{IDIOMS})\b)", re.IGNORECASE
 )
 BOTH = re.compile(r"\b(?:yes\s*(?:/|or|and)\s*no|no\s*(?:/|or|and)\s*yes)\b", re.IGNORECASE)
+REFUSED = re.compile(REFUSING, re.IGNORECASE)
 CONDITIONAL = re.compile(r"\b(?:if|unless)\b", re.IGNORECASE)
 BLIND = re.compile(
     r"\b(?:can't|cannot|unable\s+to|not\s+able\s+to)\s+(?:see|view|access|open|process|recogni[sz]e"
@@ -73,7 +76,7 @@ def yes_or_no(raw: str, options: Sequence[str]) -> Reading:
         if YES_TO_NOTHING.match(text) or (BLIND.search(text, claims[-1].end)):
             return AMBIGUOUS
         return one_of(names.index("yes" if claim.yes else "no") for claim in claims)
-    if EXISTENCE.search(text) and not BLIND.search(text):
+    if EXISTENCE.search(text) and not (BLIND.search(text) or REFUSED.search(text)):
         return Reading(names.index("no"), "ok")
     return NOTHING
 

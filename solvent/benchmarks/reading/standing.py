@@ -9,8 +9,10 @@ from solvent.benchmarks.reading.marks import Mark
 from solvent.benchmarks.reading.phrases import (
     CLOSING,
     COMPARED,
+    CONCEDING,
     CONCLUDING,
     CONFIRMING,
+    CONTRASTED,
     DENIED_AFTER,
     DENYING,
     NOT_SUPPOSING,
@@ -27,7 +29,7 @@ CLAUSE_END = re.compile(
     r"|sondern|mais|sino|mas|а)\b|而是|なく|아니라",
     re.IGNORECASE,
 )
-LINE_END = re.compile(r"\s*[\"')\]}]?\s*[.!。]*[ \t]*(?:$|\n)")
+LINE_END = re.compile(r"\s*[\"')\]}]?[^\w\n?([{]*(?:$|\n)")
 ENDED = re.compile(
     r"\s*[\"')\]}]?\s*(?:[.,;:!)।。、]|$|\n|[–—-]\s|\s(?:because|since|as|for|due|rather|instead|over|and"
     r"\s+not|not|while|whereas|which|but|I\s+(?:believe|think)|here|है|입니다)\b|です|입니다|을|를)",
@@ -49,6 +51,8 @@ COMPARED_WITH = re.compile(rf"(?:{COMPARED}|{PREFERRED_TO})\Z", re.IGNORECASE)
 DENIED_BEHIND = re.compile(rf"\s*{DENIED_AFTER}", re.IGNORECASE)
 SUPPOSED = re.compile(SUPPOSING, re.IGNORECASE)
 CONDITION = re.compile(r"\b(?:if|unless|whether)\b[^,.;:\n]*\Z", re.IGNORECASE)
+CONCEDED = re.compile(rf"(?:{CONCEDING})\Z", re.IGNORECASE)
+CONTRAST = re.compile(rf"(?:{CONTRASTED})\Z", re.IGNORECASE)
 TRULY = re.compile(NOT_SUPPOSING, re.IGNORECASE)
 
 
@@ -64,8 +68,16 @@ def is_denied(text: str, group: Sequence[Mark]) -> bool:
 
 
 def is_supposed(text: str, group: Sequence[Mark]) -> bool:
-    """Its sentence says "if", or tells what others might say."""
-    return bool(SUPPOSED.search(sentence_at(text, group[0].start, group[-1].end)))
+    """Its sentence says "if", or tells what others might say, or its clause only concedes it."""
+    start = group[0].start
+    return bool(
+        SUPPOSED.search(sentence_at(text, start, group[-1].end)) or CONCEDED.search(text, 0, start)
+    )
+
+
+def is_contrasted(text: str, mark: Mark) -> bool:
+    """It stands after ", not" or "rather than": what is meant was said before."""
+    return bool(CONTRAST.search(text, 0, mark.start))
 
 
 def in_condition(text: str, mark: Mark) -> bool:
@@ -99,7 +111,7 @@ def is_stated(text: str, group: Sequence[Mark], marks: Sequence[Mark]) -> bool:
         return True
     closed = CLOSED.search(text, begin, first.start)
     if closed and LINE_END.match(text, last.end):
-        return first.form in ("capital", "bracketed") or closed[0][:1] in ("", ":", "=", "\n")
+        return first.form in ("capital", "bracketed") or closed[0][:1] in ("", ":", "\n")
     return False
 
 
