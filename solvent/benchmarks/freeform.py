@@ -9,12 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 
 from solvent.benchmarks.numbers import WORDS, as_number, numbers_in
-from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading, normalised, without_reasoning
+from solvent.benchmarks.parsers import (
+    AMBIGUOUS,
+    NOTHING,
+    Reading,
+    YesNo,
+    normalised,
+    without_reasoning,
+)
 from solvent.core.types import Accepted
 
 
@@ -116,13 +124,37 @@ class Numbers:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Affirmed:
+    """ "yes" or "no", as `YesNo` reads them; the whole answer may also be true, false, 1 or 0."""
+
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
+        """The word."""
+        whole = normalised(without_reasoning(raw))
+        read = YesNo()(TRUTHS.get(whole, raw), YES_NO)
+        return replace(read, value=YES_NO[read.value]) if isinstance(read.value, int) else read
+
+
+@dataclass(frozen=True, kw_only=True)
 class Short:
-    """A short answer of the kind that is accepted: `Number`, `Numbers` or `Phrase`."""
+    """A short answer of the kind that is accepted: `Number`, `Numbers`, `Affirmed` or `Phrase`."""
 
     def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """What was said."""
-        parsers = {"number": Number(), "list": Numbers(), "text": Phrase()}
-        return parsers[gold.kind](raw, gold, question)
+        parsers = {"number": Number(), "list": Numbers(), "yesno": Affirmed()}
+        return parsers.get(gold.kind, Phrase())(raw, gold, question)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Braced:
+    """What the last curly brackets with a word in them hold, else the answer; read by `Short`.
+
+    For questions that ask for their answer in such brackets: "3 of the 4 legs are bent, so {4}".
+    """
+
+    def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
+        """What was said."""
+        held = re.findall(r"\{([^{}]*\w[^{}]*)\}", without_reasoning(raw))
+        return Short()(held[-1] if held else raw, gold, question)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +217,8 @@ def _written(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+YES_NO = ("yes", "no")
+TRUTHS = MappingProxyType({"true": "yes", "1": "yes", "false": "no", "0": "no"})
 MARKERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 BRACKETS = r"[\[(][^\[\]()]*[\])]"
 _REST = r"(?P<rest>(?:(?!\bnot\b)[^\n\d.;]){0,30}[-−+]?[$€£]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?)"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from solvent.benchmarks.freeform import candidates
-from solvent.benchmarks.numbers import as_number, numbers_in
+from solvent.benchmarks.free.spelling import same_words
+from solvent.benchmarks.freeform import TRUTHS, candidates
+from solvent.benchmarks.numbers import as_number, numbers_in, word_number, written_number
 from solvent.benchmarks.parsers import normalised
 from solvent.benchmarks.vqa import vqa_normalised
 from solvent.core.types import Accepted
@@ -49,20 +50,27 @@ class Precision:
 
 @dataclass(frozen=True, kw_only=True)
 class ByKind:
-    """`Precision` for numbers and lists of numbers, `Equal` for text."""
+    """`Precision` for numbers and lists of numbers, `Equal` for what else there is.
+
+    Of the kind "yesno", true and 1 are yes, false and 0 are no.
+    """
 
     def __call__(self, value: str, gold: Accepted) -> float:
         """0 or 1."""
-        return (Equal() if gold.kind == "text" else Precision())(value, gold)
+        if gold.kind == "yesno":
+            answers = tuple(yes_or_no(answer) for answer in gold.answers)
+            return Equal()(yes_or_no(value), replace(gold, answers=answers))
+        return (Precision() if gold.kind in ("number", "list") else Equal())(value, gold)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Relaxed:
     """ChartQA's relaxed accuracy: numbers within 5 % of an accepted one, other answers equal.
 
-    The form of a number does not count: "1,200" is 1200, "0.0" is 0, and a percent or currency sign
-    is dropped on both sides. The 5 % hold for years, too: 2015 counts as 2016. Source: Masry et al.
-    (2022), https://arxiv.org/abs/2203.10244, section 5.1.
+    The form of a number does not count: "1,200" is 1200, "0,52" is 0.52, "0.0" is 0, any minus sign
+    is one, and a percent or currency sign is dropped on both sides; "1,2,3" is no number. The 5 %
+    hold for years, too: 2015 counts as 2016. Source: Masry et al. (2022),
+    https://arxiv.org/abs/2203.10244, section 5.1.
     """
 
     def __call__(self, value: str, gold: Accepted) -> float:
@@ -116,12 +124,89 @@ class Contains:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Anls:
+    """Similarity of texts, of questions about documents: best over the accepted answers.
+
+    1 - d / n, and 0 below one half. d: Levenshtein distance in lower case with single blanks; n:
+    length of the longer text as it was written. Source: Biten et al. (2019),
+    https://arxiv.org/abs/1905.13648, section 4; n is that of the published scripts, which measure
+    before they clean: so several blanks in a row make a text slightly more similar.
+    """
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """0, or in [0.5, 1]."""
+        return max(self._similar(value, answer) for answer in gold.answers)
+
+    @staticmethod
+    def _similar(value: str, answer: str) -> float:
+        longest = max(len(value), len(answer))
+        said, wanted = (" ".join(text.lower().split()) for text in (value, answer))
+        similar = 1 - edits(said, wanted) / longest if longest else 1.0
+        return similar if similar >= 0.5 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcribed:
+    """OCRBench: 1 where an accepted answer stands somewhere in what was said.
+
+    Letter case does not count and a line break is a blank; of the kind "formula" (its HME100k
+    rows), blanks do not count and letter case does. Source: Liu et al. (2024),
+    https://arxiv.org/abs/2305.07895.
+    """
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """0 or 1."""
+        plain = _without_blanks if gold.kind == "formula" else _in_lower_case
+        return float(any(plain(answer) in plain(value) for answer in gold.answers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameWord:
+    """ViLP: 1 where the answer is an accepted word, whatever its spelling.
+
+    Letter case, outer punctuation and articles do not count, a number word is its digits, and a
+    plural its singular, by the rules of `same_words`. These are ours: the published script looks
+    words up in tables, which also know about a hundred synonyms.
+    """
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """0 or 1."""
+        said = same_words(normalised(value))
+        return float(any(same_words(normalised(answer)) == said for answer in gold.answers))
+
+
 def numbers_of(text: str, kind: str) -> list[float]:
     """A number, or with kind "list" all numbers in the text; empty where there is none."""
     if kind == "list":
         return [float(number) for number in numbers_in(text)]
     number = as_number(text)
+    if number is None:
+        number = word_number(text)
     return [] if number is None else [float(number)]
+
+
+def yes_or_no(text: str) -> str:
+    """ "yes", "no", or the text as it is."""
+    return TRUTHS.get(normalised(text), text)
+
+
+def edits(one: str, other: str) -> int:
+    """Levenshtein distance: fewest characters to insert, drop or change."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        before, row[0] = row[0], i
+        for j, against in enumerate(other, start=1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (letter != against))
+    return row[-1]
+
+
+def _in_lower_case(text: str) -> str:
+    return text.lower().strip().replace("\n", " ")
+
+
+def _without_blanks(text: str) -> str:
+    return text.strip().replace("\n", "").replace(" ", "")
 
 
 def _same(said: float, wanted: float, precision: int | None) -> bool:
@@ -138,5 +223,5 @@ def _gold_numbers(answer: str, gold: Accepted) -> list[float]:
 
 
 def _bare_number(text: str) -> float | None:
-    number = as_number(re.sub(r"[$€£%]", "", text).strip().rstrip("."))
+    number = written_number(re.sub(r"[$€£¥%]", "", text).strip().rstrip("."))
     return None if number is None else float(number)

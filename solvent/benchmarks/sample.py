@@ -17,14 +17,15 @@ import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from solvent.benchmarks.transforms import GOLD, TRANSFORMS
 from solvent.core.names import nearest
-from solvent.core.types import Accepted, Gold, LazyImage, Sample
+from solvent.core.types import Accepted, Gold, Kind, LazyImage, Sample
 
 Row = Mapping[str, Any]
 Field = str | Mapping[str, Any]
+KINDS = get_args(Kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class Columns:
         options: the same option texts for every row, or one field that gives a list of them. An
             absent or empty list makes the row a question with a free answer.
         gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
-            without options need `free`, the kind of answer: text, number or list, or a field that
-            gives it; then the value, or each of a list of values, is accepted. `precision` is a
+            without options need `free`, the kind of answer (`Accepted.kind`), or a field that gives
+            it; then the value, or each of a list of values, is accepted. `precision` is a
             column with the number of decimals that count, `prior` a field with what one says who
             goes by what is usual and not by the picture.
         groups: group kind -> field.
@@ -113,10 +114,10 @@ class Columns:
         if options:
             return _named(GOLD, spec.pop("as", None))(value, options, **spec)
         kind = value_of(free, row) if isinstance(free, Mapping) else free
-        if kind not in ("text", "number", "list"):
+        if kind not in KINDS:
             raise ValueError(
                 f"the row has no options and gold.free is {kind!r}; say what kind of answer is "
-                "meant: text, number or list"
+                f"meant: {', '.join(KINDS[:-1])} or {KINDS[-1]}"
             )
         embedded = isinstance(self.options, Mapping) and "embedded_options" in self.options.values()
         if embedded and re.fullmatch(r"[A-Z]", str(value).strip()):

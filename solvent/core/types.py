@@ -21,12 +21,18 @@ alias of its own: it imports nothing of ours, and this package must not need it.
 """
 
 
+Kind = Literal["text", "number", "list", "yesno", "formula"]
+"""What a free answer is: words, a number, a list of numbers, yes or no, or a formula, in which
+blanks do not count and letter case does.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
     """The gold of a question without options."""
 
     answers: tuple[str, ...]  # any of these; ten people's answers where a consensus is asked
-    kind: Literal["text", "number", "list"] = "text"
+    kind: Kind = "text"
     precision: int | None = None  # decimals that count, of a number
     prior: tuple[str, ...] = ()  # what one says who goes by what is usual, not by the picture
 

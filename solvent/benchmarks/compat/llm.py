@@ -45,7 +45,8 @@ FREE = """Somebody answered a question. The answer, between the marks:
 Which {kind} does it give as its result? Reply with that alone. If it gives none, or several that \
 differ, reply with NONE."""
 KINDS = {"number": "number, in digits and without a unit,", "list": "list of numbers, in brackets,",
-         "text": "word or short phrase"}  # fmt: skip
+         "text": "word or short phrase", "yesno": "word, yes or no,",
+         "formula": "formula"}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

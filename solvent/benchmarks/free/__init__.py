@@ -1,0 +1,1 @@
+"""Free answers in detail: how numbers are written and stated, and when two words are one."""
