@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Protocol
 
-from solvent.benchmarks.numbers import WORDS, as_number, numbers_in
+from solvent.benchmarks.free.conclusions import number_read
+from solvent.benchmarks.free.number_words import words_of
+from solvent.benchmarks.numbers import as_number, numbers_in
 from solvent.benchmarks.parsers import (
     AMBIGUOUS,
     NOTHING,
@@ -77,37 +78,36 @@ class Whole:
 class Number:
     """The number that is stated, by the first of these rules that yields something.
 
-    1. The last explicit statement: a box, or "answer", "result" or "total" and, perhaps after "is",
-       "=" or ":" and a unit, a number in the same sentence.
-    2. The right side of the equation that ends the answer.
-    3. The only distinct number; several are `ambiguous`, and so is one that is denied ("not 5").
-    4. The whole answer is a number word from "zero" to "twenty".
+    1. The last explicit statement: a box, curly brackets, or "answer", "result" and the like, then
+       "is", ":" or nothing, and a number. If another came before, it must say that it is the final
+       one; if "wait" or "sorry" and another number follow, it is `ambiguous`.
+    2. Of the last sentence that has a number: what follows "=", "so", "therefore" or "which gives".
+    3. The only number that is said; else the only one before "because"; else that outside of
+       brackets, if those inside say the same or sum up to it; else that on a line of its own.
 
-    "1,200" is one number and "50 %" is 50. Ordinals ("2nd") and numbers inside words are none.
+    Number words count, also inside sentences and in some other languages; the pronoun "one",
+    ordinals, versions and digits inside words do not. "1,200" and "1 200" are one number, "0,52" is
+    0.52, "3/4" is 0.75, "50 %" is 50, and "2 million" is 2000000 unless the question speaks of
+    millions.
+
+    Beside a number that is said these do not count: one of the question, a name ("figure 2"), a
+    part of what is spoken of ("the two bars", "3 of 8"), a year that is not asked for, and what is
+    denied ("not 5"). A number of the question is said only where nothing but it is. Several that
+    are left, a bound ("more than 5") and what is not written out ("2√3") are `ambiguous`; who says
+    that it cannot be told says `none`. "No cars" is 0 where cars are to be counted.
     """
 
     def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The number as text."""
-        text = without_reasoning(raw)
-        for pattern in (STATED, EQUATED):
-            for statement in reversed(list(pattern.finditer(text))):
-                found = numbers_in(statement["rest"])
-                if found:
-                    return Reading(_written(found[0]), "ok")
-        found = sorted(set(numbers_in(text)))
-        if len(found) > 1 or (found and DENIED.search(text)):
-            return AMBIGUOUS
-        if found:
-            return Reading(_written(found[0]), "ok")
-        word = normalised(text)
-        return Reading(str(WORDS.index(word)), "ok") if word in WORDS else NOTHING
+        return number_read(raw, question)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
     """A list of numbers: the only distinct one in brackets, or else all numbers in their order.
 
-    Of several bracketed lists only one after "answer" counts. A single number is no list: `none`.
+    Of several bracketed lists only one after "answer" counts. Number words count where there are no
+    digits. A single number is no list: `none`.
     """
 
     def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
@@ -119,7 +119,7 @@ class Numbers:
             found = {each for each in found if each.count(",")}
             if found:
                 return Reading(found.pop(), "ok") if len(found) == 1 else AMBIGUOUS
-        found = [float(number) for number in numbers_in(text)]
+        found = [float(number) for number in numbers_in(text) or words_of(text, question)]
         return Reading(json.dumps(found), "ok") if len(found) > 1 else NOTHING
 
 
@@ -212,16 +212,7 @@ def _shortest_end(sentence: str, last: bool) -> str | None:
     return None if shortest in ("", *":,.!?;'") else shortest
 
 
-def _written(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 YES_NO = ("yes", "no")
 TRUTHS = MappingProxyType({"true": "yes", "1": "yes", "false": "no", "0": "no"})
 MARKERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 BRACKETS = r"[\[(][^\[\]()]*[\])]"
-_REST = r"(?P<rest>(?:(?!\bnot\b)[^\n\d.;]){0,30}[-−+]?[$€£]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?)"
-STATED = re.compile(rf"(?i)(?:\b(?:answer|result|total)\b|\\boxed\s*\{{){_REST}")
-DENIED = re.compile(r"(?i)(?:\b(?:not|never)|n't)\s+(?:[\w']+\s+)?[$€£]?[\d.]")
-EQUATED = re.compile(r"=(?P<rest>\s*[-−+]?[$€£]?\.?\d[\d.,]*\s*[^\s\d=]*)\s*\.?\s*\Z")

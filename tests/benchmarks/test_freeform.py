@@ -52,7 +52,7 @@ NUMBERS = [
     ("3-4", "ambiguous"),
     ("1, 2", "ambiguous"),
     ("between 5 and 6", "ambiguous"),
-    ("1/64", "ambiguous"),
+    ("1/64", "0.015625"),
     ("The answer is not 5", "ambiguous"),
     ("It isn't 5", "ambiguous"),
     ("the 2nd one", "none"),

@@ -1,0 +1,176 @@
+"""The numbers in an answer, and what each is there for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from solvent.benchmarks.free.number_words import words_in
+from solvent.benchmarks.free.numerals import Found, digits_in
+from solvent.benchmarks.free.spelling import stem
+
+Role = Literal["said", "repeated", "year", "aside", "unsure", "denied"]
+"""What a number may be: an answer; a number that the question has; a year that says when; a name or
+a part of what is spoken of ("figure 2", "the two bars"); something between ("more than 5"); or one
+that is denied ("not 5").
+"""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A number in an answer."""
+
+    value: Decimal | None  # None: it is not written out, as "2√3"
+    role: Role
+    start: int
+    end: int
+
+
+def numbers_asked(question: str) -> frozenset[Decimal]:
+    """The numbers that a question has, without those of examples and those to choose from."""
+    text = EXAMPLES.sub(" ", question)
+    text = CHOICES.sub(" ", text)
+    found = [*digits_in(text), *words_in(text)]
+    return frozenset(each.value for each in found if each.value is not None)
+
+
+def mentions(text: str, question: str) -> list[Mention]:
+    """All numbers of an answer, in their order."""
+    asked = numbers_asked(question)
+    found = sorted([*digits_in(text, question), *words_in(text, question)], key=lambda f: f.start)
+    numbering = _numbering(text)
+    known: list[Mention] = []
+    for each in found:
+        if known and each.start < known[-1].end:
+            continue
+        role = _role(each, text, question, asked, known)
+        if role is None:  # the pronoun "one"
+            continue
+        if each.start in numbering:
+            role = "aside"
+        known.append(Mention(each.value, role, each.start, each.end))
+    return known
+
+
+def _role(
+    each: Found, text: str, question: str, asked: frozenset[Decimal], known: Sequence[Mention]
+) -> Role | None:
+    before, after = text[: each.start], text[each.end :]
+    if each.word and text[each.start : each.end].lower() == "one":
+        one = _one(before, after, text, question)
+        if one != "said":
+            return one
+    if DENIED_BEFORE.search(before) or DENIED_AFTER.match(after):
+        return "denied"
+    joined = known and LISTED.fullmatch(text[known[-1].end : each.start])
+    if joined and known[-1].role in ("aside", "year") and LABELLED.search(text[: known[-1].start]):
+        return "aside"
+    if LABELLED.search(before):
+        return "aside"
+    if _is_year(each, before, question, known, bool(joined)):
+        return "year"
+    bound = BOUND_BEFORE.search(before) or BOUND.match(after)
+    if each.value in asked:
+        return "aside" if bound else "unsure" if ALL.search(before) else "repeated"
+    if not each.sure or each.value is None or bound or PACKED.match(after):
+        return "unsure"
+    if known and SHARE.fullmatch(text[known[-1].end : each.start]):  # "3 of 8"
+        return "unsure" if not question or FRACTIONAL.search(question) else "aside"
+    definite = REFERRED.search(before) or DEFINITE.search(before)
+    if definite and not set(map(stem, counted(question))) & set(
+        map(stem, NEXT.match(after)[0].lower().split())
+    ):
+        return "aside" if question else "unsure"
+    return "said"
+
+
+def counted(question: str) -> list[str]:
+    """The first words of what a question wants to have counted: "red", "cars"."""
+    found = COUNTED_THINGS.search(question.lower())
+    return found[1].split() if found else []
+
+
+def _one(before: str, after: str, text: str, question: str) -> Role | None:
+    """What the word "one" is: said, unsure, or None where it is a pronoun."""
+    if not re.sub(r"[\W_]", "", before + after):
+        return "said"
+    if PRONOUN_BEFORE.search(before) or PRONOUN_AFTER.match(after):
+        return None
+    if COUNTED.search(before) and not OF.match(after):
+        return "said"
+    short = not before.strip() and len(text.split()) <= 5 and re.match(r"\s\w", after)
+    counting = COUNTING.search(question) is not None
+    return "said" if short and counting and not OF.match(after) and "," not in text else "unsure"
+
+
+def _is_year(
+    each: Found, before: str, question: str, known: Sequence[Mention], joined: bool
+) -> bool:
+    """Whether a number says when: a year that is not asked for."""
+    if each.value is None or not 1500 <= each.value <= 2100 or each.end - each.start != 4:
+        return False
+    if not question or ASKS_WHEN.search(question):
+        return False
+    return bool(WHEN.search(before)) or (joined and known[-1].role == "year")
+
+
+def _numbering(text: str) -> set[int]:
+    """Where lines start with their number in a list."""
+    lines = list(NUMBERED.finditer(text))
+    expected = list(range(1, len(lines) + 1))
+    return {m.start(1) for m in lines} if [int(m[1]) for m in lines] == expected else set()
+
+
+EXAMPLES = re.compile(r"(?is)\b(?:e\.?g\.?|for example|for instance|such as)[^.?!)]*")
+CHOICES = re.compile(r"(?i)[\w.,]+(?:,\s[\w.,]+)*\s+or\s+\S+")
+NUMBERED = re.compile(r"(?m)^[ \t]*\(?(\d{1,2})[.)]\s+(?=\S*[^\W\d])")
+_HEDGE = r"(?:(?:about|around|approximately|roughly|exactly|just|only|an?|the)\s+)?"
+_MONEY = r"(?:US)?[$€£¥₹]?\s?"
+DENIED_BEFORE = re.compile(
+    rf"(?i)(?:(?:\b(?:not|never|nor|neither)|n't)(?!\s+(?:only|just|all))\s+(?:[\w']+\s+)?"
+    rf"|\b(?:rather than|instead of)\s+){_HEDGE}{_MONEY}$"
+)
+DENIED_AFTER = re.compile(
+    r"(?i)\s*(?:\w+\s+)?(?:is|are|was|would be)(?:n't|\s+(?:not|wrong|incorrect|false|too))\b"
+)
+BOUND_BEFORE = re.compile(
+    rf"(?i)(?:\b(?:more|less|fewer|other|rather|\w{{2,}}er) than|\bat (?:least|most)|\bover|\babove"
+    rf"|\bbelow|\bunder|\bup to|\bexceed\w*|\bbeyond|\bmaximum of|\bminimum of|[<>≥≤±])"
+    rf"\s*{_HEDGE}{_MONEY}$"
+)
+BOUND = re.compile(r"(?i)\s*(?:or (?:more|less|fewer|so)|±)")
+LISTED = re.compile(r"(?i)\s*(?:,|and|or|&|to|,\s*and|[-–])\s*")
+LABELLED = re.compile(
+    r"(?i)\b(?:fig(?:ure)?|steps?|questions?|tables?|options?|images?|pictures?|equations?|pages?"
+    r"|sections?|chapters?|examples?|notes?|exercises?|problems?|houses?|rooms?|rows?|columns?"
+    r"|lines?|groups?|grades?|players?|teams?|days?|weeks?|parts?|cases?|items?|numbered)"
+    r"(?:\.|s)?\s*(?:no\.?|number|#)?\s*\(?$"
+)
+WHEN = re.compile(r"(?i)(?:\b(?:in|since|until|till|during|from|year|by|between|of|for)|\()\s*$")
+ASKS_WHEN = re.compile(r"(?i)\b(?:wh(?:ich|at) (?:\w+ )?(?:years?|dates?)|when|what time)\b")
+SHARE = re.compile(r"(?i)\s*(?:out\s+)?of\s+(?:the\s+|these\s+|those\s+|all\s+|a total of\s+)*")
+COUNTED_THINGS = re.compile(r"\b(?:how many|number of)\s+((?:(?!of\b|the\b)\w+\s?){1,3})")
+NEXT = re.compile(r"(?:\s\w+){0,3}")
+ALL = re.compile(r"(?i)\ball(?:\s+(?:the|of the))?\s+$")
+PACKED = re.compile(  # what holds or groups the things that are counted
+    r"(?i)\s(?:rows?|columns?|groups?|layers?|stacks?|piles?|pairs?|sets?|kinds?|types?|times?|steps?)\b"
+)
+FRACTIONAL = re.compile(
+    r"(?i)\b(?:fraction|ratio|share|proportion|probability|percent\w*|part|chance|likelihood)\b|%"
+)
+REFERRED = re.compile(r"(?i)\b(?:these|those|both|other|first|last|next|previous)\s+$")
+DEFINITE = re.compile(r"(?i)\b(?:the|its|their)\s+$")
+_NAMED = r"(?:the|this|that|each|every|any|some|which|another|other|no)"
+PRONOUN_BEFORE = re.compile(rf"(?i)\b{_NAMED}\s+(?:(?!is|are|was|has|have)[\w-]+\s+){{0,2}}$")
+PRONOUN_AFTER = re.compile(
+    r"(?i)\s+(?:can|could|may|might|must|should|would|another|by one|has to|needs?)\b"
+)
+COUNTED = re.compile(
+    r"(?i)(?:\b(?:is|are|was|were|only|just|exactly|see|sees|count|has|have|had|contains?|shows?"
+    r"|total of|about|answer|be)|[=:])\s+$"
+)
+OF = re.compile(r"(?i)\s+(?:of|that|who|which|on|in|at|with|by)\b")
+COUNTING = re.compile(r"(?i)\b(?:how many|how much|number of|count)\b")
