@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from solvent.benchmarks.free.mentions import Mention, counted, mentions
+from solvent.benchmarks.free.mentions import Mention, counted, mentions, names_counted
 from solvent.benchmarks.free.numerals import plain_text
 from solvent.benchmarks.free.spelling import stem
 from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading
@@ -91,20 +91,46 @@ class _Answer:
         return next((claim for claim in claims if claim is not None), None)
 
     def _concluded(self, start: int, end: int) -> Claim:
-        """What follows the last "=" or "so" of the last sentence that has a number."""
-        last = next(
-            (p for p in reversed(_sentences(self.text, start, end)) if self.found_in(*p)), None
-        )
-        if last is None:
+        """What the last sentence that has a number concludes, if none before it comes to another
+        result.
+        """
+        sentences = [place for place in _sentences(self.text, start, end) if self.found_in(*place)]
+        if not sentences:
             return None
-        for place, far in sorted(_conclusions(self.text, *last), reverse=True):
-            rest = self.found_in(place, last[1])
+        claim = self._conclusion(*sentences[-1])
+        results = {self._conclusion(*p) for p in sentences[:-1] if RESULT.search(self.text, *p)}
+        return (
+            None
+            if results - {None, claim} and not RESULT.search(self.text, *sentences[-1])
+            else claim
+        )
+
+    def _conclusion(self, start: int, end: int) -> Claim:
+        """What follows the last "=", "so" and the like of a sentence."""
+        for place, far in sorted(_conclusions(self.text, start, end), reverse=True):
+            rest = self.found_in(place, end)
             near = rest and NEAR.fullmatch(self.text[place : rest[0].start])
             if not rest or not (far or near):
                 continue
             equated = self.text[place - 1] in "=≈"
-            return None if equated and self._assigns_others(place) else only(rest, direct=equated)
+            claim = only(rest, direct=equated)
+            other = equated and self._assigns_others(place)
+            return None if other or self._counts_another(claim) else claim
         return None
+
+    def _counts_another(self, claim: Claim) -> bool:
+        """Whether another number than this stands before what is to be counted.
+
+        Where some come or go, several numbers may.
+        """
+        if CHANGES.search(self.question):
+            return False
+        values = {
+            each.value
+            for each in self.found
+            if each.role == "said" and names_counted(self.text, each, self.question)
+        }
+        return bool(values) and claim not in values
 
     def _assigns_others(self, place: int) -> bool:
         """Whether several names get their values, and this one is not the one asked for."""
@@ -116,8 +142,11 @@ class _Answer:
         return name is None or asked != {name[1]}
 
     def _before_the_reason(self, start: int, end: int, direct: bool) -> Claim:
+        """The only number before the reason for it, which ends the part."""
         reason = REASON.search(self.text, start + 1, end)
-        return only(self.found_in(start, reason.start()), direct) if reason else None
+        if reason is None or self.found_in(_sentence_end(self.text, reason.end()), end):
+            return None
+        return only(self.found_in(start, reason.start()), direct)
 
     def _beside_brackets(self, start: int, end: int, stated: bool) -> Claim:
         """The number outside of brackets, if those inside say the same, sum up to it, or explain
@@ -238,7 +267,7 @@ REFUSED = re.compile(
     r"|\b(?:do not|don't)\s(?:know|see|have)|\bnot (?:sure|certain)|\b(?:hard|difficult) to\b"
     r"|\b(?:insufficient|unknown|unclear|sorry)\b|\bno (?:information|data|image|picture|way)\b"
     r"|\bno\s(?:\w+\s){1,3}(?:is|are|was|were)\s(?:\w+\s)?(?:listed|given|provided|specified|mentioned)"
-    r"|\b(?:we|i|you) (?:would )?need\b|\bplease\b|\bwithout (?:the|an?) (?:image|picture|chart)\b"
+    r"|\b(?:we|i|you) (?:would )?need\b(?! to)|\bplease\b|\bwithout (?:the|an?) (?:image|picture|chart)\b"
     r"|无法|不能|不知道|わかりません|알 수 없|\bnicht (?:\w+ )?(?:sagen|bestimmen|erkennen)"
     r"|\bimpossible\b|\bne p(?:eut|uis)\b|\bno (?:se )?pued[eo]\b"
 )
@@ -255,6 +284,7 @@ THEREFORE = re.compile(
     r"(?i)\b(?:so(?!\s(?:many|much|that|far|called))|therefore|thus|hence|consequently"
     r"|in conclusion|(?:which|this|that) means)\b"
 )
+RESULT = re.compile(r"(?i)\b(?:therefore|thus|hence|in conclusion)\b")
 NEAR = re.compile(r"\W*(?:[^\W\d]+\W+){0,3}")
 ASSIGNED = re.compile(r"(?<!\w)(?<!\d\s)([^\W\d_]+)\s*=(?=\s*[-−$]?[\d.])")
 REPEATED_NAME = re.compile(r"([^\W\d_]+)\s*=[^=]*\b(?:or|and)\b\s*\1\s*=")
@@ -262,4 +292,7 @@ REASON = re.compile(
     r"(?i)\W(?:because|since|given that|due to|as (?:there|the|it|they|each|one|all))\b"
 )
 BRACKETS = re.compile(r"\([^()]*\)")
+CHANGES = re.compile(
+    r"(?i)\b(?:left|remain\w*|more|fewer|less|difference|total|altogether|in all)\b"
+)
 UNIT = re.compile(r"\s?[^\W\d]*\W*")

@@ -75,7 +75,9 @@ def _role(
     bound = BOUND_BEFORE.search(before) or BOUND.match(after)
     if each.value in asked:
         return "aside" if bound else "unsure" if ALL.search(before) else "repeated"
-    if not each.sure or each.value is None or bound or PACKED.match(after):
+    if not each.sure or each.value is None or bound or _is_packed(after, question):
+        return "unsure"
+    if OPERAND.match(after) or OPERAND_BEFORE.search(before):
         return "unsure"
     if known and SHARE.fullmatch(text[known[-1].end : each.start]):  # "3 of 8"
         return "unsure" if not question or FRACTIONAL.search(question) else "aside"
@@ -85,6 +87,13 @@ def _role(
     ):
         return "aside" if question else "unsure"
     return "said"
+
+
+def names_counted(text: str, mention: Mention, question: str) -> bool:
+    """Whether a number is followed by what the question wants to have counted: "2 red cars"."""
+    next_words = NEXT.match(text[mention.end :])[0].lower().split()
+    wanted = set(map(stem, counted(question)))
+    return bool(wanted) and wanted <= set(map(stem, next_words))
 
 
 def counted(question: str) -> list[str]:
@@ -97,13 +106,19 @@ def _one(before: str, after: str, text: str, question: str) -> Role | None:
     """What the word "one" is: said, unsure, or None where it is a pronoun."""
     if not re.sub(r"[\W_]", "", before + after):
         return "said"
-    if PRONOUN_BEFORE.search(before) or PRONOUN_AFTER.match(after):
-        return None
     if COUNTED.search(before) and not OF.match(after):
         return "said"
+    if PRONOUN_BEFORE.search(before) or PRONOUN_AFTER.match(after):
+        return None
     short = not before.strip() and len(text.split()) <= 5 and re.match(r"\s\w", after)
     counting = COUNTING.search(question) is not None
     return "said" if short and counting and not OF.match(after) and "," not in text else "unsure"
+
+
+def _is_packed(after: str, question: str) -> bool:
+    """Whether a number is of what holds the things that are counted: "3 rows"."""
+    packed = PACKED.match(after)
+    return packed is not None and stem(packed[1].lower()) not in map(stem, counted(question))
 
 
 def _is_year(
@@ -147,16 +162,21 @@ LABELLED = re.compile(
     r"(?i)\b(?:fig(?:ure)?|steps?|questions?|tables?|options?|images?|pictures?|equations?|pages?"
     r"|sections?|chapters?|examples?|notes?|exercises?|problems?|houses?|rooms?|rows?|columns?"
     r"|lines?|groups?|grades?|players?|teams?|days?|weeks?|parts?|cases?|items?|numbered)"
-    r"(?:\.|s)?\s*(?:no\.?|number|#)?\s*\(?$"
+    r"(?:\.|s)?\s*(?:no\.?|number|#)?\s*\(?$|(?<![:=])(?<!\bis)(?<!\bwas)\s#$"
 )
 WHEN = re.compile(r"(?i)(?:\b(?:in|since|until|till|during|from|year|by|between|of|for)|\()\s*$")
 ASKS_WHEN = re.compile(r"(?i)\b(?:wh(?:ich|at) (?:\w+ )?(?:years?|dates?)|when|what time)\b")
 SHARE = re.compile(r"(?i)\s*(?:out\s+)?of\s+(?:the\s+|these\s+|those\s+|all\s+|a total of\s+)*")
-COUNTED_THINGS = re.compile(r"\b(?:how many|number of)\s+((?:(?!of\b|the\b)\w+\s?){1,3})")
+COUNTED_THINGS = re.compile(
+    r"\b(?:how many|number of)\s+((?:(?!(?:of|the|is|are|was|were|do|does|did|has|have|had|can|will"
+    r"|would|in|on|at|there)\b)\w+\s?){1,3})"
+)
+OPERAND = re.compile(r"\s*[×x*÷+·]\s*[$€£¥]?[\d(]")
+OPERAND_BEFORE = re.compile(r"[\d)]\s*[×x*÷+·]\s*[$€£¥]?$")
 NEXT = re.compile(r"(?:\s\w+){0,3}")
 ALL = re.compile(r"(?i)\ball(?:\s+(?:the|of the))?\s+$")
 PACKED = re.compile(  # what holds or groups the things that are counted
-    r"(?i)\s(?:rows?|columns?|groups?|layers?|stacks?|piles?|pairs?|sets?|kinds?|types?|times?|steps?)\b"
+    r"(?i)\s(rows?|columns?|groups?|layers?|stacks?|piles?|pairs?|sets?|kinds?|types?|times?|steps?)\b"
 )
 FRACTIONAL = re.compile(
     r"(?i)\b(?:fraction|ratio|share|proportion|probability|percent\w*|part|chance|likelihood)\b|%"

@@ -44,9 +44,10 @@ def digits_in(text: str, units: str = "") -> Iterator[Found]:
     """
     for match in DIGITS.finditer(text):
         after = text[match.end() :]
-        if ORDINAL.match(after) or (len(match["body"]) == 4 and DECADE.match(after)):
+        if ORDINAL.match(after):
             continue
         value, sure = _value(match), UNSURE.match(after) is None
+        sure = sure and not (match["body"].endswith("0") and DECADE.match(after))
         end = match.end()
         if power := POWER.match(after):
             value = None if value is None else value.scaleb(int(power[1].replace("−", "-")))
@@ -87,6 +88,7 @@ LATEX = tuple(
         (r"</answer>", "\n"),
         (r"\\sqrt\b", "√"),
         (r"\\pi\b", "π"),
+        (r"\\pm\b", "±"),
         (r"\\approx\b", "≈"),
         (r"\^\s*\{?\\circ\}?", "°"),
         (r"\\(?:left|right|displaystyle)\b|\\[()\[\],;:! ]", " "),
@@ -95,7 +97,7 @@ LATEX = tuple(
     )
 )
 # A letter before a digit makes it a part of a word; a Chinese, Japanese or Korean one does not.
-_BEFORE = r"(?<![^\W一-鿿぀-ヿ가-힣])(?<![.^])(?<!\d,)(?<!\^-)"
+_BEFORE = r"(?<![^\W一-鿿぀-ヿ가-힣])(?<![.^])(?<!\d,)(?<!\^-)(?<![A-Za-z]-)"
 _SIGN = (  # a blank may follow a sign that cannot be that of a list or a difference
     r"(?:(?<![\w)\]}])[-−–+](?=[\d.$€£¥₹])"
     r"|(?:(?<=[=:]\s)|(?<=\bis\s)|\A)[-−–+]\s(?=[\d.]+[^\n]*\Z))?"
