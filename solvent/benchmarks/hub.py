@@ -27,6 +27,10 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 class HubTable:
     """One split of a data set, read through `datasets`; pictures stay undecoded until shown.
 
+    A picture is a structure of bytes and path, bytes alone, or text in base64, as
+    `solvent.benchmarks.tables.base64_text` tells it from a path; a list of them is several. An
+    address is refused.
+
     Every row also has the columns `config` (of the data set), `row` (its number in the split,
     counting from 0) and `digest` (of its other columns, pictures left out), unless the table has
     columns of these names.
@@ -206,6 +210,11 @@ class HubTable:
                 return value
             if isinstance(value, str) and folder is not None:
                 return FileImage(root=folder, path=value)
+            if isinstance(value, str):
+                raise ValueError(
+                    f"an image column holds the path {value[:60]!r}, but the hub's table brings no "
+                    "files: copy them and the table to this disk, and set benchmark.source.local"
+                )
             raise ValueError(
                 f"an image column holds {type(value).__name__}; expected a column of pictures"
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,11 +20,13 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from solvent.benchmarks.tables.base64_text import decoded_base64, listed
 from solvent.core import paths
 from solvent.core.types import Box
 
 # Decoded whatever the file's name says; nothing else is, since some decoders run other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")  # of a picture elsewhere: nobody fetches it
 FULL = (1.0, 255.0, 65535.0)  # white of a grey picture that is stored in 32 bits, as far as it goes
 
 
@@ -79,7 +82,8 @@ class Entries(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredImage:
-    """A picture in an entry of a table: `{bytes, path}`, as `datasets` stores it.
+    """A picture in an entry of a table: `{bytes, path}`, as `datasets` stores it, bytes alone, or
+    the base64 form of the bytes.
 
     Attributes:
         entries: the table.
@@ -138,25 +142,39 @@ class StoredImage:
 
     def _content(self) -> bytes:
         value = self._value()
-        if value.get("bytes") is not None:
-            return value["bytes"]
+        if isinstance(value, Mapping):
+            value = value.get("bytes")
+            if value is None:
+                return self._beside()
+        if isinstance(value, bytes):
+            return value
         try:
-            return self._path(value).read_bytes()
+            return decoded_base64(value)
+        except ValueError as error:
+            raise OSError(f"the image {self._name} cannot be read: {error}.") from error
+
+    def _beside(self) -> bytes:
+        try:
+            return self._path(self._value()).read_bytes()
         except OSError as error:
             raise OSError(f"the image {self._name} cannot be read: {reason(error)}.") from error
 
-    def _value(self) -> Mapping[str, Any]:
+    def _value(self) -> Mapping[str, Any] | bytes | str:
         value = self.entries(self.column, self.row)
-        value = value if self.place is None else value[self.place]
-        if not isinstance(value, Mapping):
-            raise OSError(f"the image {self._name} cannot be read: it is no structure of bytes.")
+        if self.place is not None:
+            value = (listed(value) if isinstance(value, str) else value)[self.place]
+        if not isinstance(value, Mapping | bytes | str):
+            raise OSError(
+                f"the image {self._name} cannot be read: it is neither bytes nor their base64 form."
+            )
         return value
 
-    def _path(self, value: Mapping[str, Any]) -> Path:
-        if self.folder is None or not value.get("path"):
+    def _path(self, value: Any) -> Path:
+        path = value.get("path") if isinstance(value, Mapping) else None
+        if self.folder is None or not path:
             raise OSError(f"the image {self._name} cannot be read: the table holds no bytes of it.")
         try:
-            return self.folder / paths.check_inside(value["path"])
+            return self.folder / paths.check_inside(path)
         except ValueError as error:
             raise OSError(f"the image {self._name} cannot be read: {error}.") from error
 

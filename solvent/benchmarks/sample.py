@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from solvent.benchmarks.images import ADDRESS
 from solvent.benchmarks.transforms import GOLD, TRANSFORMS
 from solvent.core.names import nearest
 from solvent.core.types import Accepted, Gold, Kind, LazyImage, Sample
@@ -93,7 +94,14 @@ class Columns:
             values = list(value) if isinstance(value, list | tuple) else [value]
             if not values or any(map(_empty, values)):
                 raise ValueError(f"the image {field!r} is absent")
-            yield from values
+            for each in values:
+                if isinstance(each, str) and ADDRESS.match(each):
+                    raise ValueError(
+                        f"the image {field!r} is an address ({each[:60]}), and nothing is fetched "
+                        "from there: download the pictures and put their paths, below "
+                        "benchmark.source.local, into that column"
+                    )
+                yield each
 
     def _options(self, row: Row) -> tuple[str, ...]:
         options = self.options

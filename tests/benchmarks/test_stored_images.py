@@ -93,8 +93,11 @@ def test_truncated_and_corrupt_bytes_are_named(kind: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, "it is no structure of bytes"),
-        (b"bytes alone", "it is no structure of bytes"),
+        (None, "it is neither bytes nor their base64 form"),
+        (b"bytes alone", "it is damaged, or none of PNG"),
+        ("iVBORw0KGgo" + "A" * 20, "its base64 text is damaged .*padding"),
+        ("iVBORw0KGgo" + "A" * 20 + "#", "its base64 text is damaged"),
+        ("data:image/png;base64,AAAA", "it is damaged, or none of PNG"),
         ({"bytes": None, "path": None}, "the table holds no bytes of it"),
         ({"bytes": None, "path": "a.png"}, "the table holds no bytes of it"),
     ],
