@@ -5,9 +5,10 @@ A *field* is how one value is made from the row's columns:
 - a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
 - `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
 - `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
-- `missing: [nan]` beside `from` names texts that stand for an absent value;
+- `missing: [nan]` beside `from` names texts that stand for an absent value, "NaN" like "nan";
 - `{from: ..., as: name, ...}` sends it through a named transform (of `transforms`) with its
-  arguments; `from` may itself be such a field, so transforms can be chained.
+  arguments; `from` may itself be such a field, so transforms can be chained, and so may `after`,
+  of a transform that goes on counting where another text ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -40,7 +41,9 @@ class Columns:
         text: field; the question alone.
         context: field or None; a caption, hint or passage. An empty one counts as none.
         options: the same option texts for every row, or one field that gives a list of them. An
-            absent or empty list makes the row a question with a free answer.
+            absent or empty list makes the row a question with a free answer. `absent` beside it
+            maps texts to words: at the end of the list such a text is no option, unless it is the
+            right one, and where it stays it reads as its word. At most 26.
         gold: `{from: ..., as: option | letter | index, ...}`: index of the right option. Rows
             without options need `free`, the kind of answer (`Accepted.kind`), or a field that gives
             it; then the value, or each of a list of values, is accepted. `precision` is a
@@ -74,12 +77,14 @@ class Columns:
         uid = _text(self.uid, row)
         try:
             options = self._options(row)
+            gold = self._gold(row, options)
+            options = self._without_absent(options, gold)
             return Sample(
                 uid=uid,
                 images=tuple(picture(value) for value in self._images(row)),
                 text=_text(self.text, row),
                 options=options,
-                gold=self._gold(row, options),
+                gold=gold,
                 context=self._context(row),
                 groups={kind: _text(field, row) for kind, field in self.groups.items()},
                 tags={tag: _text(field, row) for tag, field in self.tags.items()},
@@ -106,14 +111,27 @@ class Columns:
     def _options(self, row: Row) -> tuple[str, ...]:
         options = self.options
         if isinstance(options, Mapping):
-            values = value_of(options, row)
+            values = value_of({key: each for key, each in options.items() if key != "absent"}, row)
             if values is not None and not isinstance(values, list | tuple):
                 raise ValueError(f"the options are {values!r}; expected a list: use `as`")
             options = [str(value) for value in values or ()]
         wrong = [option for option in options if not isinstance(option, str)]
         if wrong:
             raise ValueError(f"the options {wrong} are no text: put them in quotes in the YAML")
+        if len(options) > len(string.ascii_uppercase):
+            raise ValueError(
+                f"the row has {len(options)} options, and there are only "
+                f"{len(string.ascii_uppercase)} letters: correct it, or leave it out "
+                "(benchmark.bad_rows=skip)"
+            )
         return tuple(option.strip() for option in options)
+
+    def _without_absent(self, options: tuple[str, ...], gold: Gold) -> tuple[str, ...]:
+        words = self.options.get("absent", {}) if isinstance(self.options, Mapping) else {}
+        count = len(options)
+        while count and count - 1 != gold and _stands_for(options[count - 1], words) is not None:
+            count -= 1
+        return tuple(words.get(_stands_for(each, words), each) for each in options[:count])
 
     def _gold(self, row: Row, options: tuple[str, ...]) -> Gold:
         spec = dict(self.gold)
@@ -166,6 +184,8 @@ def value_of(field: Field, row: Row) -> Any:
         value = _present(_column(row, source), missing)
     else:
         value = _columns(row, source, missing)
+    if "after" in spec:
+        spec["after"] = value_of(spec["after"], row)
     name = spec.pop("as", None)
     return value if name is None else _named(TRANSFORMS, name)(value, **spec)
 
@@ -204,7 +224,16 @@ def _columns(row: Row, names: Sequence[str], missing: Sequence[str]) -> list[Any
 
 
 def _present(value: Any, missing: Sequence[str]) -> Any:
-    return None if isinstance(value, str) and value.strip() in missing else value
+    known = isinstance(value, str) and _stands_for(value, missing) is not None
+    return None if known else value
+
+
+def _stands_for(text: str, missing: Iterable[str]) -> str | None:
+    """The one of these texts that it is, "NaN" like "nan"; None where it is none of them."""
+    text = text.strip()
+    no_number = text.casefold() == "nan"
+    found = (each for each in missing if each == text or (no_number and each.casefold() == "nan"))
+    return next(found, None)
 
 
 def _empty(value: Any) -> bool:

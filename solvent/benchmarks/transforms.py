@@ -7,6 +7,7 @@ take the options, too, and give the index of the right one.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from solvent.core.names import nearest
+
+NUMBERED, BARE = re.compile(r"<image (\d+)>"), "<image>"  # how sets say where an image stands
 
 
 def part(value: Any, separator: str, index: int) -> str:
@@ -109,56 +112,81 @@ def text_or_list(value: Any) -> Any:
         return value
 
 
-def image_markers(value: str | Sequence[str]) -> str | list[str]:
-    """`<image 1>` becomes `<image:1>`, where the first image stands in the prompt."""
-    if isinstance(value, str):
-        return re.sub(r"<image (\d+)>", r"<image:\1>", value)
-    return [re.sub(r"<image (\d+)>", r"<image:\1>", str(each)) for each in value]
+def image_markers(value: str | Sequence[str], after: str = "") -> str | list[str]:
+    """`<image 1>` becomes `<image:1>`, where the first image stands in the prompt.
+
+    Where no marker has a number, the k-th `<image>` is that of image k, counted over `after` and
+    then the value: options go on counting where their question ends.
+    """
+    texts = [value] if isinstance(value, str) else [str(each) for each in value]
+    if any(NUMBERED.search(text) for text in [after, *texts]):
+        marked = [NUMBERED.sub(r"<image:\1>", text) for text in texts]
+    else:
+        numbers = itertools.count(after.count(BARE) + 1)
+        marked = [re.sub(BARE, lambda _: f"<image:{next(numbers)}>", text) for text in texts]
+    return marked[0] if isinstance(value, str) else marked
 
 
-Style = Literal["lines", "inline", "brackets"]
+Style = Literal["lines", "inline", "headed", "brackets"]
 """How options stand inside a text: "lines", each on a line of its own after "A.", "A:", "A)" or
-"(A)"; "inline", after "Options:", as "A: cat, B: dog"; "brackets", as "(a) cat (b) dog".
+"(A)"; "inline", after "Options:" if that is there, as "A: cat, B: dog"; "headed", the same, but
+only after "Options:"; "brackets", as "(a) cat (b) dog".
 """
 
 MARKERS = MappingProxyType(
     {
-        "lines": r"(?:\A|\n)[ \t]*\(?{letter}[.:)][ \t]+",
+        "lines": r"(?:\A|\n)[ \t]*(?:\({letter}\)[ \t]*(?=\S)|\(?{letter}[.:)][ \t]+)",
         "inline": r"(?:,\s*|\s+|\A){letter}:\s*",
+        "headed": r"(?:,\s*|\s+|\A){letter}:\s*",
         "brackets": r"(?:\A|(?<=\s))\({letter}\)\s*",
     }
 )
 
 
-def embedded_options(value: Any, style: Style) -> list[str]:
+def embedded_options(value: Any, style: Style | Sequence[Style]) -> list[str]:
     """The options that stand inside a text, without their labels; empty where there are none.
 
-    At least two are needed, labelled from A on without a gap.
+    At least two are needed, labelled from A on without a gap. Of several styles the first counts
+    that finds them.
     """
-    text, spans = _labels(str(value), style)
+    text, spans, found = _labels(str(value), style)
     if not spans:
         return []
     ends = [*(start for start, _ in spans[1:]), len(text)]
     pieces = [text[start:end] for (_, start), end in zip(spans, ends, strict=True)]
-    if style == "lines":  # an instruction may follow on the next line
+    if found == "lines":  # an instruction may follow on the next line
         pieces[-1] = pieces[-1].split("\n")[0]
     return [piece.strip() for piece in pieces]
 
 
-def before_options(value: Any, style: Style) -> str:
+def before_options(value: Any, style: Style | Sequence[Style]) -> str:
     """The text before its embedded options, without the heading "Options:"; all where none are."""
-    text, spans = _labels(str(value), style)
+    text, spans, _ = _labels(str(value), style)
     question = text[: spans[0][0]] if spans else text
     return re.sub(r"(?:Options|Choices):\s*\Z", "", question.rstrip()).rstrip()
 
 
-def _labels(text: str, style: Style) -> tuple[str, list[tuple[int, int]]]:
-    """The text and where each label A, B, C, ... starts and ends in it; none if fewer than two."""
-    if style not in MARKERS:
-        raise ValueError(f"unknown style of options {style!r}; {nearest(str(style), MARKERS)}")
+def _labels(
+    text: str, style: Style | Sequence[Style]
+) -> tuple[str, list[tuple[int, int]], Style | None]:
+    """The text, where each label A, B, C, ... starts and ends in it, and in which style; no label
+    if fewer than two.
+    """
     text = text.replace("\r\n", "\n")
-    heading = text.rfind("Options:")
-    place = heading + len("Options:") if style == "inline" and heading >= 0 else 0
+    for each in [style] if isinstance(style, str) else style:
+        if each not in MARKERS:
+            raise ValueError(f"unknown style of options {each!r}; {nearest(str(each), MARKERS)}")
+        spans = _labels_in(text, each)
+        if len(spans) > 1:
+            return text, spans, each
+    return text, [], None
+
+
+def _labels_in(text: str, style: Style) -> list[tuple[int, int]]:
+    heading = text.rfind("Options:") if style in ("inline", "headed") else -1
+    if style == "headed" and heading < 0:
+        return []
+    place = heading + len("Options:") if heading >= 0 else 0
     spans: list[tuple[int, int]] = []
     for letter in string.ascii_uppercase:
         cases = f"[{letter}{letter.lower()}]" if style == "brackets" else letter
@@ -168,7 +196,7 @@ def _labels(text: str, style: Style) -> tuple[str, list[tuple[int, int]]]:
             break
         spans.append(found.span())
         place = found.end()
-    return text, spans if len(spans) > 1 else []
+    return spans
 
 
 def gold_option(value: Any, options: Sequence[str]) -> int:

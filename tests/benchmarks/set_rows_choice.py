@@ -19,6 +19,34 @@ from tests.benchmarks.set_rows import (
 )
 
 CAT_DOG = ("cat", "dog")
+HINT = "Please answer the question and provide the correct option letter, e.g., A, B, C, D."
+ASKED = f"Hint: {HINT}\nQuestion: What is x?\n"
+MMSTAR = [  # every layout: question, answer; text and options
+    (
+        "Where is it?\nOptions: A: On it, or near., B: Under it., C: ratio 1:2, D: no",
+        "B",
+        "Where is it?",
+        ("On it, or near.", "Under it.", "ratio 1:2", "no"),
+    ),
+    ("Lit?\nOptions: A: yes, B: no, C: nan, D: nan", "A", "Lit?", ("yes", "no")),
+    ("Lit?\nOptions: A: yes, B: no, C: nan, D: nan", "C", "Lit?", ("yes", "no", "None")),
+    ("Lit?\nOptions: A: yes, B: nan, C: no, D: on", "B", "Lit?", ("yes", "None", "no", "on")),
+    (
+        f"{ASKED}Choices:\n(A) 40.7\n(B) 81\n(C) A: 9\n(D) 33.0",
+        "C",
+        "What is x?",
+        ("40.7", "81", "A: 9", "33.0"),
+    ),
+    (f"{ASKED}(A) 3\n(B) 5\n(C) 6\n(D) 8", "D", "What is x?", ("3", "5", "6", "8")),
+    (f"{ASKED}Choices:\n(A) red\n(B) green\n(C) blue", "A", "What is x?", ("red", "green", "blue")),
+    (f"{ASKED}Choices:\n(A) 2\n(B) 4\n(C) 6\n(D)8", "D", "What is x?", ("2", "4", "6", "8")),
+    (
+        "What does <image 1> show?\nOptions: A: a dam, B: a pier, C: a weir, D: a lock",
+        "D",
+        "What does <image:1> show?",
+        ("a dam", "a pier", "a weir", "a lock"),
+    ),
+]
 
 CHOICE = {
     "3dsrbench": Case(
@@ -102,23 +130,19 @@ CHOICE = {
         types={"index": INT64, "question": TEXT, "image": PICTURE}
         | dict.fromkeys(["answer", "category", "l2_category"], TEXT),
         rows=[
-            (
-                4,
-                "Where is it?\nOptions: A: On it, or near., B: Under it., C: ratio 1:2, D: no",
-                picture(0),
-                "B",
-                "coarse perception",
-                "image scene",
-            )
+            (n, question, picture(n), gold, "math", "geometry")
+            for n, (question, gold, *_) in enumerate(MMSTAR)
         ],
         want=[
             Want(
-                uid="mmstar/4",
-                text="Where is it?",
-                options=("On it, or near.", "Under it.", "ratio 1:2", "no"),
-                gold=1,
-                tags={"category": "coarse perception", "l2": "image scene"},
+                uid=f"mmstar/{n}",
+                text=text,
+                options=options,
+                gold="ABCD".index(gold),
+                tags={"category": "math", "l2": "geometry"},
+                context=HINT if question.startswith("Hint:") else None,
             )
+            for n, (question, gold, text, options) in enumerate(MMSTAR)
         ],
     ),
     "mmbench": Case(

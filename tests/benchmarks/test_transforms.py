@@ -30,7 +30,17 @@ VALUES = [
     ("B", {"as": "text_or_list"}, "B"),
     ("<image 1> or <image 12>", {"as": "image_markers"}, "<image:1> or <image:12>"),
     (["<image 1>", 2], {"as": "image_markers"}, ["<image:1>", "2"]),
+    ("<image> or <image>", {"as": "image_markers"}, "<image:1> or <image:2>"),
+    (
+        ["<image>", "<image> <image>"],
+        {"as": "image_markers", "after": "a <image> in text"},
+        ["<image:2>", "<image:3> <image:4>"],
+    ),
+    ("<image 2> but <image>", {"as": "image_markers"}, "<image:2> but <image>"),
     ("nan", {"missing": ["nan"]}, None),
+    ("NaN", {"missing": ["nan"]}, None),
+    ("nan", {"missing": ["NaN"]}, None),
+    ("none", {"missing": ["None"]}, "none"),
 ]
 
 
@@ -49,6 +59,12 @@ EMBEDDED = [
     ("lines", "Q?\nA. x\nC. y", "Q?\nA. x\nC. y", []),
     ("lines", "Q?\nA) x\n B) y\nC) z", "Q?", ["x", "y", "z"]),
     ("lines", "Is vitamin A. B. good?", "Is vitamin A. B. good?", []),
+    ("lines", "Q?\n(A) x\n(B)y\n(C)\n", "Q?", ["x", "y"]),
+    ("headed", "Q?\nOptions: A: x, B: y", "Q?", ["x", "y"]),
+    ("headed", "Points A: 1, B: 2?", "Points A: 1, B: 2?", []),
+    (["headed", "lines"], "Is A: 1, B: 2?\n(A) x\n(B) y\nSay it.", "Is A: 1, B: 2?", ["x", "y"]),
+    (["headed", "lines"], "Q?\n(A) 1\n(B) 2\nOptions: A: x, B: y", "Q?\n(A) 1\n(B) 2", ["x", "y"]),
+    (["headed", "lines"], "Q?", "Q?", []),
     ("brackets", "(a) Open (b) Closed", "", ["Open", "Closed"]),
     ("brackets", "Q? (A) f(a) (B) g (b) (C) h", "Q?", ["f(a)", "g (b)", "h"]),
 ]
@@ -56,7 +72,7 @@ EMBEDDED = [
 
 @pytest.mark.parametrize(("style", "text", "question", "options"), EMBEDDED)
 def test_options_inside_a_text_are_told_from_it(
-    style: str, text: str, question: str, options: list[str]
+    style: str | list[str], text: str, question: str, options: list[str]
 ) -> None:
     row, of = {"column": text}, {"from": "column", "style": style}
     assert value_of(of | {"as": "before_options"}, row) == question
@@ -102,6 +118,47 @@ def free(row: dict[str, Any], **gold: Any) -> Any:
         meta={},
     )
     return mapping.build(row, lambda value: value)
+
+
+def test_options_go_on_counting_pictures_where_their_question_ends() -> None:
+    row = {"question": "Is <image> like <image>?", "options": ["<image>", "none"]}
+    spec = {"from": "options", "as": "image_markers", "after": "{question}"}
+    assert value_of(spec, row) == ["<image:3>", "none"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("A", ("x", "None", "y")),
+        ("B", ("x", "None", "y")),
+        ("D", ("x", "None", "y", "None")),
+    ],
+)
+def test_an_absent_option_at_the_end_is_none_unless_it_is_right(
+    answer: str, wanted: tuple[str, ...]
+) -> None:
+    listed = {"from": "options", "absent": {"nan": "None"}}
+    mapping = Columns(
+        uid="t",
+        images=[],
+        text="q",
+        context=None,
+        options=listed,
+        gold={"from": "answer", "as": "letter"},
+        groups={},
+        tags={},
+        meta={},
+    )
+    row = {"options": ["x", "nan", "y", "NaN", "nan"], "answer": answer}
+    sample = mapping.build(row, lambda value: value)
+    assert (sample.options, sample.gold) == (wanted, "ABCD".index(answer))
+
+
+def test_more_options_than_letters_are_refused_by_name() -> None:
+    many = {"options": [str(n) for n in range(27)], "answer": "A"}
+    with pytest.raises(ValueError, match=r"t: the row has 27 options, .* only 26 letters"):
+        free(many)
+    assert free(many | {"options": many["options"][:26]}).gold == 0
 
 
 def test_rows_without_options_accept_answers() -> None:
