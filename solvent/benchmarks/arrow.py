@@ -24,12 +24,14 @@ class Table:
     Attributes:
         data: a `datasets.Dataset` in Arrow format: it lies in a mapped file, not in memory.
         config: what its rows have in the column `config`; None: the rows say so themselves.
+        split: likewise in the column `split`.
         folder: where paths in it start, or None.
         digest: of the files that it was read from; None: it came from the hub.
     """
 
     data: Any
     config: str | None
+    split: str | None
     folder: Path | None
     digest: str | None
 
@@ -45,7 +47,8 @@ class Table:
         arrow = self.data[:]
         pictures = {name: self._pictures(name, arrow.column(name)) for name in self._of_pictures}
         plain = arrow.select([name for name in self.columns if name not in pictures])
-        added = {} if self.config is None else {"config": self.config}
+        said = {"config": self.config, "split": self.split}
+        added = {name: value for name, value in said.items() if value is not None}
         for start in range(0, len(self.data), CHUNK):
             for number, values in enumerate(plain.slice(start, CHUNK).to_pylist(), start):
                 yield (

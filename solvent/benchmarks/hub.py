@@ -14,13 +14,11 @@ from solvent.benchmarks.hub_errors import explained
 from solvent.benchmarks.images import FileImage, StoredImage
 from solvent.benchmarks.sample import Columns, Row
 from solvent.benchmarks.source import unrolled
-from solvent.core import paths
-from solvent.core.digests import combined, digest
+from solvent.benchmarks.tables import copies
 from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +29,18 @@ class HubTable:
     `solvent.benchmarks.tables.base64_text` tells it from a path; a list of them is several. An
     address is refused.
 
-    Every row also has the columns `config` (of the data set), `row` (its number in the split,
-    counting from 0) and `digest` (of its other columns, pictures left out), unless the table has
-    columns of these names.
+    Every row also has the columns `config` (of the data set), `split`, `row` (its number in the
+    split, counting from 0) and `digest` (of its other columns, pictures left out), unless the table
+    has columns of these names.
 
     Attributes:
         id: of the data set, "owner/name".
         configs: read one after the other; [null] where the data set has only one.
-        split: of every config.
+        split: of every config; a list where several make up the set, read one after the other.
         revision: commit, tag or branch. Pin a commit: data sets change under their name.
-        local: a parquet or JSON-lines file with the same columns, or a folder of such files (one
-            folder per config, or all configs in one); then the hub is not asked. A picture may be a
+        local: a parquet, JSON-lines or .tsv file with the same columns, or a folder of such files
+            (one folder per config, or all configs in one; of several splits, files or folders named
+            by them, or rows with a column `split`); then the hub is not asked. A picture may be a
             path relative to the folder. `datasets` keeps an Arrow copy of it in its cache, which
             is what is mapped into memory. None: the hub, or what `datasets` keeps of it here.
         where: column -> value that kept rows have, compared as text.
@@ -51,7 +50,7 @@ class HubTable:
 
     id: str
     configs: Sequence[str | None]
-    split: str
+    split: str | Sequence[str]
     revision: str
     local: str | None
     where: Mapping[str, Any]
@@ -81,6 +80,7 @@ class HubTable:
             "tables": [
                 {
                     "config": table.config,
+                    **({} if isinstance(self.split, str) else {"split": table.split}),
                     "rows": len(table.data),
                     "commit": None if self.local else _commit(table.data),
                     "fingerprint": None if self.local else table.data._fingerprint,
@@ -92,29 +92,38 @@ class HubTable:
 
     def files(self) -> list[Path]:
         """The tables on this disk that are read; none where they come from the hub."""
-        if self.local is None:
-            return []
-        return [file for place, _ in self._places() for file in self._files(place)]
+        return [file for _, _, _, files in self._copied() for file in files]
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """One table per config. Raises as a call does."""
+        """One table per config and split. Raises as a call does."""
         if self.local is not None:
-            return tuple(self._table(place, config) for place, config in self._places())
+            return tuple(self._table(*each) for each in self._copied())
         return tuple(
-            Table(data=self._from_hub(config), config=config or "default", folder=None, digest=None)
+            Table(
+                data=self._from_hub(config, split),
+                config=config or "default",
+                split=split,
+                folder=None,
+                digest=None,
+            )
             for config in self.configs
+            for split in self._splits
         )
 
-    def _from_hub(self, config: str | None) -> Any:
+    @property
+    def _splits(self) -> Sequence[str]:
+        return [self.split] if isinstance(self.split, str) else self.split
+
+    def _from_hub(self, config: str | None, split: str) -> Any:
         import datasets  # seconds to import, and only these benchmarks need it
 
         try:
             data = datasets.load_dataset(
-                self.id, config, split=self.split, revision=self.revision
+                self.id, config, split=split, revision=self.revision
             ).with_format("arrow")
         except Exception as error:
-            clear = explained(error, self.id, config, self.split, self.revision)
+            clear = explained(error, self.id, config, split, self.revision)
             if clear is None:
                 raise
             raise clear from error
@@ -127,64 +136,34 @@ class HubTable:
             )
         return data
 
-    def _places(self) -> list[tuple[Path, str | None]]:
-        """A folder or file on this disk for every config, or one for all."""
-        place = paths.resolve(self.local)
-        if not place.exists():
-            raise FileNotFoundError(
-                f"{place} is missing: benchmark.source.local expects a parquet or JSON-lines file, "
-                f"or a folder of them, with the columns of {self.id}."
-            )
-        names = [config for config in self.configs if config and (place / config).exists()]
-        if names and len(names) < len(self.configs):
-            absent = [config for config in self.configs if config not in names]
-            raise FileNotFoundError(
-                f"{place} has folders for {names}, but none for {absent}: copy these configs of "
-                f"{self.id}, too, or name fewer in benchmark.source.configs."
-            )
-        if names:
-            return [(place / name, name) for name in names]
-        return [(place, (self.configs[0] or "default") if len(self.configs) == 1 else None)]
+    def _copied(self) -> list[tuple[Path, str | None, str | None, list[Path]]]:
+        """Of every table on this disk its place, config, split and files."""
+        if self.local is None:
+            return []
+        found = copies.places(self.local, self.configs, self.id)
+        if isinstance(self.split, str):
+            return [
+                (place, config, self.split, copies.files_of(place, self.split, self.id))
+                for place, config in found
+            ]
+        return [
+            (place, config, split, files)
+            for place, config in found
+            for split, files in copies.files_of_each(place, self.split, self.id).items()
+        ]
 
-    def _table(self, place: Path, config: str | None) -> Table:
-        import datasets
-
-        files = self._files(place)
-        builder = "parquet" if files[0].suffix == ".parquet" else "json"
-        made = combined({f"{number:05d}": digest(file) for number, file in enumerate(files)})
-        try:
-            # Under the name of its content: `datasets` would take a file of the same time for
-            # the same, and hand out what it read before.
-            data = datasets.load_dataset(
-                builder, name=made[:16], data_files=[*map(str, files)], split="train"
-            )
-        except Exception as error:
-            cause = error.__cause__ or error
-            reason = " ".join(str(cause).split()) or f"it is empty, or {type(cause).__name__}"
-            raise ValueError(
-                f"{place} cannot be read as {builder}: {reason}; copy it again"
-            ) from error
+    def _table(
+        self, place: Path, config: str | None, split: str | None, files: Sequence[Path]
+    ) -> Table:
+        data, made = copies.read(files, place)
         folder = place if place.is_dir() else place.parent
-        return Table(data=data.with_format("arrow"), config=config, folder=folder, digest=made)
-
-    def _files(self, place: Path) -> list[Path]:
-        """The files of the split, all of one kind."""
-        if place.is_file():
-            return [place]
-        for suffix in (".parquet", ".jsonl"):
-            files = sorted(place.rglob(f"*{suffix}"))
-            named = [file for file in files if SHARD.sub("", file.stem) == self.split]
-            if files and not named and all(SHARD.search(file.stem) for file in files):
-                splits = sorted({SHARD.sub("", file.stem) for file in files})
-                raise FileNotFoundError(
-                    f"{place} holds the splits {splits}, but not {self.split!r}: copy that split "
-                    f"of {self.id}, or set benchmark.source.split."
-                )
-            if files:
-                return named or files
-        raise FileNotFoundError(
-            f"{place} holds no .parquet and no .jsonl file: copy those of {self.id} there."
-        )
+        table = Table(data=data, config=config, split=split, folder=folder, digest=made)
+        if split is None and "split" not in table.columns:
+            raise ValueError(
+                f"{place} does not say which rows are of which split of {list(self._splits)}: name "
+                "a file or folder by each, or give it a column 'split'"
+            )
+        return table
 
     def _kept(self, table: Table) -> list[Row]:
         for column in self.where:

@@ -95,6 +95,56 @@ def test_every_config_has_its_folder_or_all_have_one(tmp_path: Path) -> None:
     assert uids(hub(tmp_path / "one/rows.parquet", configs=["x", "y"])) == ["t/1"]
 
 
+def test_several_splits_make_up_a_set(tmp_path: Path) -> None:
+    both = {"split": ["real", "drawn"], "sample": columns(uid="t/{split}/{row}-{id}")}
+    (tmp_path / "files").mkdir()
+    pq.write_table(rows("1", "2"), tmp_path / "files/drawn-00000-of-00001.parquet")
+    pq.write_table(rows("3"), tmp_path / "files/real.parquet")
+    source = hub(tmp_path / "files", **both)
+    assert uids(source) == ["t/real/0-3", "t/drawn/0-1", "t/drawn/1-2"]
+    assert [(table["split"], table["rows"]) for table in source.provenance()["tables"]] == [
+        ("real", 1),
+        ("drawn", 2),
+    ]
+    for name in ("real", "drawn"):
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        pq.write_table(rows("4"), tmp_path / "folders" / name / "rows.parquet")
+    assert uids(hub(tmp_path / "folders", **both)) == ["t/real/0-4", "t/drawn/0-4"]
+    own = rows("5", "6").append_column("split", pa.array(["drawn", "real"]))
+    pq.write_table(own, tmp_path / "own.parquet")
+    assert uids(hub(tmp_path / "own.parquet", **both)) == ["t/drawn/0-5", "t/real/1-6"]
+    with pytest.raises(FileNotFoundError, match=r"\['real', 'drawn'\], but none for \['more'\]"):
+        hub(tmp_path / "files", **(both | {"split": ["real", "drawn", "more"]}))()
+    pq.write_table(rows("7"), tmp_path / "mute.parquet")
+    with pytest.raises(ValueError, match="does not say which rows are of which split of"):
+        hub(tmp_path / "mute.parquet", **both)()
+    (one,) = hub(tmp_path / "mute.parquet", sample=columns(uid="t/{split}/{row}"))()
+    assert one.uid == "t/test/0"
+
+
+def test_tables_of_text_are_taken_literally(tmp_path: Path) -> None:
+    Image.new("RGB", (5, 4)).save(tmp_path / "p.png")
+    lines = [
+        "\ufeffid\tq\ta\timage\tn\tm",
+        '01\t"two\nlines, ""quoted"""\tcat\tp.png\tNA\t1.50',
+        "None\tWhich?\tdog\tp.png\t\t-",
+    ]
+    (tmp_path / "rows.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    kept = {"n": {"from": "n", "missing": ["NA"]}, "m": {"from": "m"}}
+    first, second = hub(tmp_path, sample=columns(text={"from": "q"}, meta=kept))()
+    assert (first.uid, first.text) == ("t/01", 'two\nlines, "quoted"')
+    assert (first.meta, second.meta) == ({"n": None, "m": "1.50"}, {"n": "", "m": "-"})
+    assert second.uid == "t/None"
+    assert first.images[0].load().size == (5, 4)
+    for wrong, why in (
+        ("1\ttoo\tmany\n", "3 entries and its header 2"),
+        ("1\t2\n3\t4\t5\n", "saw 3"),
+    ):
+        (tmp_path / "rows.tsv").write_text(f"id\tq\n{wrong}")
+        with pytest.raises(ValueError, match=rf"rows\.tsv cannot be read as tsv: .*{why}; copy it"):
+            hub(tmp_path / "rows.tsv")()
+
+
 def test_lines_may_name_picture_files(tmp_path: Path) -> None:
     Image.new("RGB", (5, 4)).save(tmp_path / "p.png")
     line = {"id": "1", "q": "Which?", "a": "cat"}
