@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,6 +19,7 @@ from solvent.benchmarks.reducers import AllOf, Debiased, Mean, Reducer
 from solvent.benchmarks.reducers.leaves import chance
 from solvent.benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from solvent.benchmarks.source import Source
+from solvent.benchmarks.tables.skipping import BadRows, Read, read
 from solvent.core.image_places import without_image_places
 from solvent.core.types import Accepted, CandidateScore, Gold, Prediction, Sample, in_words
 
@@ -102,8 +104,17 @@ class Expect:
     groups: Mapping[str, int]
     gold: Mapping[str, int] | None
 
-    def check(self, rows: Sequence[Sample] | Sequence[Prediction], remedy: str) -> None:
-        """Raise `ValueError`, ending in the remedy, unless every count is as expected."""
+    def check(
+        self,
+        rows: Sequence[Sample] | Sequence[Prediction],
+        remedy: str,
+        skipped: int | None = 0,
+    ) -> None:
+        """Raise `ValueError`, ending in the remedy, unless every count is as expected.
+
+        Of rows that were skipped (None: nobody knows how many) nobody knows groups or answers, so
+        that these may be fewer by as many.
+        """
         rows = [row for row in rows if not is_rotation(row)]
         found = {
             kind: len({row.groups[kind] for row in rows if kind in row.groups})
@@ -120,8 +131,18 @@ class Expect:
                 if len(known) == len(rows)
             ),
         ):
-            if expected not in (None, count):
-                raise ValueError(f"expected {expected:,} {what}, found {count:,}: {remedy}")
+            if expected is None:
+                continue
+            lacking = max(expected - count, 0)
+            if what == "rows" and skipped is not None:
+                lacking = skipped
+            elif skipped is not None:
+                lacking = min(lacking, skipped)
+            found_or_skipped = count + lacking
+            if expected != found_or_skipped:
+                raise ValueError(
+                    f"expected {expected:,} {what}, found {found_or_skipped:,}: {remedy}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +168,8 @@ class Benchmark:
         stratify: tag whose mixture a limit preserves, or None.
         seed: of the subsample that a limit draws.
         exports: writers of other people's formats.
+        bad_rows: "refuse" a set with a row of which no sample can be made, or "skip" such rows.
+        skip: uids of rows that are left out. Both say how many rows that are.
     """
 
     name: str
@@ -164,6 +187,8 @@ class Benchmark:
     stratify: str | None
     seed: int
     exports: Sequence[Export]
+    bad_rows: BadRows = "refuse"  # configurations of the first cells say nothing of these two
+    skip: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if "score" not in self.reducers:
@@ -185,7 +210,7 @@ class Benchmark:
             FileNotFoundError: the data are missing.
             ValueError: a row cannot be read, or there are more or fewer than expected.
         """
-        samples = tuple(self.source())
+        samples = self.rows.samples
         if not samples:
             raise ValueError(f"{self.name}: its source gives no question; correct benchmark.source")
         repeated = _repeated(samples)
@@ -196,9 +221,10 @@ class Benchmark:
             raise ValueError(f"{self.name}: {free} has no options; say in `free` how it is read")
         if self.expect is not None:
             self.expect.check(
-                samples,
+                [*samples, *self.rows.named],
                 f"the data of {self.name} differ from what its YAML describes; fetch them again, "
                 "or correct benchmark.expect if the change is meant",
+                len(self.rows.bad),
             )
         if self.shuffle is not None:
             samples = shuffled(samples, self.shuffle)
@@ -213,9 +239,20 @@ class Benchmark:
         answer = replace(self.answer, mode="rank", normalise="sum")
         return replace(self, answer=answer, exports=())
 
+    @cached_property
+    def rows(self) -> Read:
+        """What the source gives, and what of it is left out. Raises as `samples` does."""
+        return read(self.source, self.name, self.bad_rows, self.skip)
+
+    @property
+    def skipped(self) -> int:
+        """How many rows are left out, if any may be."""
+        return self.rows.skipped if self.skip or self.bad_rows == "skip" else 0
+
     def provenance(self) -> dict[str, Any]:
-        """What the source knows of where its rows came from; empty where it knows nothing."""
-        return getattr(self.source, "provenance", dict)()
+        """What the source knows of where its rows came from, and what was left out of them."""
+        known: dict[str, Any] = getattr(self.source, "provenance", dict)()
+        return known | self.rows.facts() if self.skipped else known
 
     def mode(self, sample: Sample) -> Literal["rank", "generate"]:
         """How a sample is answered: without options there is nothing to rank."""
@@ -347,7 +384,9 @@ class Benchmark:
         if repeated:
             raise ValueError(f"{self.name}: two predictions have the uid {repeated}")
         if self.expect is not None and self.limit is None:
-            self.expect.check(predictions, f"finish the run of {self.name} before scoring it")
+            skipped = None if self.bad_rows == "skip" else len(self.skip)
+            remedy = f"finish the run of {self.name} before scoring it"
+            self.expect.check(predictions, remedy, skipped)
 
 
 def _unanswered(sample: Sample, mode: Literal["rank", "generate"]) -> Prediction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 from solvent.benchmarks.arrow import Table
 from solvent.benchmarks.hub_errors import explained
 from solvent.benchmarks.images import FileImage, StoredImage
-from solvent.benchmarks.sample import Columns, Row
-from solvent.benchmarks.source import unrolled
+from solvent.benchmarks.sample import BadRowError, Columns, Row
+from solvent.benchmarks.source import built, none_bad, unrolled
 from solvent.benchmarks.tables import copies
 from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
@@ -65,11 +65,13 @@ class HubTable:
             PermissionError: the data set is gated and no token opens it.
             ValueError: an unknown id, config, split or revision, or a row that cannot be read.
         """
-        return tuple(
-            self._build(row, table.folder)
-            for table in self.tables
-            for row in unrolled(self._kept(table), self.unroll)
-        )
+        return none_bad(self.each())
+
+    def each(self) -> Iterator[Sample | BadRowError]:
+        """The same with what is wrong in the place of a bad row."""
+        for table in self.tables:
+            for row in unrolled(self._kept(table), self.unroll):
+                yield self._build(row, table.folder)
 
     def provenance(self) -> dict[str, Any]:
         """What was read: commit and fingerprint where it came from the hub, else a digest."""
@@ -183,7 +185,7 @@ class HubTable:
             )
         return kept
 
-    def _build(self, row: Row, folder: Path | None) -> Sample:
+    def _build(self, row: Row, folder: Path | None) -> Sample | BadRowError:
         def picture(value: Any) -> LazyImage:
             if isinstance(value, StoredImage):
                 return value
@@ -198,10 +200,7 @@ class HubTable:
                 f"an image column holds {type(value).__name__}; expected a column of pictures"
             )
 
-        try:
-            return self.sample.build(row, picture)
-        except ValueError as error:
-            raise ValueError(f"{self.id}, row {row['row']}: {error}") from error
+        return built(self.sample, row, picture, f"{self.id}, row {row['row']}: ")
 
 
 def _commit(data: Any) -> str | None:

@@ -30,6 +30,14 @@ Field = str | Mapping[str, Any]
 KINDS = get_args(Kind)
 
 
+class BadRowError(ValueError):
+    """A row of which no sample can be made; one sentence that names the row."""
+
+    def __init__(self, sentence: str, uid: str | None) -> None:
+        super().__init__(sentence)
+        self.uid = uid  # None where that cannot be told either
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """The mapping from the columns of a table to a `Sample`.
@@ -72,9 +80,12 @@ class Columns:
             picture: makes a lazy image of an image field's value.
 
         Raises:
-            ValueError: a column is missing or empty, or the gold answer is not an option.
+            BadRowError: a column is missing or empty, or the gold answer is not an option.
         """
-        uid = _text(self.uid, row)
+        try:
+            uid = _text(self.uid, row)
+        except ValueError as error:
+            raise BadRowError(str(error), None) from error
         try:
             options = self._options(row)
             gold = self._gold(row, options)
@@ -91,7 +102,7 @@ class Columns:
                 meta={name: value_of(field, row) for name, field in self.meta.items()},
             )
         except ValueError as error:
-            raise ValueError(f"{uid}: {error}") from error
+            raise BadRowError(f"{uid}: {error}", uid) from error
 
     def _images(self, row: Row) -> Iterator[Any]:
         for field in self.images:

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from solvent.benchmarks.images import FileImage
-from solvent.benchmarks.sample import Columns, Row
+from solvent.benchmarks.sample import BadRowError, Columns, Row
 from solvent.core import paths
-from solvent.core.types import Sample
+from solvent.core.types import LazyImage, Sample
 
 
 class Source(Protocol):
     """What a benchmark needs from a source.
 
     One that reads tables from a disk also has `files()`, their paths: samples that were read are
-    used again as long as these stay as they are. One whose settings decide every sample, because
-    it draws them, has `drawn = True`.
+    used again as long as these stay as they are. One whose rows may be bad has `each()`, which
+    gives every row's sample, or the `BadRowError` that stands for it. One whose settings decide
+    every sample, because it draws them, has `drawn = True`.
     """
 
     def __call__(self) -> Sequence[Sample]:
@@ -63,17 +64,44 @@ class LocalFiles:
             FileNotFoundError: the table or a folder of pictures is missing.
             ValueError: a row cannot be read.
         """
+        return none_bad(self.each())
+
+    def each(self) -> list[Sample | BadRowError]:
+        """The same with what is wrong in the place of a bad row."""
         root = paths.resolve(self.root)
         paths.require(root, self.obtain)
         (table,) = (paths.require(file, self.obtain) for file in self.files())
-        samples = tuple(
-            self.sample.build(row, lambda value: FileImage(root=root, path=str(value)))
+        found = [
+            built(self.sample, row, lambda value: FileImage(root=root, path=str(value)))
             for row in unrolled(read_rows(table, self.format), self.unroll)
-        )
+        ]
+        samples = [each for each in found if isinstance(each, Sample)]
         folders = {image.file.parent for sample in samples for image in sample.images}
         for folder in sorted(folders):  # at once and by folder: not as an error of every sample
             paths.require(folder, self.obtain)
-        return samples
+        return found
+
+
+def built(
+    columns: Columns, row: Row, picture: Callable[[Any], LazyImage], table: str = ""
+) -> Sample | BadRowError:
+    """The sample of a row, or what is wrong with the row, after the words that name its table."""
+    try:
+        return columns.build(row, picture)
+    except BadRowError as error:
+        bad = BadRowError(f"{table}{error}", error.uid)
+        bad.__cause__ = error.__cause__
+        return bad
+
+
+def none_bad(rows: Iterable[Sample | BadRowError]) -> tuple[Sample, ...]:
+    """All samples. Raises the first bad row."""
+    samples = []
+    for row in rows:
+        if isinstance(row, BadRowError):
+            raise row
+        samples.append(row)
+    return tuple(samples)
 
 
 def read_rows(table: Path, layout: Literal["lines", "array"]) -> list[Row]:

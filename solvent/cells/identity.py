@@ -27,6 +27,7 @@ SETTING_KEYS = ("model", "benchmark", "compat", "condition", "diagnostic", "batc
 LATER = {"image_settings": {}, "chat_template": None, "thinking": 0, "quantization": "none"}
 # settings of a model that the first cells did not have, as they change nothing: where they say
 # this, an identity is silent
+LATER_OF_BENCHMARKS = {"bad_rows": "refuse", "skip": []}  # likewise
 
 
 @dataclass(frozen=True)
@@ -111,21 +112,28 @@ def _code(settings: Any) -> dict[str, Any]:
 
 def without_later(model: Settings) -> dict[str, Any]:
     """Settings of a model without those of `LATER` that change nothing."""
-    silent = {name for name, value in LATER.items() if model.get(name, value) == value}
-    return {name: value for name, value in model.items() if name not in silent}
+    return _without_silent(model, LATER)
 
 
 def without_locations(setting: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups of settings, by name, without what says where data and weights lie."""
+    """Groups of settings, by name, without what says where data and weights lie, and without those
+    of a benchmark that came later and change nothing.
+    """
     found = dict(setting)
     if "model" in found:
         found["model"] = _without(found["model"], ("max_memory", "offload_folder"))
     if "benchmark" in found:
         source = _without(found["benchmark"]["source"], ("root", "local"))
-        found["benchmark"] = found["benchmark"] | {"source": source}
+        benchmark = _without_silent(found["benchmark"], LATER_OF_BENCHMARKS)
+        found["benchmark"] = benchmark | {"source": source}
     if "compat" in found:
         found["compat"] = _without(found["compat"], ("cache",))
     return found
+
+
+def _without_silent(settings: Settings, later: Settings) -> dict[str, Any]:
+    silent = {name for name, value in later.items() if settings.get(name, value) == value}
+    return {name: value for name, value in settings.items() if name not in silent}
 
 
 def _lasting(tree: Any) -> Any:

@@ -181,6 +181,8 @@ def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) 
     check_same(asked)
     folder, figures = asked.folder, asked.folder.path / "figures"
     metrics = {**asked.labels, **summarise(cell.benchmark, folder.stored())}
+    if cell.benchmark.skipped:
+        metrics["skipped"] = cell.benchmark.skipped
     if asked.tests:
         findings = judge(asked.tests, list(questions.conditions), folder)
         draw_usage(findings, asked.tests, cell_title(asked.labels), figures)

@@ -272,6 +272,10 @@ class Benchmark(Protocol):
     def ranking(self) -> Benchmark:
         """The same questions, those with options answered by ranking them."""
 
+    @property
+    def skipped(self) -> int:
+        """How many rows are left out because somebody said so or nothing can be made of them."""
+
     def provenance(self) -> Mapping[str, Any]:
         """Where the samples came from: revision, commit, fingerprint, as far as known."""
 

@@ -188,6 +188,8 @@ def _unread(metrics: dict[str, Any]) -> str:
         lines.append(f"cut {share(metrics['cut'] / rows)}")
     if metrics.get("guessed"):
         lines.append(f"guessed {share(metrics['guessed'] / rows)}")
+    if metrics.get("skipped"):
+        lines.append(f"left out {metrics['skipped']:,}")
     return "\n".join(lines)
 
 

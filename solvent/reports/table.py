@@ -102,6 +102,7 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
         *([("answers cut at the limit", of_rows(metrics, "cut"))] if "cut" in metrics else []),
         *([("guessed answers", of_rows(metrics, "guessed"))] if metrics.get("guessed") else []),
         ("failed samples", of_rows(metrics, "errors")),
+        *([("rows left out", f"{metrics['skipped']:,}")] if "skipped" in metrics else []),
         *(
             [("tokens of a thought, mean", f"{metrics['thought_tokens']:,.1f}")]
             if "thought_tokens" in metrics
@@ -127,7 +128,8 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         f"visual mass {mass(metrics)}  unparsed {of_rows(metrics, 'unparsed')}  "
         f"failed {of_rows(metrics, 'errors')}"
         + (f"  cut {of_rows(metrics, 'cut')}" if metrics.get("cut") else "")
-        + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else ""),
+        + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else "")
+        + (f"  left out {metrics['skipped']:,}" if metrics.get("skipped") else ""),
         highlight=False,
     )
 
