@@ -18,7 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from solvent.benchmarks.compat.official import MmmuLetter, MmmuOpen, SequentialPick
+from solvent.benchmarks.compat.official import (
+    MmmuContains,
+    MmmuLetter,
+    MmmuOpen,
+    SequentialPick,
+)
 from solvent.benchmarks.compat.vlmevalkit import GoldAsOption, InferredLetter
 from solvent.benchmarks.freeform import FreeForm, Open, Whole
 from solvent.benchmarks.matchers import Contains
@@ -50,7 +55,7 @@ def readers() -> dict[str, Reader]:
         "ours": Reader(parser=Letter(), free=FreeForm(parser=Open(), matcher=Contains())),
         "official": Reader(
             parser=MmmuLetter(pick=SequentialPick(seed=42)),
-            free=FreeForm(parser=MmmuOpen(), matcher=Contains()),
+            free=FreeForm(parser=MmmuOpen(), matcher=MmmuContains()),
         ),
         "vlmevalkit": Reader(
             parser=InferredLetter(), free=FreeForm(parser=Whole(), matcher=GoldAsOption())

@@ -1,8 +1,13 @@
-"""The rules of lmms-eval, https://github.com/EvolvingLMMs-Lab/lmms-eval, in August 2026."""
+"""The rules of lmms-eval, https://github.com/EvolvingLMMs-Lab/lmms-eval, at its commit 75571cf.
+
+Written from what its functions read; `tests/benchmarks/compat/test_peer_answers.py` has answers and
+what they read at that commit.
+"""
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,42 +16,47 @@ from solvent.benchmarks.prompts import letters
 from solvent.core.types import Accepted
 
 ENDS = (",", ".", "!", "?", ";", ":", "'", '"')
-NOUNS = ("answer", "option", "choice")
-PHRASES = (*(f"{noun} is" for noun in NOUNS), "i choose", "i select", "i pick")
+FOUR = "ABCD"  # looked for whatever the options are; a letter that names none is no answer
+PHRASES = (
+    *("answer is", "the answer is", "correct answer is", "the correct answer is"),
+    *("best answer is", "the best answer is", "my answer is"),
+    *("correct option is", "the correct option is", "best option is", "the best option is"),
+    *("choice is", "the choice is", "correct choice is", "the correct choice is", "my choice is"),
+    *("i choose", "i select", "i pick"),
+    *("옵션", "정답은", "답은", "답:", "答案是", "答案为", "选", "答えは"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedLetter:
-    """The rule that most multiple-choice tasks share; letters count as capitals only.
+    """The rule that most multiple-choice tasks share; the capitals A to D count.
 
-    Places are ranked by their form: the start of the answer, its end, anywhere after a phrase as
-    "answer is", then "(B)", "B.", "B:", "B)", a "B" before a space; of one form the last place
-    wins. Without any, the last such letter anywhere, also inside a word.
+    Places are ranked by their form: the start of the answer, its end, anywhere after the first
+    occurrence of a phrase as "answer is", then "(B)", "B.", "B:", "B)", a "B" before a space; of
+    one form the last place wins. Without any, the last such letter anywhere, also inside a word.
     """
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
         """The option."""
-        names = letters(len(options))
         text = raw.strip()
         for mark in ENDS:
             text = text.strip(mark)
-        for places in self._forms(f" {text} ", text, names):
+        for places in self._forms(f" {text} ", text.strip()):
             found = [place for place in places if place[0] >= 0]
             if found:
-                return Reading(max(found)[1], "ok")
+                return _named(max(found)[1], options)
         return NOTHING
 
     @staticmethod
-    def _forms(padded: str, text: str, names: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
-        """For every form the last place of every letter, and the letter's index."""
-        numbered = list(enumerate(names))
-        yield [(0, i) for i, name in numbered if re.match(rf"{name}(?![^\W\d_])", text)]
-        yield [(0, i) for i, name in numbered if re.search(rf"(?<![^\W\d_]){name}\Z", text)]
-        starts = [padded.lower().find(phrase) + len(phrase) for phrase in PHRASES
-                  if phrase in padded.lower()]  # fmt: skip
-        yield [(padded.find(name, start), i) for start in starts for i, name in numbered]
+    def _forms(padded: str, text: str) -> Iterator[list[tuple[int, str]]]:
+        """For every form the last place of every letter."""
+        yield [(0, name) for name in FOUR if text[:1] == name and not text[1:2].isalpha()]
+        yield [(0, name) for name in FOUR if text[-1:] == name and not text[-2:-1].isalpha()]
+        low = padded.lower()
+        starts = [low.find(phrase) + len(phrase) for phrase in PHRASES if phrase in low]
+        yield [(padded.find(name, start), name) for start in starts for name in FOUR]
         for form in ("({})", "{}.", "{}:", "{})", "{} ", "{}"):
-            yield [(padded.rfind(form.format(name)), i) for i, name in numbered]
+            yield [(padded.rfind(form.format(name)), name) for name in FOUR]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,44 +76,72 @@ class FirstLetter:
 class OrderedLetter:
     """The rule of its 3DSRBench task: the first form that occurs, at its first place.
 
-    A capital at the start before a space or mark; "answer is B" and the like; "(B)"; "B."; any
-    capital that stands alone. "A person is on the left. (B)" is A.
+    A capital from A to D at the start before a space, ".", ")" or nothing; after "answer" or "the
+    answer is" and a space or colon; "(B)"; "B."; any that stands alone. "A person is on the left.
+    (B)" is A.
     """
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
         """The option."""
-        valid = f"([{''.join(letters(len(options)))}])"
+        text = raw.strip()
         for form in (
-            rf"^\s*\(?{valid}(?=[\s.,:;)]|\Z)",
-            rf"(?i:\b(?:answer|option|choice)\b(?:\s+is)?\s*:?)\s*\(?{valid}\b",
-            rf"\({valid}\)",
-            rf"\b{valid}\.",
-            rf"\b{valid}\b",
+            r"\A([A-D])(?:[.\s)]|\Z)",
+            r"[Aa]nswer[:\s]+([A-D])",
+            r"(?:[Tt]he|[Mm]y) answer is[:\s]+([A-D])",
+            r"\(([A-D])\)",
+            r"([A-D])\.",
+            r"\b([A-D])\b",
         ):
-            if found := re.search(form, raw):
+            if found := re.search(form, text):
                 return _named(found[1], options)
         return NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
 class FirstCharacter:
-    """The rule of its SEED-Bench task: the first character of the answer, as it is."""
+    """The rule of its SEED-Bench task: the first character of the answer, in any case."""
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
         """The option."""
-        first = raw.strip()[:1]
-        return _named(first, options) if first.isupper() else NOTHING
+        return _named(raw.strip()[:1], options)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BareLetter:
-    """The rule of its ScienceQA and AI2D tasks: a lone letter, or a capital and "." first."""
+    """The rule of its ScienceQA task: a lone letter, or a capital and "." at the start."""
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
         """The option."""
         text = raw.strip()
         start = re.match(r"([A-Z])\.", text)
         return _named(start[1] if start else text, options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterAmongMarks:
+    """The rule of its AI2D task: the answer but for ASCII punctuation, or a capital and "." first.
+
+    "(b)" is B. Spaces count: "B " is none.
+    """
+
+    def __call__(self, raw: str, options: Sequence[str]) -> Reading:
+        """The option."""
+        start = re.match(r"\s*([A-Z])\.", raw)
+        marks = str.maketrans("", "", string.punctuation)
+        return _named(start[1] if start else raw.translate(marks), options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameButForPeriod:
+    """The matcher of its RealWorldQA task: equal in lower case, without outer spaces and last "."s.
+
+    Only the answer may end in periods.
+    """
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """0 or 1."""
+        said = value.lower().strip().rstrip(".")
+        return float(any(said == answer.lower().strip() for answer in gold.answers))
 
 
 @dataclass(frozen=True, kw_only=True)

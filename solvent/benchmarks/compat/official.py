@@ -1,20 +1,27 @@
-"""The rules of the benchmarks' own scripts."""
+"""The rules of the benchmarks' own scripts: MMMU's at its commit 44b45b5, POPE's at 08d957b."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from solvent.benchmarks.freeform import said
 from solvent.benchmarks.parsers import Reading
 from solvent.benchmarks.prompts import letters
 from solvent.core.types import Accepted
 
 ENDS = (",", ".", "!", "?", ";", ":", "'")
+MARKERS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+_POWER = r"[eE][+-]?\d+"
+NUMBERS = (  # with commas; with a power of ten; neither
+    r"-?\b\d{1,3}(?:,\d{3})+\b",
+    rf"-?\d+(?:\.\d+)?{_POWER}",
+    rf"-?(?:\d*\.\d+|\d+\b)(?!{_POWER})(?![,\d])",
+)
 
 
 class Pick(Protocol):
@@ -66,8 +73,9 @@ class MmmuLetter:
     """MMMU's rule for multiple choice, https://github.com/MMMU-Benchmark/MMMU.
 
     Punctuation goes from both ends; then the first of these forms that occurs for any letter
-    decides: "(B)", a "B" between spaces, "B."; else, in answers of more than five words, an
-    option's text. Of several the one that occurs last is taken. Without any, an option is picked.
+    decides: "(B)", a "B" between spaces; else, in answers of more than five words, an option's
+    text. Of several the one that occurs last is taken. Without any, as in "B. green", an option is
+    picked.
 
     Attributes:
         pick: the script's generator is seeded with 42 and runs through all answers
@@ -78,38 +86,99 @@ class MmmuLetter:
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
         """The option; never "none" or "ambiguous"."""
-        text = raw
-        for mark in ENDS:
-            text = text.strip(mark)
-        text = f" {text} "
-        for form in self._forms(text, options):
-            places = [text.rfind(each) for each in form]
-            if max(places) >= 0:
-                return Reading(places.index(max(places)), "ok")
-        if len(text.split()) > 5:
-            places = [text.lower().rfind(option.lower()) for option in options]
-            if max(places) >= 0:
-                return Reading(places.index(max(places)), "ok")
+        text = without_ends(raw)
+        names = letters(len(options))
+        for form in ("({})", " {} "):
+            found = last_of(text, [form.format(name) for name in names])
+            if found is not None:
+                return Reading(found, "ok")
+        found = mentioned(text, options)
+        if found is not None:
+            return Reading(found, "ok")
         return Reading(self.pick(raw, options), "ok", guessed=True)
 
-    @staticmethod
-    def _forms(text: str, options: Sequence[str]) -> Iterator[list[str]]:
-        names = letters(len(options))
-        for template in ("({})", " {} ", "{}."):
-            yield [template.format(name) for name in names]
+
+def without_ends(raw: str) -> str:
+    """An answer without punctuation at its ends, between two spaces."""
+    text = raw
+    for mark in ENDS:
+        text = text.strip(mark)
+    return f" {text} "
+
+
+def last_of(text: str, pieces: Sequence[str]) -> int | None:
+    """Index of the piece that occurs last in a text, or None."""
+    places = [text.rfind(piece) for piece in pieces]
+    return places.index(max(places)) if max(places) >= 0 else None
+
+
+def mentioned(text: str, options: Sequence[str]) -> int | None:
+    """Index of the option that a text of more than five words mentions last, or None."""
+    if len(text.split()) <= 5:
+        return None
+    return last_of(text.lower(), [option.lower() for option in options])
 
 
 @dataclass(frozen=True, kw_only=True)
 class MmmuOpen:
-    """MMMU's rule for open questions; `solvent.benchmarks.matchers.Contains` matches.
+    """MMMU's rule for open questions; `MmmuContains` matches.
 
-    As `solvent.benchmarks.freeform.Open`, but an answer is cut at line breaks only: the script
-    lower-cases it before it looks for a capital after ". ".
+    Of every line what follows its last marker ("is", "so", ..., in the last line also "="), for the
+    marker that leaves least; of an answer without markers all. And the numbers in these pieces: a
+    whole number counts where a word ends with it ("3d" has none), and not before a comma.
     """
 
     def __call__(self, raw: str, gold: Accepted, question: str) -> Reading:
         """The candidates as a JSON list; never "none"."""
-        return Reading(said(raw.strip().strip(".").lower().split("\n")), "ok")
+        text = raw.strip().strip(".").lower()
+        *lines, last = text.split("\n")
+        ends = [*(_shortest_end(line, MARKERS) for line in lines),
+                _shortest_end(last, (*MARKERS, "="))]  # fmt: skip
+        pieces = [end for end in ends if end not in ("", *":,.!?;'")] or [text]
+        numbers = [n for piece in pieces for form in NUMBERS for n in re.findall(form, piece)]
+        known = [each for piece in (*pieces, *numbers) for each in _compared(piece)]
+        return Reading(json.dumps(list(dict.fromkeys(known))), "ok")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MmmuContains:
+    """1 where a candidate of `MmmuOpen` agrees with an accepted answer.
+
+    A number agrees with an equal one to two decimals, a text with a text that it contains.
+    """
+
+    def __call__(self, value: str, gold: Accepted) -> float:
+        """0 or 1."""
+        wanted = [each for answer in gold.answers for each in _compared(answer)]
+        texts = [each for each in wanted if isinstance(each, str)]
+        return float(
+            any(
+                any(text in said for text in texts) if isinstance(said, str) else said in wanted
+                for said in json.loads(value)
+            )
+        )
+
+
+def _shortest_end(line: str, markers: Sequence[str]) -> str:
+    """What follows the last occurrence of a marker, for the marker that leaves least."""
+    shortest = ""
+    for marker in markers:
+        if marker in line:
+            end = line.split(marker)[-1].strip()
+            # An empty end gives way to that of the next marker, however long that is.
+            if not shortest or len(end) < len(shortest):
+                shortest = end
+    return shortest
+
+
+def _compared(text: str) -> list[str | float]:
+    """A text as it is compared: a number to two decimals; a lone character beside a space."""
+    text = text.strip()
+    try:
+        return [round(float(text.replace(",", "")), 2)]
+    except ValueError:
+        low = text.lower()
+        return [f" {low}", f"{low} "] if len(low) == 1 else [low]
 
 
 @dataclass(frozen=True, kw_only=True)

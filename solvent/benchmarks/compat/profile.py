@@ -37,28 +37,45 @@ class Rules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unclaimed:
+    """A benchmark that the other harness scores by what rules cannot reproduce.
+
+    Attributes:
+        why: what it does, for the refusal: the end of "does not claim the benchmark: ".
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compat:
     """The rules of another harness.
 
     Attributes:
         name: for tables.
-        rules: benchmark -> its rules; other benchmarks are refused.
+        rules: benchmark -> its rules; other benchmarks are refused, and so are those that it
+            scores in a way that is `Unclaimed`.
     """
 
     name: str
-    rules: Mapping[str, Rules]
+    rules: Mapping[str, Rules | Unclaimed]
 
     def __call__(self, benchmark: Benchmark) -> Benchmark:
         """The benchmark with these rules.
 
         Raises `ValueError` where there are none for it, or where it ranks answers and reads none.
         """
-        if benchmark.name not in self.rules:
+        rules = self.rules.get(benchmark.name)
+        if rules is None:
             raise ValueError(
                 f"compat={self.name} has no rules for the benchmark {benchmark.name!r}; "
                 f"{nearest(benchmark.name, self.rules)}; use compat=none"
             )
-        rules = self.rules[benchmark.name]
+        if isinstance(rules, Unclaimed):
+            raise ValueError(
+                f"compat={self.name} does not claim the benchmark {benchmark.name!r}: {rules.why}; "
+                "use compat=none"
+            )
         if benchmark.answer.mode == "rank" and rules.parser is not None:
             raise ValueError(
                 f"compat={self.name} reads generated answers and {benchmark.name} ranks its "

@@ -22,8 +22,14 @@ from solvent.benchmarks.compat.lmms_eval import (
     RelaxedAsWritten,
     SharedLetter,
 )
-from solvent.benchmarks.compat.official import HashedPick, MmmuLetter, MmmuOpen, PopeYesNo
-from solvent.benchmarks.compat.profile import Compat, Rules
+from solvent.benchmarks.compat.official import (
+    HashedPick,
+    MmmuContains,
+    MmmuLetter,
+    MmmuOpen,
+    PopeYesNo,
+)
+from solvent.benchmarks.compat.profile import Compat, Rules, Unclaimed
 from solvent.benchmarks.compat.vlmevalkit import GoldAsOption, InferredLetter, OneOfYesNo
 from solvent.benchmarks.freeform import Open, Whole
 from solvent.benchmarks.matchers import Contains
@@ -44,7 +50,7 @@ PEERS = [
     ("B.", "BBBB"),
     ("(B)", "BBBB"),
     ("**B**", "B-BB"),
-    ("b", "-B-B"),
+    ("b", "-B--"),
     ("Answer: B", "BABB"),
     ("Option C is correct.", "C-CC"),
     ("The answer is (B)", "B-BB"),
@@ -140,7 +146,7 @@ def test_official_open_answers_do_not_end_at_a_period() -> None:
     gold = Accepted(answers=("red",))
     raw = "It is red. The other one is blue"
     assert Contains()(Open()(raw, gold, "").value, gold) == 1
-    assert Contains()(MmmuOpen()(raw, gold, "").value, gold) == 0
+    assert MmmuContains()(MmmuOpen()(raw, gold, "").value, gold) == 0
     assert MmmuOpen()("", gold, "").status == "ok"
 
 
@@ -211,11 +217,18 @@ def test_a_profile_replaces_the_rules_of_its_benchmarks(benchmark: Benchmark) ->
         profile(other)
 
 
+def test_a_profile_says_what_it_does_not_claim(benchmark: Benchmark) -> None:
+    profile = Compat(name="peer", rules={"mmmu": Unclaimed(why="there a judge decides")})
+    with pytest.raises(ValueError, match="does not claim the benchmark 'mmmu': there a judge dec"):
+        profile(benchmark)
+
+
 def test_every_profile_can_be_built(benchmark: Benchmark) -> None:
     for file in sorted((CONF / "compat").glob("*.yaml")):
         profile = instantiate(OmegaConf.load(file))
         assert profile.name.startswith(file.stem)  # `llm` goes on with the name of its model
-        assert all(isinstance(rules, Rules) for rules in getattr(profile, "rules", {}).values())
+        rules = getattr(profile, "rules", {}).values()
+        assert all(isinstance(each, Rules | Unclaimed) for each in rules)
         known = {path.stem for path in (CONF / "benchmark").glob("*.yaml")}
         assert set(getattr(profile, "rules", {})) <= known
     none = instantiate(OmegaConf.load(CONF / "compat" / "none.yaml"))
