@@ -53,6 +53,16 @@ def modulo(value: Any, divisor: int) -> str:
     return str(int(value) % divisor)
 
 
+def or_else(value: Any, other: Any) -> Any:
+    """A value, or another where it is absent."""
+    return other if value is None else value
+
+
+def lettered(value: Sequence[Any]) -> list[str]:
+    """As many letters as a list is long: the names of options whose words the picture shows."""
+    return list(string.ascii_uppercase[: len(value)])
+
+
 def looked_up(value: Any, table: Mapping[str, Any]) -> Any:
     """What a table says for a value; the key "*" stands for every value that is not named."""
     if str(value) in table:
@@ -231,6 +241,8 @@ TRANSFORMS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "replaced": replaced,
         "block": block,
         "modulo": modulo,
+        "or_else": or_else,
+        "lettered": lettered,
         "looked_up": looked_up,
         "member": member,
         "field": field,
