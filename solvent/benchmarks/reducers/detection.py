@@ -13,6 +13,7 @@ import numpy as np
 
 from solvent.benchmarks.reducers.leaves import counts, slices, strata_of
 from solvent.benchmarks.reducers.means import value_of
+from solvent.benchmarks.reducers.pooled import pooled
 from solvent.benchmarks.reducers.units import Unit, rows_of
 from solvent.core.statistics import percentiles, resampled, wilson
 from solvent.core.types import Prediction
@@ -146,16 +147,4 @@ def _ratio(name: str, totals: np.ndarray) -> np.ndarray:
 def _measure(name: str, table: np.ndarray, drawn: np.ndarray, n: int) -> dict[str, Any]:
     """One measure with its interval."""
     value = float(_ratio(name, table.sum(axis=0, keepdims=True))[0])
-    if math.isnan(value):
-        return {"value": None, "low": 0.0, "high": 1.0, "interval": "unknown", "n": n}
-    clusters = len(table)
-    if clusters == 1:
-        low, high, interval = 0.0, 1.0, "unknown"
-    elif value in (0.0, 1.0):  # resampling would show no spread
-        low, high = wilson(int(value) * clusters, clusters)
-        interval = "wilson_clusters"
-    else:
-        values = _ratio(name, drawn)
-        low, high = percentiles(values[~np.isnan(values)])
-        interval = "bootstrap"
-    return {"value": value, "low": low, "high": high, "interval": interval, "n": n}
+    return pooled(value, _ratio(name, drawn), len(table), n)
