@@ -24,6 +24,7 @@ REFUSED = (ValueError, TypeError, ImportError, OSError, OmegaConfBaseException, 
 
 COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
     "solvent.benchmarks.benchmark",
+    "solvent.benchmarks.captions",
     "solvent.benchmarks.compat.lmms_eval",
     "solvent.benchmarks.compat.official",
     "solvent.benchmarks.compat.profile",

@@ -200,7 +200,10 @@ def _show(screen: Console, old: Mapping[str, Any], new: Mapping[str, Any]) -> No
     table = Table("measure", box=box.SIMPLE_HEAD)
     for when in ("as stored", "again"):
         table.add_column(when, justify="right")
-    scores = [{"score": each["score"], **each["scores"]} for each in (old, new)]
+    scores = [
+        {"score": each["score"], **each["score"].get("measures", {}), **each["scores"]}
+        for each in (old, new)
+    ]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
         table.add_row(
             marked(name), *(percent(each[name]) if name in each else "" for each in scores)

@@ -23,9 +23,13 @@ def console() -> Console:
 
 
 def percent(estimate: Mapping[str, Any]) -> str:
-    """`93.2 % [91.0, 95.1]`, or `1,510.7 of 2,000 points [1,480.2, 1,539.8]`"""
+    """`93.2 % [91.0, 95.1]`, `1,510.7 of 2,000 points [1,480.2, 1,539.8]`, `95.1 words [93, 97]`"""
     if estimate["value"] is None:
         return "undefined"
+    if "unit" in estimate:
+        ends = [estimate[key] for key in ("low", "high")]
+        interval = "" if None in ends else f" [{ends[0]:,.1f}, {ends[1]:,.1f}]"
+        return f"{estimate['value']:,.1f} {estimate['unit']}{interval}"
     if "highest" in estimate:
         value, low, high = (f"{estimate[key]:,.1f}" for key in ("value", "low", "high"))
         return f"{value} of {estimate['highest']:,} points [{low}, {high}]"
@@ -52,6 +56,12 @@ def compat(metrics: Mapping[str, Any]) -> str | None:
     """Whose rules read the answers; None where they were the benchmark's own."""
     name = metrics.get("compat", "none")  # cells of before there was a choice lack it
     return None if name == "none" else name
+
+
+def asked(said: Mapping[str, Any]) -> str:
+    """`"Describe this image.", at most 512 tokens`: what open answers depend on."""
+    question = "several questions" if said["question"] is None else f'"{said["question"]}"'
+    return marked(f"{question}, at most {said['max_new_tokens']:,} tokens")
 
 
 def mass(metrics: Mapping[str, Any]) -> str:
@@ -97,6 +107,7 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
     for name, value in (
         ("score [95 % interval]", percent(metrics["score"])),
         ("questions", f"{metrics['score']['n']:,}"),
+        *([("asked", asked(metrics["score"]["asked"]))] if "asked" in metrics["score"] else []),
         ("score by chance", share(metrics["chance"])),
         ("unparsed answers", of_rows(metrics, "unparsed")),
         *([("answers cut at the limit", of_rows(metrics, "cut"))] if "cut" in metrics else []),
@@ -174,12 +185,12 @@ def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
     table.add_column("n", justify="right")
     table.add_column("unparsed or failed", justify="right")
     for name, measure in metrics["score"].get("measures", {}).items():
-        table.add_row(marked(name.replace("_", " ")), percent(measure), f"{measure['n']:,}")
+        table.add_row(marked(_measure_name(name, measure)), percent(measure), f"{measure['n']:,}")
     for name, estimate in metrics["scores"].items():
         table.add_row(marked(name), percent(estimate), f"{estimate['n']:,}", unread(estimate))
         for part, measure in estimate.get("measures", {}).items():
             table.add_row(
-                marked(f"  {part.replace('_', ' ')}"), percent(measure), f"{measure['n']:,}"
+                marked(f"  {_measure_name(part, measure)}"), percent(measure), f"{measure['n']:,}"
             )
     for tag, values in metrics["score"]["by_tag"].items():
         table.add_section()
@@ -187,3 +198,9 @@ def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
             name = marked(f"{tag} = {value}")
             table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
     screen.print(table)
+
+
+def _measure_name(name: str, measure: Mapping[str, Any]) -> str:
+    """`chair i (lower is better)`"""
+    better = f" ({measure['better']} is better)" if "better" in measure else ""
+    return name.replace("_", " ") + better
