@@ -23,10 +23,10 @@ from solvent.core.types import LazyImage, Sample
 class Source(Protocol):
     """What a benchmark needs from a source.
 
-    One that reads tables from a disk also has `files()`, their paths: samples that were read are
-    used again as long as these stay as they are. One whose rows may be bad has `each()`, which
-    gives every row's sample, or the `BadRowError` that stands for it. One whose settings decide
-    every sample, because it draws them, has `drawn = True`.
+    One that reads tables from a disk also has `files()`, their paths, and those of the folders that
+    it lists: samples that were read are used again as long as these stay as they are. One whose
+    rows may be bad has `each()`, which gives every row's sample, or the `BadRowError` that stands
+    for it. One whose settings decide every sample, because it draws them, has `drawn = True`.
     """
 
     def __call__(self) -> Sequence[Sample]:

@@ -15,7 +15,7 @@ from solvent.cells.processes.memory import keep_freed
 from solvent.cells.request import Settings, check_known
 from solvent.cells.revisions import is_pinned
 from solvent.core.checkpoints import digest_of
-from solvent.core.content import digest_samples
+from solvent.core.content import digest_samples, files_of
 from solvent.core.digests import Seal, seals
 from solvent.core.types import VLM, Benchmark, Condition, Diagnostic, Sample
 
@@ -79,8 +79,7 @@ def _model(text: str, checkpoint: str) -> VLM:
 def _benchmark(text: str, tables: Sequence[Seal | None]) -> _Loaded:
     benchmark = build(json.loads(text), "benchmark", "samples")
     samples = benchmark.samples()
-    files = (getattr(image, "file", None) for sample in samples for image in sample.images)
-    pictures = list(dict.fromkeys(file for file in files if file is not None))
+    pictures = files_of(image for sample in samples for image in sample.images)
     return _Loaded(benchmark, samples, pictures, seals(pictures))
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from solvent.core.digests import digests
 from solvent.core.stored_fields import stored_fields
-from solvent.core.types import Sample
+from solvent.core.types import LazyImage, Sample
 
+Content = str | Path | Sequence[str | Path]  # of a picture
 FIELDS = ("uid", "text", "context", "options", "gold", "groups", "tags", "meta")
 
 
@@ -21,22 +22,40 @@ def digest_samples(samples: Sequence[Sample]) -> str:
     A picture that is missing counts as missing, so that it makes a difference when it is there.
     """
     pictures = [[image.content for image in sample.images] for sample in samples]
-    files = digests([each for row in pictures for each in row if isinstance(each, Path)])
+    parts = (part for row in pictures for content in row for part in _parts(content))
+    files = digests({part for part in parts if isinstance(part, Path)})
     digest = hashlib.sha256()
     for sample, row in zip(samples, pictures, strict=True):
         fields = {name: getattr(sample, name) for name in FIELDS}
-        fields["images"] = [files[each] if isinstance(each, Path) else each for each in row]
+        fields["images"] = [_digested(content, files) for content in row]
         digest.update(json.dumps(fields, sort_keys=True, default=_plain).encode())
     return digest.hexdigest()
+
+
+def files_of(images: Iterable[LazyImage]) -> list[Path]:
+    """The files that pictures are read from, each once: what tells, by its times, that they are no
+    longer those of before. Of a picture inside a table none is known.
+    """
+    alone = ((image, getattr(image, "file", None)) for image in images)
+    several = (getattr(image, "files", ()) if file is None else (file,) for image, file in alone)
+    return list(dict.fromkeys(file for files in several for file in files))
+
+
+def _parts(content: Content) -> Sequence[str | Path]:
+    return (content,) if isinstance(content, str | Path) else content
+
+
+def _digested(content: Content, files: Mapping[Path, str | None]) -> Any:
+    """The same with a digest in the place of every file."""
+    found = [files[part] if isinstance(part, Path) else part for part in _parts(content)]
+    return found[0] if isinstance(content, str | Path) else found
 
 
 def _plain(value: Any) -> Any:
     """What JSON has no form for: pictures among the columns that are kept, dates, numbers."""
     found = getattr(value, "content", None)
-    if isinstance(found, Path):
-        return digests([found])[found]
     if found is not None:
-        return found
+        return _digested(found, digests(part for part in _parts(found) if isinstance(part, Path)))
     if isinstance(value, Mapping):
         return dict(value)
     return stored_fields(value) if hasattr(value, "__dict__") and vars(value) else str(value)

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -34,7 +34,7 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_
 
 Seal = tuple[int, int, int, int]
 """Bytes of a file, when its content and its attributes changed last, in nanoseconds, and which file
-it is: a link may lead to another one.
+it is: a link may lead to another one. Of a folder the same, which changes with what is in it.
 """
 
 log = logging.getLogger("solvent")
@@ -70,7 +70,7 @@ def digest_now(path: Path) -> str:
 
 
 def seals(paths: Iterable[Path]) -> tuple[Seal | None, ...]:
-    """What changes when files are written again; None where there is no file."""
+    """What changes when files are written again, or folders get others; None where none is."""
     return tuple(map(_seal, paths))
 
 
@@ -104,7 +104,7 @@ def _seal(path: Path) -> Seal | None:
         stat = os.stat(path)
     except OSError:  # missing, a loop of links, a name that is too long: nobody can read it
         return None
-    if not S_ISREG(stat.st_mode):
+    if not (S_ISREG(stat.st_mode) or S_ISDIR(stat.st_mode)):
         return None
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 

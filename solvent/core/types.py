@@ -56,8 +56,10 @@ class LazyImage(Protocol):
         """A stable name: images of equal identity have equal pixels (donors are drawn by it)."""
 
     @property
-    def content(self) -> str | Path:
-        """What decides the pixels: words that say it all, or the file whose bytes do."""
+    def content(self) -> str | Path | Sequence[str | Path]:
+        """What decides the pixels: words that say it all, the file whose bytes do, or several of
+        these, in their order.
+        """
 
     @property
     def regions(self) -> tuple[Box, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from solvent.core.content import files_of
 from solvent.core.digests import Seal, seals
 from solvent.core.types import Box, LazyImage, Sample
 from solvent.diagnostics.conditions.keys import question_key
@@ -94,8 +95,7 @@ class MeanColour:
     @property
     def value(self) -> tuple[int, ...]:
         """RGB, 0 to 255. Raises `OSError` when no picture is readable."""
-        files = [picture.file for picture in self.pictures if hasattr(picture, "file")]
-        return _mean(self.pictures, seals(file for file in files if file is not None))
+        return _mean(self.pictures, seals(files_of(self.pictures)))
 
 
 Fill = Sequence[int] | MeanColour | None
