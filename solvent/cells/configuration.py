@@ -32,6 +32,7 @@ COMPUTING = (  # modules and packages whose classes do nothing but compute when 
     "solvent.benchmarks.freeform",
     "solvent.benchmarks.hub",
     "solvent.benchmarks.matchers",
+    "solvent.benchmarks.mosaic",
     "solvent.benchmarks.nlvr",
     "solvent.benchmarks.parsers",
     "solvent.benchmarks.prompts",
