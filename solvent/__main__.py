@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": "run a cell, or with -m a sweep: a model x a benchmark x an intervention",
     "compare": "the finished cells of a study: paired statistics, a table and a figure",
     "show": "look first: what a model gets of some samples, and their pictures",
+    "import": "answers that somebody else's run saved, as cells: scores and tests without a model",
     "calibrate": "make the file that an intervention reads",
     "plan": "which cells of a sweep are left, and which of them one task should run",
     "task": "run one task of a plan",

@@ -37,7 +37,7 @@ TEXT, COUNT, NUMBER, LIST = "string", "Int64", "float64", "object"
 FLAG, FLAG_OR_MISSING = "bool", "boolean"
 LABELS = {"model": TEXT, "benchmark": TEXT, "prompt": TEXT, "compat": TEXT, "intervention": TEXT,
           "variant": TEXT, "layers": TEXT, "condition": TEXT, "seed": COUNT,
-          "setting": TEXT}  # fmt: skip
+          "setting": TEXT, "imported": TEXT}  # fmt: skip
 SPREADS = ("visual_mass", "visual_entropy_nats")
 MEASURED = {f"{name}_{when}": NUMBER for name in SPREADS for when in ("before", "after")}
 CELLS = {
@@ -89,7 +89,8 @@ def cells(path: str | Path) -> pd.DataFrame:
     - `model`, `benchmark`, `prompt`, `compat`, `intervention`, `variant`, `layers`, `condition`,
       `seed`, `setting`: the labels of `metrics.json`. `variant` is empty where nothing differs from
       the intervention's own file, `layers` is missing where nothing is edited, and cells of equal
-      `setting` differ in the intervention and its seed only.
+      `setting` differ in the intervention and its seed only. `imported` is the mapping by which
+      somebody else's saved answers became the cell; missing where it was run here.
     - `score_value`, `score_low`, `score_high`: the score and its 95 % interval, in [0, 1];
       `score_n`: units that it is a mean of (questions, or groups of them).
     - `chance`: the score to expect of who guesses, in [0, 1].
@@ -127,7 +128,7 @@ def samples(path: str | Path) -> pd.DataFrame:
     """One line per question of every finished cell, and condition under which it was asked.
 
     - `model`, `benchmark`, `prompt`, `compat`, `intervention`, `variant`, `layers`,
-      `cell_condition`, `seed`, `setting`: the labels of the cell, as in `cells`.
+      `cell_condition`, `seed`, `setting`, `imported`: the labels of the cell, as in `cells`.
     - `uid`: of the question; `condition`: what was shown.
     - `scored`: whether the cell's score is made of this answer; all others were given for its
       modality-usage tests, which reuse scored answers that are those of `real`.

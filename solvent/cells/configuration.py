@@ -38,6 +38,7 @@ COMPUTING = (  # modules and packages whose classes do nothing but compute when 
     "solvent.benchmarks.prompts",
     "solvent.benchmarks.reducers",
     "solvent.benchmarks.sample",
+    "solvent.benchmarks.saved",
     "solvent.benchmarks.shapes.generated",
     "solvent.benchmarks.source",
     "solvent.diagnostics",

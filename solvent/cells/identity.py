@@ -69,7 +69,7 @@ def identity(request: Request, intervention: Any) -> Identity:
     """
     what = {"name": intervention.name}
     if not intervention.is_identity:
-        what = _lasting(by_content(request.intervention)) | _code(request.intervention)
+        what = lasting(by_content(request.intervention)) | _code(request.intervention)
     return Identity(
         intervention=intervention.name,
         setting=_setting(request),
@@ -99,7 +99,7 @@ def _setting(request: Request) -> dict[str, Any]:
         files = content(model["checkpoint"], model["trust_remote_code"])
         setting["model"] = model | {"checkpoint": files, "revision": None}
     own = _code(setting)
-    return _lasting(without_locations(setting)) | own | {"data": data_digest(request.benchmark)}
+    return lasting(without_locations(setting)) | own | {"data": data_digest(request.benchmark)}
 
 
 def _code(settings: Any) -> dict[str, Any]:
@@ -136,14 +136,14 @@ def _without_silent(settings: Settings, later: Settings) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in silent}
 
 
-def _lasting(tree: Any) -> Any:
+def lasting(tree: Any) -> Any:
     """Definitions by names that outlast a move."""
     if isinstance(tree, Mapping):
         return {
-            key: first(value) if key == TARGET and isinstance(value, str) else _lasting(value)
+            key: first(value) if key == TARGET and isinstance(value, str) else lasting(value)
             for key, value in tree.items()
         }
-    return [_lasting(value) for value in tree] if isinstance(tree, list) else tree
+    return [lasting(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def _without(tree: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
     `changes` are a digest of what was not committed: equal for equal changes.
     """
     return {
-        "code": _code(),
+        "code": code(),
         "model": dict(model),
         "packages": {name: installed(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -44,8 +44,10 @@ def installed(name: str) -> str | None:
         return None
 
 
-def _code() -> dict[str, Any]:
-    """None of what surrounds a wheel or an unpacked archive: that is somebody else's history."""
+def code() -> dict[str, Any]:
+    """The commit that runs. None in a wheel or an unpacked archive: what surrounds these is
+    somebody else's history.
+    """
     own = not paths.INSTALLED and (paths.ROOT / ".git").exists()
     commit = _git("rev-parse", "HEAD") if own else None
     if commit is None:

@@ -123,6 +123,7 @@ class PairedDifference:
     n: int  # samples
     clusters: int  # independent units: samples that share an image or another group are one
     p: float  # two-sided exact McNemar test of equal accuracy, samples taken as independent
+    discordant: float  # share of samples whose credit differs, in [0, 1]
 
 
 def paired_difference(
@@ -154,4 +155,5 @@ def paired_difference(
         n=len(uids),
         clusters=len(sizes),
         p=float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
+        discordant=(wins + losses) / len(uids),
     )

@@ -358,6 +358,10 @@ class Seen(Protocol):
     def pairs(self) -> Mapping[str, Sequence[Prediction]]:
         """Answers under conditions that show other samples. Only of a test that watches `pairs`."""
 
+    @property
+    def predictions(self) -> Mapping[str, Sequence[Prediction]]:
+        """Answers as they were read, by condition. Only of a test that watches `predictions`."""
+
 
 class Finding(Protocol):
     """What a test says about one cell: verdicts, the numbers behind them, what figures show."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from solvent.diagnostics.stored_shares import Shares
 
 STATES, SHARES, PAIRS = "states", "shares", "pairs"  # what a test may watch
+PREDICTIONS = "predictions"  # which it may, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,11 @@ class Seen:
         """Answers by condition, of a test that watches `pairs`: samples that `real` has not."""
         return self._loaded("pairs", PAIRS)
 
+    @cached_property
+    def predictions(self) -> Mapping[str, Sequence[Prediction]]:
+        """Answers as they were read, by condition, of a test that watches `predictions`."""
+        return self._loaded("predictions", PREDICTIONS)
+
     def _loaded(self, name: str, watched: str) -> Any:
         if name not in self.parts:
             raise ValueError(
@@ -91,7 +97,7 @@ class UsageTest:
     name: ClassVar[str]
     facts: ClassVar[Facts]
     conditions: Sequence[str]  # that it needs, by name
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {}  # states, shares, pairs -> conditions
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {}  # states, shares, ... -> conditions
     components: ClassVar[int] = 0  # that are kept of every state
 
     def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:

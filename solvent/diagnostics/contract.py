@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from solvent.core.types import Diagnostic, Facts
-from solvent.diagnostics.base import PAIRS, SHARES, STATES, Finding, UsageTest
+from solvent.diagnostics.base import PAIRS, PREDICTIONS, SHARES, STATES, Finding, UsageTest
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 
 VERDICTS = get_args(Verdict)
 SILENT = ("NOT APPLICABLE", "ERROR")  # verdicts that judge no number
-WATCHED = (STATES, SHARES, PAIRS)
+WATCHED = (STATES, SHARES, PAIRS, PREDICTIONS)
 FACTS = (
     "facts = Facts(asks='Does it ...?', number='name of the judged metric', unit='bits', "
     "neutral=0.0, place=None)"

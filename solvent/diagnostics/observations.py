@@ -14,7 +14,7 @@ from typing import Any
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics import stored_states as states
 from solvent.diagnostics.answers import REFERENCE, Answers, collect
-from solvent.diagnostics.base import PAIRS, SHARES, STATES, Seen
+from solvent.diagnostics.base import PAIRS, PREDICTIONS, SHARES, STATES, Seen
 from solvent.diagnostics.statistics.projection import Scores, project
 from solvent.diagnostics.stored_shares import Shares
 
@@ -57,6 +57,9 @@ def seen_by(
         parts["shares"] = lambda: _shares(cell, test.watches[SHARES])
     if PAIRS in test.watches:
         parts["pairs"] = lambda: {name: predictions[name] for name in test.watches[PAIRS]}
+    if PREDICTIONS in test.watches:
+        names = test.watches[PREDICTIONS]
+        parts["predictions"] = lambda: {name: predictions[name] for name in names}
     return Seen(parts=parts)
 
 

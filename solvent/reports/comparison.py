@@ -21,14 +21,22 @@ from solvent.core.statistics import PairedDifference
 from solvent.core.text import marked, spreadsheet
 from solvent.reports.figures import COLOURS, STYLE
 from solvent.reports.pairing import Key, KnownFacts, Row, check_baseline, pair, read_cells, remarks
-from solvent.reports.table import as_share, console, intervention_name, mass, percent, share
+from solvent.reports.table import (
+    as_share,
+    console,
+    imported,
+    intervention_name,
+    mass,
+    percent,
+    share,
+)
 from solvent.reports.table import compat as rules_of
 from solvent.reports.usage_comparison import compare_usage
 
 MARKERS = "osD^vP*X"
 COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "intervention",
            "variant", "layers", "seed", "chance", "unparsed", "guessed", "errors", "cells_edited",
-           "seconds")  # fmt: skip
+           "seconds", "imported")  # fmt: skip
 THIRDS = ("early", "middle", "late")
 
 
@@ -176,7 +184,8 @@ def _title(rows: Sequence[Row]) -> str:
     metrics = rows[0].cell.metrics
     shown = "" if metrics["condition"] == "real" else f", shown {metrics['condition']}"
     rules = f", compat {compat_name}" if (compat_name := rules_of(metrics)) else ""
-    return f"{metrics['model']} on {metrics['benchmark']}{shown}{rules}"
+    origin = f", imported by {by}" if (by := imported(metrics)) else ""
+    return f"{metrics['model']} on {metrics['benchmark']}{shown}{rules}{origin}"
 
 
 def _unread(metrics: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from solvent.core.plotting import COLOURS, STYLE, draw_estimate
 from solvent.core.text import visible
-from solvent.reports.table import as_share, cell_title
+from solvent.reports.table import as_share, cell_title, imported
 
 
 def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
@@ -25,7 +25,8 @@ def draw_cell(metrics: Mapping[str, Any], folder: Path) -> Path:
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, height), width_ratios=(3, 2))
         _draw_slices(left, rows, metrics["chance"])
-        _draw_layers(right, metrics["visual_mass"])
+        nothing = "imported: not measured" if imported(metrics) else "no image was shown"
+        _draw_layers(right, metrics["visual_mass"], nothing)
         figure.suptitle(visible(cell_title(metrics)), x=0.01, ha="left", weight="bold")
         figure.tight_layout()
         path = folder / "cell.png"
@@ -54,9 +55,9 @@ def _draw_slices(axes: Axes, rows: Mapping[str, Mapping[str, Any]], chance: floa
     axes.set(xlim=(0, 1.02), xlabel="score, with 95 % interval")
 
 
-def _draw_layers(axes: Axes, masses: Mapping[str, Any]) -> None:
+def _draw_layers(axes: Axes, masses: Mapping[str, Any], said: str) -> None:
     if masses["before"] is None:
-        axes.text(0.5, 0.5, "no image was shown", ha="center", color="grey")
+        axes.text(0.5, 0.5, said, ha="center", color="grey")
         axes.set_axis_off()
         return
     for when, line, colour in (("before", "o-", COLOURS[0]), ("after", "s--", COLOURS[1])):

@@ -64,8 +64,15 @@ def asked(said: Mapping[str, Any]) -> str:
     return marked(f"{question}, at most {said['max_new_tokens']:,} tokens")
 
 
+def imported(metrics: Mapping[str, Any]) -> str | None:
+    """By which mapping somebody else's saved answers became the cell; None where it was run."""
+    return metrics.get("imported")
+
+
 def mass(metrics: Mapping[str, Any]) -> str:
     """`0.41 → 0.00`"""
+    if imported(metrics):
+        return "not measured"
     values = metrics["visual_mass"]
     if values["before"] is None:
         return "no image"
@@ -75,7 +82,7 @@ def mass(metrics: Mapping[str, Any]) -> str:
 def entropy(metrics: Mapping[str, Any]) -> str:
     """`2.31 → 4.16 nats`"""
     values = metrics.get("visual_entropy_nats")  # cells of before it was measured lack it
-    if values is None:
+    if values is None or imported(metrics):
         return "not measured"
     if values["before"] is None:
         return "no image"
@@ -119,16 +126,25 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
             if "thought_tokens" in metrics
             else []
         ),
-        ("visual mass, before → after", mass(metrics)),
-        ("visual entropy, before → after", entropy(metrics)),
-        ("entries edited", entries(metrics)),
-        ("seconds", f"{metrics['seconds']:.1f}"),
+        *_measured(metrics),
     ):
         table.add_row(name, value)
     screen.print(table)
     _show_slices(screen, metrics)
     if metrics.get("diagnostics"):
         show_findings(screen, metrics["diagnostics"])
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a run saw of the model and took; of an imported cell only by what it was imported."""
+    if by := imported(metrics):
+        return [("imported by", marked(by))]
+    return [
+        ("visual mass, before → after", mass(metrics)),
+        ("visual entropy, before → after", entropy(metrics)),
+        ("entries edited", entries(metrics)),
+        ("seconds", f"{metrics['seconds']:.1f}"),
+    ]
 
 
 def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
@@ -165,8 +181,10 @@ def intervention_name(metrics: Mapping[str, Any]) -> str:
 
 
 def cell_title(metrics: Mapping[str, Any]) -> str:
-    """`tiny on shapes: uniform, layers early, compat official, shown swap, seed 1`"""
-    parts = [intervention_name(metrics)]
+    """`tiny on shapes: uniform, layers early, compat official, shown swap, seed 1`; of an imported
+    cell `llava on pope: imported greedy`
+    """
+    parts = [f"{'imported ' if imported(metrics) else ''}{intervention_name(metrics)}"]
     if metrics["layers"] is not None:
         parts.append(f"layers {metrics['layers']}")
     if compat(metrics):

@@ -33,6 +33,7 @@ class CellStatus:
     failed: int = 0  # samples that could not be answered
     where: str = ""  # who works on it
     why: str = ""  # it stopped or failed
+    imported: bool = False  # somebody else's saved answers, not a run
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +73,14 @@ def status_of(path: Path) -> CellStatus:
     if folder.finished:
         metrics = folder.metrics()
         rows = metrics["score"]["rows"]
-        return CellStatus(path=path, state="done", done=rows, total=rows, failed=metrics["errors"])
+        return CellStatus(
+            path=path,
+            state="done",
+            done=rows,
+            total=rows,
+            failed=metrics["errors"],
+            imported="imported" in metrics,
+        )
     if folder.declared and claim is None:
         why = f"{', '.join(folder.lacking())} is gone since it was done; its command makes it again"
         return CellStatus(path=path, state="damaged", why=why)

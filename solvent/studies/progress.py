@@ -56,7 +56,14 @@ def _add_groups(table: Table, state: str, cells: Sequence[CellStatus]) -> None:
             escape("/".join([*names, name])),
             "100 %" if state == "done" else "",
             f"{failed:,}" if failed else "",
+            _origin(group),
         )
+
+
+def _origin(cells: Sequence[CellStatus]) -> str:
+    """How many of finished cells are somebody else's answers."""
+    count = sum(cell.imported for cell in cells)
+    return ("imported" if count == len(cells) else f"{count:,} imported") if count else ""
 
 
 def _coloured(state: str) -> str:

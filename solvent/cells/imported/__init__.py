@@ -1,0 +1,1 @@
+"""Cells made of answers that somebody else's run saved: labelled so wherever they are shown."""
