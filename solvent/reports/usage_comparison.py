@@ -19,7 +19,7 @@ from solvent.reports.card import CHIPS
 from solvent.reports.facts import facts_of, in_order
 from solvent.reports.figures import STYLE
 from solvent.reports.findings import coloured
-from solvent.reports.table import cell_title
+from solvent.reports.table import cell_title, imported
 
 Metrics = Mapping[str, Any]
 WRAP = 48  # characters of a panel's title
@@ -56,6 +56,7 @@ def tabulate(cells: Sequence[Metrics]) -> pd.DataFrame:
         labels = {
             key: cell[key] for key in ("model", "benchmark", "intervention", "layers", "seed")
         }
+        labels["imported"] = imported(cell)
         for test, found in cell["diagnostics"].items():
             verdicts = {"test": test, "verdict": found["verdict"], "strict": found["strict"]}
             for metric, value in found["metrics"].items():

@@ -87,7 +87,8 @@ def test_names_that_a_page_gives_are_defined(page: str) -> None:
 
 def test_every_choice_is_named() -> None:
     names = {*available(), *(re.sub(r"(_[0-9]+)+$", "", each) for each in conditions())}
-    for group in ("model", "benchmark", "diagnostic", "prompt", "compat", "tracking", "experiment"):
+    groups = ("model", "benchmark", "diagnostic", "prompt", "compat", "tracking", "experiment")
+    for group in (*groups, "import"):
         names |= {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
     missing = [name for name in sorted(names) if f"`{name}" not in ALL]
     assert not missing

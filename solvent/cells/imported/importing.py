@@ -31,6 +31,7 @@ from solvent.core.content import digest_samples
 from solvent.core.files import write_atomically
 from solvent.core.names import did_you_mean
 from solvent.core.own_code import own_code, targets_of
+from solvent.core.paths import definitions
 from solvent.core.redaction import redacted
 from solvent.core.types import Benchmark, Diagnostic, Sample
 from solvent.diagnostics.judging import judge_all
@@ -73,6 +74,11 @@ def import_answers(settings: Settings) -> list[dict[str, Any]]:
         ValueError: the mapping, a file or a row is not as expected. Nothing is written then.
     """
     check_name("study", settings["study"], nested=True)
+    if settings.get("import") is None:
+        raise ValueError(
+            "there is no mapping: choose one with import=NAME; known are "
+            f"{', '.join(definitions('import'))}"
+        )
     mapped = built(settings["import"])
     study = Path(settings["output"]) / settings["study"]
     cells = sort_out(mapped.answers, mapped.samples, list(mapped.settings["conditions"]))

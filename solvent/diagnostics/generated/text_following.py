@@ -86,7 +86,8 @@ class TextFollowing(UsageTest):
             **_outcome(both, image, text, conflict & (right == 1), clusters, "eligible"),
             **self._accuracies(image, both, text, failed, clusters),
         }
-        metrics["p_value"] = metrics["p_value_all"]
+        if self.margin is not None:
+            metrics["p_value"] = metrics["p_value_all"]
         verdict = self._verdict(metrics)
         return Finding(
             test=self.name,
