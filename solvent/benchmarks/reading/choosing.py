@@ -16,11 +16,20 @@ from solvent.benchmarks.reading.marks import (
     text_marks,
 )
 from solvent.benchmarks.reading.outcome import AMBIGUOUS, NOTHING, Reading, one_of
-from solvent.benchmarks.reading.phrases import REFUSING, TAKEN_BACK, TURNING, YET
+from solvent.benchmarks.reading.phrases import (
+    ALSO,
+    BUT_IS,
+    REFERRING,
+    REFUSING,
+    TAKEN_BACK,
+    TURNING,
+    YET,
+)
 from solvent.benchmarks.reading.polarity import yes_or_no
 from solvent.benchmarks.reading.standing import (
-    ENDED,
+    SENTENCE_END,
     in_condition,
+    is_closing,
     is_confirmed,
     is_contrasted,
     is_denied,
@@ -31,6 +40,9 @@ from solvent.benchmarks.reading.standing import (
 REFUSED = re.compile(REFUSING, re.IGNORECASE)
 DESPITE = re.compile(YET, re.IGNORECASE)
 DESCRIBED = re.compile(r"\b(?:option|choice)\s*[\"'(]*\Z", re.IGNORECASE)
+IS_THAT = re.compile(rf"(?:{BUT_IS})\Z", re.IGNORECASE)
+AS_WELL = re.compile(rf"(?:{ALSO})\Z", re.IGNORECASE)
+REFERENCE = re.compile(rf"(?:{REFERRING})\Z", re.IGNORECASE)
 TURN = re.compile(TURNING, re.IGNORECASE)
 TAKEN = re.compile(TAKEN_BACK, re.IGNORECASE)
 OPENING = re.compile(r"[\W_]*(?:(?:the|an?)\s+)?", re.IGNORECASE)
@@ -76,6 +88,7 @@ def _by_marks(text: str, marks: Sequence[Mark]) -> Reading:
         if mark.form != "small"
         or is_stated(text, [mark], large)
         or is_confirmed(text, [mark])
+        or is_closing(text, [mark])
         or _leads(text, [mark], [[mark]])
     ]
     runs = groups(text, marks)
@@ -89,6 +102,11 @@ def _by_marks(text: str, marks: Sequence[Mark]) -> Reading:
         if is_confirmed(text, run)
         or (run[0] not in listed and (_leads(text, run, runs) or is_stated(text, run, marks)))
     ]
+    left = [run for run in left if not REFERENCE.search(text, 0, run[0].start)]
+    if not stated:
+        closing = [run for run in left if run[0] not in listed and is_closing(text, run)]
+        others = {m.option for run in left for m in run if m.form != "text" and m not in listed}
+        stated = closing if len(others) <= 1 or len(closing) > 1 else []
     if stated:
         return _last_word(text, stated, left)
     if listed:
@@ -129,16 +147,15 @@ def _last_word(
 ) -> Reading:
     """The last statement, where the earlier ones agree or the answer turns before it."""
     last = stated[-1]
-    if TAKEN.search(text, last[-1].end):
+    if TAKEN.search(text[last[-1].end :]):
         return AMBIGUOUS
     options = {mark.option for mark in last}
-    for run in left:  # "A seems right, but what is shown is B."
-        if (
-            run[0].start > last[-1].end
-            and run[0].form in ("capital", "bracketed")
-            and DESPITE.search(text[last[-1].end : run[0].start])
-            and ENDED.match(text, run[-1].end)
-        ):
+    for run in left:  # "A seems right, but what is shown is B.", "A is right, and so is D."
+        if run[0].start < last[-1].end or run[0].form not in ("capital", "bracketed"):
+            continue
+        between = text[last[-1].end : run[0].start]
+        despite = DESPITE.search(between) and IS_THAT.search(between)
+        if despite or (AS_WELL.search(between) and not SENTENCE_END.search(between)):
             options |= {mark.option for mark in run}
     for run in reversed(stated[:-1]):
         named = {mark.option for mark in run}

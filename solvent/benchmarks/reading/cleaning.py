@@ -27,7 +27,7 @@ def without_reasoning(raw: str) -> str:
 
 def without_markup(text: str) -> str:
     """An answer inside tags is taken alone; a box of LaTeX becomes a statement in words."""
-    tagged = re.findall(r"(?is)<(?:answer|ans|final_answer)>(.*?)(?:</|\Z)", text)
+    tagged = re.findall(r"(?is)<(?:answer|ans|final_answer|conclusion)>(.*?)(?:</|\Z)", text)
     text = tagged[-1] if tagged else text
     plain = MACRO.sub(r"\1", MACRO.sub(r"\1", text))
     return BOX.sub(r" answer: \1;", plain).strip()

@@ -37,6 +37,7 @@ BRACKETED = re.compile(
 )
 CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
 SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
+NEW_CLAUSE = re.compile(r"\s+(?:is|are|was|were|seems|looks|appears|fits|has|shows|does)\b")
 NO_LABELS = (
     re.compile(rf"(?i:(?<!option )(?<!choice )(?<!letter ))\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"),  # the article
     re.compile(r"\bI(?=\s+[a-z]|\s*,|')"),  # the pronoun
@@ -77,7 +78,7 @@ def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
     spans = [
         (match.start(), match.end(), index)
         for index, option in enumerate(options)
-        for phrase in {normalised(option), *({number_word(option)} - {"one"})}
+        for phrase in {bare(option), *({number_word(option)} - {"one"})}
         for match in whole_words(phrase).finditer(folded)
     ]
     return [
@@ -116,7 +117,10 @@ def groups(text: str, marks: Sequence[Mark]) -> list[list[Mark]]:
             and (last.form == "text") != (mark.form == "text")
             and re.fullmatch(r"\W{0,4}(?:an?\s|the\s)?", between)
         )
-        if runs and (same or JOINING.fullmatch(between)):
+        joined = JOINING.fullmatch(between) and not (
+            between.strip() == "," and NEW_CLAUSE.match(text, mark.end)
+        )
+        if runs and (same or joined):
             runs[-1].append(mark)
         else:
             runs.append([mark])
@@ -129,9 +133,18 @@ def equal_options(text: str, options: Sequence[str]) -> list[int]:
     same = [index for index, option in enumerate(options) if option.strip().casefold() == exact]
     if same or not normalised(text):
         return same if exact else []
+    for form in (normalised, bare):
+        known = [index for index, option in enumerate(options) if form(option) == form(text)]
+        if known:
+            return known
     said = normalised(text)
-    known = [index for index, option in enumerate(options) if normalised(option) == said]
-    return known or [i for i, option in enumerate(options) if number_word(option) == said]
+    return [i for i, option in enumerate(options) if number_word(option) == said]
+
+
+def bare(option: str) -> str:
+    """As it is compared, without an article at its head."""
+    name = normalised(option)
+    return re.sub(rf"^(?:the|an|a(?!\s+(?:{ARTICLE_FOLLOWERS})\b))\s+(?=\S\S)", "", name)
 
 
 def number_word(option: str) -> str:

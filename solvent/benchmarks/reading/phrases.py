@@ -35,10 +35,11 @@ STATING = {
         r"(?:^|\n)\W*(?:final\s+|correct\s+)?(?:answer|ans\.?)\s*:?\s*[\"'(]?\s*",
         r"\b(?:i|we|i'd|i'll|we'd|let's|let\s+(?:me|us))\b[^.;:!?\n]{0,25}?\b(?:choose|chose|pick|select"
         r"|prefer|opt\s+for|go\s+with|going\s+with|settle\s+(?:on|for)|answer|guess|conclude|vote\s+for"
-        rf"|meant?|would\s+say|'d\s+say|change\s+(?:it|my\s+answer)\s+to|lean(?:ing)?\s+towards?|left\s+with)\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
+        rf"|meant?|(?:would|will|'d|'ll|now)\s+say|change\s+(?:it|my\s+answer)\s+to|lean(?:ing)?\s+towards?|left\s+with)\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
         r"\b(?:so|thus|therefore|hence|in\s+total|altogether)\s*,?\s*there\s+(?:is|are)\s+",
         r"[✅✔☑]\s*",
-        rf"\bi'd\s+say\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
+        rf"\bmost\s+(?:likely|probable|plausible)\s+{_IS}\s*{_TAIL}",
+        rf"\bi(?:'d|'ll|\s+now)\s+say\s+(?:it\s*(?:is|'s)\s+)?{_TAIL}",
     ),
     "zh": (
         r"(?:答案|选项)\s*(?:应该|应当|应)?(?:是|为|:)+\s*(?:选项)?\s*[(:]?\s*",
@@ -59,6 +60,7 @@ STATING = {
         r"\b(?:antwort|lösung|option)\b[^.;:!?\n]{0,30}?(?:ist|lautet|wäre|:)\s*(?:option|antwort)?\s*\(?",
         r"\brichtig\s+(?:ist|wäre)\s*(?:option|antwort)?\s*",
         r"\bich\s+(?:wähle|nehme|denke)\s*(?:,?\s*es\s+ist\s+)?(?:option|antwort)?\s*",
+        r"\b(?:richtige|korrekte)\s+(?:antwort|lösung|option)\s*",
         r"\bsondern\s*(?:option|antwort)?\s*",
         r"(?:^|\n)antwort\s*",
     ),
@@ -104,18 +106,20 @@ CONCLUDING = {
         rf"(?:{_NOT_BEHIND}\b(?:it|this|that)\s*(?:is|'s|must\s+be|has\s+to\s+be|should\s+be"
         rf"|would\s+be|can\s+only\s+be)|\bwhich\s+(?:is|must\s+be))\s*{_TAIL}",
         rf"(?<!anything\s)\bbut\s+(?:rather\s+)?{_OPTION}\s*",
-        rf"\b(?:so|thus|therefore|hence|consequently|accordingly|finally|in\s+conclusion)\s*[,:]?\s*"
+        rf"\b(?:so(?!\s+(?:is|are)\b)|thus|therefore|hence|consequently|accordingly|finally|in\s+conclusion)\s*[,:]?\s*"
         rf"(?:it\s*(?:is|'s)\s+)?{_TAIL}",
-        rf"\b(?:probably|most\s+likely|definitely|certainly|actually|namely|i\.e\.)\s*[,:]?\s*{_OPTION}\s*",
+        r"(?:^|\n)(?:choose|select|pick)\s+",
+        rf"\b(?:probably|most\s+likely|definitely|certainly|undoubtedly|clearly|surely|obviously|actually|namely|i\.e\.)\s*[,:]?\s*{_OPTION}\s*",
         rf"\b(?:makes\s+it|corresponds\s+to|points\s+to|leads\s+to|amounts\s+to|matches"
         rf"|(?:indicated|labell?ed|marked|represented|denoted)\s+(?:by|as|with))\s+{_OPTION}\s*",
         r"(?:^|[\s.,:;!?])(?:yes|no|wait|sorry)\s*[,.:]+\s*",
     ),
+    "all": (r"(?:\b(?:mais|sino|mas|ma|а)|بل)\s+",),
     "de": (r"\b(?:also|daher|somit|es\s+ist)\s*(?:option|antwort)?\s*",),
     "fr": (r"\b(?:donc|c'est)\s*(?:l'option|la)?\s*", r"(?:^|\n)option\s*"),
-    "es": (r"(?:por\s+lo\s+tanto|así\s+que)\s*,?\s*(?:la\s+)?", r"\bes\s+la\s+", r"(?:^|\n)opción\s*"),
+    "es": (r",\s*es\s+(?:la\s+)?", r"(?:por\s+lo\s+tanto|así\s+que)\s*,?\s*(?:la\s+)?", r"\bes\s+la\s+", r"(?:^|\n)opción\s*"),
     "pt": (r"(?:portanto|logo)\s*,?\s*(?:a\s+)?", r"(?:^|\n)(?:alternativa|opção)\s*"),
-    "zh": (r"(?:所以|因此|故)(?:是|选)?\s*,?\s*", r"选项\s*", r"(?:的是|认为是?|就是)\s*"),
+    "zh": (r"(?:所以|因此|故)(?:是|选)?\s*,?\s*", r"选项\s*", r"(?:^|[,。])\s*是\s*", r"(?:的是|认为是?|就是)\s*"),
     "ja": (r"(?:したがって|よって)、?\s*", r"選択肢\s*"),
     "ko": (r"(?:옵션|선택지|선택)\s*",),
 }  # fmt: skip
@@ -129,9 +133,9 @@ CONFIRMING = {
         r"(?:is|are|seems|looks|appears|must\s+be|should\s+be|would\s+be|has\s+to\s+be|remains)\s+"
         r"(?:to\s+be\s+)?(?:(?:indeed|clearly|obviously|also|therefore|most)\s+|most\s+likely\s+)?"
         r"(?:the\s+|a\s+|my\s+)?(?:only\s+)?(?:one\b(?!\s+(?:that|which)\s+\w+(?:n't|\s+(?:not|wrong)))|correct|right|true|best|better|answer"
-        r"|most\s+\w+|fitting|likely|accurate|closest|closer|what)\b",
+        r"|most\s+\w+|fitting|likely|accurate|closest|closer|what\s+(?:i|we)\s+see)\b",
         r"(?:fits|matches|applies|holds|makes\s+(?:the\s+most\s+)?sense)\b",
-        r"(?:remains|does|it\s+is)(?=\s*(?:[.!;,]|$))",
+        r"(?:remains|does|wins|it\s+is)(?=\s*(?:[.!;,]|$))",
         r"(?:would\s+be|is)\s+my\b",
         r"[✅✔☑]",
         r"[:\-–—(]\s*(?:correct|right)\b",
@@ -149,8 +153,9 @@ CONFIRMING = {
 }
 
 # Somewhere between the start of the clause and an option: it is denied.
+NOT_DENYING = r"\b(?:no|without\s+(?:a\s+|any\s+)?)\s*doubt\b|\bnot\s+only\b|\bno\s+question\b"
 DENYING = (
-    r"❌|✗|✘|\bno(?:ne\s+of|\s+way)\b|\b(?:not|never|neither|nor|cannot|doubt|unlikely|hardly|wrong|incorrect|whether|unsure|excludes?"
+    r"❌|✗|✘|\bno(?:ne\s+of|\s+way)\b|\b(?:not|never|neither|nor|cannot|doubt|unlikely|least\s+(?:likely|probable|plausible|similar|fitting|suitable)|avoid|hardly|wrong|incorrect|whether|unsure|excludes?"
     r"|eliminated?|rejects?|(?:rule|ruled|ruling)\s+out|anything\s+but|nicht|kein\w*|falsch"
     r"|pas|não|non|не)\b|n't\b|不|并非|ليس|\bno\s+es\b|\bno\s+(?=\S+$)"
 )
@@ -178,23 +183,35 @@ DENIED_AFTER = (
 
 # A sentence with one of these supposes, or tells what others may say.
 SUPPOSING = (
-    r"\b(?:if|unless|(?:might|may|could)\s+(?:also\s+)?be|assuming|suppose|supposing|some\s+(?:people\s+|would\s+|might\s+|may\s+)+"
-    r"|one\s+(?:could|might|may|can)|(?:people|others|many)\s+(?:may|might|would|could)"
-    r"|someone|wenn|falls)\b|如果|假如|もし|만약"
+    r"\b(?:if|unless|assuming|suppose|supposing|had\s+(?:it|there|the|this|he|she|they)|wenn|falls)\b"
+    r"|如果|假如|もし|만약"
 )
-CONCEDING = r"\b(?:although|though|while|whereas|despite)\b[^,.;:\n]*"
+# A clause with one of these tells what others may say, what may be, or only concedes.
+CONCEDING = (
+    r"\b(?:although|though|while|whereas|despite|(?:might|may|could)\s+(?:also\s+)?be|someone"
+    r"|some\s+(?:people\s+|would\s+|might\s+|may\s+)+|one\s+(?:could|might|may|can)"
+    r"|(?:people|others|many)\s+(?:may|might|would|could))\b[^,.;:\n]*"
+)
 NOT_SUPPOSING = r"\b(?:as|even)\s+if\b|\bif\s+i\s+(?:have|had|must)\b(?:\s+to)?|\bif\s+any(?:thing)?\b"
 
 # What follows takes back, or goes beyond, what stood before.
 TURNING = (
-    r"\b(?:wait|actually|however|but|correction|corrected|second\s+thoughts?|hmm+|sorry|mistaken?|so|thus"
+    r"\b(?:wait|actually|however|but|correction|corrected|hmm+|sorry|mistaken?|so|thus"
     r"|therefore|hence|final|finally|in\s+conclusion|in\s+fact|rather|change|meant|no|yet|although|though"
-    r"|overall|doch|aber|also|donc|mais|pero|no)\b|但|所以|因此|最终|しかし|したがって|하지만|따라서"
+    r"|overall|revised?|second\s+thoughts?|now|doch|aber|also|donc|mais|pero|no)\b|但|所以|因此|最终|しかし|したがって|하지만|따라서"
 )
 TAKEN_BACK = (
     r"\bwait\b\s*[,.!?:;…—–-]|(?:^|[.!?;:,…—–-]|\n)\s*actually\b|\bcorrection\b|\bon\s+second\s+thoughts?\b|\bhmm+\b"
     r"|\b(?:i|my)\s+(?:made\s+a\s+|was\s+)?mistaken?\b|\bsorry\b|\bi\s+(?:meant|change)\b|\bscratch\s+that\b"
+    r"|\A[\s.…!,]*(?:(?:no|but|hmm)\b[,.]?\s*)?(?:that|this|it)(?:'s|\s+is|\s+was)\s+(?:wrong|incorrect"
+    r"|not\s+(?:right|correct))|\A\s*[.…!]+\s*no\b[,.]?\s+\w"
 )
+# Before another option: it is meant as well.
+ALSO = r"\b(?:and|or)\s+(?:so\s+is\s+|also\s+)?(?:option\s+|choice\s+)?[(]?"
+# Before another option, after a "but": that one is meant.
+BUT_IS = r"\b(?:is|was|be|option|choice)\s*[(]?"
+# Before a letter in brackets that is no option's.
+REFERRING = r"\b(?:see|figure|fig\.?|table|equation|eq\.?|section|page)\s*\(?"
 
 # The answer says that it does not know, or does not see.
 _KNOWING = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from solvent.benchmarks.reading.cleaning import normalised, without_markup, without_reasoning
 from solvent.benchmarks.reading.outcome import AMBIGUOUS, NOTHING, Reading, one_of
 from solvent.benchmarks.reading.phrases import REFUSING
-from solvent.benchmarks.reading.standing import SUPPOSED, sentence_at
+from solvent.benchmarks.reading.standing import CONCEDED, SUPPOSED, sentence_at
 
 # Words that are an answer where an answer begins; in English others may follow without a comma.
 YES = "yes|yeah|yep|yup|ja|jawohl|oui|sí|sì|sim|да|نعم|أجل|हाँ|हां|是的|对|有的|はい|ええ|네|예"
@@ -31,12 +31,12 @@ class Claim:
     yes: bool
 
 
-_END = r"(?=[\"')\]]*\s*(?:$|[.,;:!\n\u2026)}\]。、]|\s[-–—]|\s*<))"
+_END = r"(?=[\"')\]]*\s*(?:$|[.,;:!\n\u2026(){}\]。、/]|[-–—]\s|<|for\b))"
 _LED_BY = (
     r"(?:[.,:;!?\u2026\n–—}]\s*|\s-\s*|\b(?:is|be|so|but|thus|therefore|hence|definitely|probably|a"
     r"|certainly|then|answer|(?:i|we)(?:'d|\s+would)?\s+(?:say|think|believe|guess|answer))\s+)[\"'({]*"
 )
-LEAD = re.compile(rf"[\W_]*(?:(?P<yes>{YES})|(?P<no>{NO})){_END}", re.IGNORECASE)
+LEAD = re.compile(rf"[\W_]*(?:(?:oh|well|hmm|ah)\W+)?(?:(?P<yes>{YES})|(?P<no>{NO})){_END}", re.IGNORECASE)
 LEAD_ENGLISH = re.compile(
     r"[\W_]*(?:(?P<yes>yes)(?!\s*(?:\?|no\b))|(?P<no>no)(?=\s+(?:it|there|they|this|that|he|she|i|we|not)\b))(?![\w\-])",
     re.IGNORECASE,
@@ -44,7 +44,7 @@ LEAD_ENGLISH = re.compile(
 EXCLAIMED = re.compile(rf"{_LED_BY}(?:(?P<yes>yes)|(?P<no>no)(?!\.\s*\d)){_END}", re.IGNORECASE)
 NEGATED = re.compile(r"(?:\bnot|n't)\s+(?:an?\s+)?[\"']?\Z", re.IGNORECASE)
 EXISTENCE = re.compile(
-    r"(?:\A[\W_]*|\b(?:there(?:'s|\s+is|\s+are|\s+was|\s+were)|has|have|had|sees?|shows?|contains?"
+    r"(?:\A[\W_]*|\b(?:there(?:'s|\s+is|\s+are|\s+was|\s+were)|(?:appears?|seems?)\s+to\s+be|has|have|had|sees?|shows?|contains?"
     r"|depicts?|features?|wears?|includes?)\s+|[.;!\n]\s*)"
     rf"no\s+(?!(?:{IDIOMS})\b)[^\W\d]",
     re.IGNORECASE,
@@ -95,4 +95,5 @@ def _claims(text: str) -> list[Claim]:
         and not (CONDITIONAL if match is lead else SUPPOSED).search(
             sentence_at(text, match.start(), match.end())
         )
+        and not CONCEDED.search(text, 0, match.start("yes" if match["yes"] else "no"))
     ]

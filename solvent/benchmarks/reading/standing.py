@@ -15,6 +15,7 @@ from solvent.benchmarks.reading.phrases import (
     CONTRASTED,
     DENIED_AFTER,
     DENYING,
+    NOT_DENYING,
     NOT_SUPPOSING,
     PREFERRED_TO,
     STATING,
@@ -22,11 +23,11 @@ from solvent.benchmarks.reading.phrases import (
 )
 
 WINDOW = 120  # characters before an option in which a statement begins
-SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[。!?;\n]")
+SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[。!?;\n]|,\s+(?:but|however)\b", re.IGNORECASE)
 CLAUSE_END = re.compile(
     r"[.!?;:](?=\s|$)|[。,、\n–—]|\s-\s"
     r"|\b(?:but|so|because|since|and\s+then|while|whereas|though|although|thus|therefore|hence"
-    r"|sondern|mais|sino|mas|а)\b|而是|なく|아니라",
+    r"|sondern|mais|sino|mas|а)\b|بل|而是|なく|아니라",
     re.IGNORECASE,
 )
 LINE_END = re.compile(r"\s*[\"')\]}]?[^\w\n?([{]*(?:$|\n)")
@@ -47,12 +48,14 @@ CONCLUDED = _joined(CONCLUDING, r"(?:{})\Z")
 CLOSED = re.compile(rf"(?:{CLOSING})\Z", re.IGNORECASE)
 CONFIRMED = _joined(CONFIRMING, r"\s*(?:{})")
 DENIED = re.compile(DENYING, re.IGNORECASE)
+UNDOUBTED = re.compile(NOT_DENYING, re.IGNORECASE)
 COMPARED_WITH = re.compile(rf"(?:{COMPARED}|{PREFERRED_TO})\Z", re.IGNORECASE)
 DENIED_BEHIND = re.compile(rf"\s*{DENIED_AFTER}", re.IGNORECASE)
 SUPPOSED = re.compile(SUPPOSING, re.IGNORECASE)
 CONDITION = re.compile(r"\b(?:if|unless|whether)\b[^,.;:\n]*\Z", re.IGNORECASE)
 CONCEDED = re.compile(rf"(?:{CONCEDING})\Z", re.IGNORECASE)
 CONTRAST = re.compile(rf"(?:{CONTRASTED})\Z", re.IGNORECASE)
+MAYBE = re.compile(r"\b(?:might|may|could)\s+(?:also\s+)?be\b[^,.;:\n]*\Z", re.IGNORECASE)
 TRULY = re.compile(NOT_SUPPOSING, re.IGNORECASE)
 
 
@@ -61,7 +64,7 @@ def is_denied(text: str, group: Sequence[Mark]) -> bool:
     before = text[: group[0].start]
     clause = before[_last(CLAUSE_END, before) :]
     return bool(
-        DENIED.search(clause)
+        DENIED.search(UNDOUBTED.sub(" ", clause))
         or COMPARED_WITH.search(text, max(0, len(before) - WINDOW), len(before))
         or DENIED_BEHIND.match(text, group[-1].end)
     )
@@ -81,8 +84,8 @@ def is_contrasted(text: str, mark: Mark) -> bool:
 
 
 def in_condition(text: str, mark: Mark) -> bool:
-    """It stands in a clause that begins with "if" or "whether"."""
-    return bool(CONDITION.search(text, 0, mark.start))
+    """It stands in a clause that begins with "if" or "whether", or says what may be."""
+    return bool(CONDITION.search(text, 0, mark.start) or MAYBE.search(text, 0, mark.start))
 
 
 def sentence_at(text: str, begin: int, finish: int) -> str:
@@ -109,15 +112,21 @@ def is_stated(text: str, group: Sequence[Mark], marks: Sequence[Mark]) -> bool:
         return True
     if ended and CONCLUDED.search(text, begin, first.start):
         return True
-    closed = CLOSED.search(text, begin, first.start)
-    if closed and LINE_END.match(text, last.end):
-        return first.form in ("capital", "bracketed") or closed[0][:1] in ("", ":", "\n")
     return False
+
+
+def is_closing(text: str, group: Sequence[Mark]) -> bool:
+    """It ends a line behind a stop, without a word that says what it is."""
+    closed = CLOSED.search(text, max(0, group[0].start - WINDOW), group[0].start)
+    if not closed or not LINE_END.match(text, group[-1].end):
+        return False
+    return group[0].form in ("capital", "bracketed") or closed[0][:1] in ("", ":", "\n")
 
 
 def is_confirmed(text: str, group: Sequence[Mark]) -> bool:
     """The words after a letter say that it is the answer: "B is correct"."""
-    return group[0].form != "text" and bool(CONFIRMED.match(text, group[-1].end))
+    named = any(mark.form != "text" for mark in group)
+    return named and bool(CONFIRMED.match(text, group[-1].end))
 
 
 def _last(boundary: re.Pattern[str], text: str) -> int:
