@@ -11,7 +11,7 @@ from typing import Literal
 from solvent.benchmarks.numbers import WORDS
 from solvent.benchmarks.prompts import letters
 from solvent.benchmarks.reading.cleaning import normalised
-from solvent.benchmarks.reading.phrases import ARTICLE_FOLLOWERS, JOINING
+from solvent.benchmarks.reading.phrases import ARTICLE_FOLLOWERS, JOINING, OTHER_SENSE
 
 Form = Literal["bracketed", "capital", "small", "text"]
 
@@ -75,6 +75,7 @@ def label_marks(text: str, count: int) -> list[Mark]:
 def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
     """Places of the options' texts as whole words; one inside a longer one there is no mention."""
     folded = _folded(text)
+    others = [match.span() for match in re.finditer(OTHER_SENSE, folded)]
     spans = [
         (match.start(), match.end(), index)
         for index, option in enumerate(options)
@@ -85,6 +86,7 @@ def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
         Mark(start, end, index, "text")
         for start, end, index in sorted(spans)
         if not any(s <= start and end <= e and e - s > end - start for s, e, _ in spans)
+        and not any(s <= start and end <= e for s, e in others)
     ]
 
 

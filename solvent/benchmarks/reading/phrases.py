@@ -15,6 +15,12 @@ ARTICLE_FOLLOWERS = (
     "|rather|instead|not|while|whereas|than|though|although|so|que|oder|ist|ou|est|o|es|y|или|या|और"
 )
 
+# Words of options ("left", "right") that say something else here.
+OTHER_SENSE = (
+    r"\ball\s+right\b|\b(?:that|this)(?:'s|\s+is)\s+right\b|\bright\s+(?:answers?|choices?|options?|one)\b"
+    r"|\b(?:nothing|is|are|was|were|be)\s+left\s+(?:to|over)\b"
+)
+
 _IS = (
     r"(?:is|are|was|be|would\s+be|should\s+be|must\s+be|has\s+to\s+be|will\s+be|can\s+only\s+be"
     r"|seems\s+to\s+be|appears\s+to\s+be|:|=>|->|→|=|-|–|—)"
@@ -130,13 +136,13 @@ CLOSING = r"(?:^|[.:;!?,=\n–—]|\s-|→|[-=]>)[^\w\n(\[{]*(?:(?:option|choice
 # After a letter: it is the answer.
 CONFIRMING = {
     "en": (
-        r"(?:is|are|seems|looks|appears|must\s+be|should\s+be|would\s+be|has\s+to\s+be|remains)\s+"
+        r"(?:is|are|seems|looks|appears|must\s+be|should\s+be|has\s+to\s+be|remains)\s+"
         r"(?:to\s+be\s+)?(?:(?:indeed|clearly|obviously|also|therefore|most)\s+|most\s+likely\s+)?"
         r"(?:the\s+|a\s+|my\s+)?(?:only\s+)?(?:one\b(?!\s+(?:that|which)\s+\w+(?:n't|\s+(?:not|wrong)))|correct|right|true|best|better|answer"
         r"|most\s+\w+|fitting|likely|accurate|closest|closer|what\s+(?:i|we)\s+see)\b",
         r"(?:fits|matches|applies|holds|makes\s+(?:the\s+most\s+)?sense)\b",
         r"(?:remains|does|wins|it\s+is)(?=\s*(?:[.!;,]|$))",
-        r"(?:would\s+be|is)\s+my\b",
+        r"(?:would\s+be|is)\s+my\s+(?!first|initial|second)",
         r"[✅✔☑]",
         r"[:\-–—(]\s*(?:correct|right)\b",
         r"(?:,|-)?\s*(?:I\s+(?:believe|think|guess|would\s+say))\b",
@@ -155,7 +161,7 @@ CONFIRMING = {
 # Somewhere between the start of the clause and an option: it is denied.
 NOT_DENYING = r"\b(?:no|without\s+(?:a\s+|any\s+)?)\s*doubt\b|\bnot\s+only\b|\bno\s+question\b"
 DENYING = (
-    r"❌|✗|✘|\bno(?:ne\s+of|\s+way)\b|\b(?:not|never|neither|nor|cannot|doubt|unlikely|least\s+(?:likely|probable|plausible|similar|fitting|suitable)|avoid|hardly|wrong|incorrect|whether|unsure|excludes?"
+    r"❌|✗|✘|\bno(?:ne\s+of|\s+way)\b|\b(?:not|never|neither|nor|cannot|doubt|unlikely|(?:next|second|second-)\s*-?best|least\s+(?:likely|probable|plausible|similar|fitting|suitable)|avoid|hardly|wrong|incorrect|whether|unsure|excludes?"
     r"|eliminated?|rejects?|(?:rule|ruled|ruling)\s+out|anything\s+but|nicht|kein\w*|falsch"
     r"|pas|não|non|не)\b|n't\b|不|并非|ليس|\bno\s+es\b|\bno\s+(?=\S+$)"
 )
@@ -183,7 +189,7 @@ DENIED_AFTER = (
 
 # A sentence with one of these supposes, or tells what others may say.
 SUPPOSING = (
-    r"\b(?:if|unless|assuming|suppose|supposing|had\s+(?:it|there|the|this|he|she|they)|wenn|falls)\b"
+    r"\b(?:if|unless|assuming|suppose|supposing|had\s+(?:\w+\s+){1,3}(?:been|had|\w+ed)|had\s+(?:it|there|the)|wenn|falls)\b"
     r"|如果|假如|もし|만약"
 )
 # A clause with one of these tells what others may say, what may be, or only concedes.

@@ -52,6 +52,7 @@ EXISTENCE = re.compile(
 YES_TO_NOTHING = re.compile(
     rf"[\W_]*yes\W+there(?:'s|\s+is|\s+are)\s+no\s+(?!(?:{IDIOMS})\b)", re.IGNORECASE
 )
+WORD_YES = re.compile(r"\byes\b", re.IGNORECASE)
 BOTH = re.compile(r"\b(?:yes\s*(?:/|or|and)\s*no|no\s*(?:/|or|and)\s*yes)\b", re.IGNORECASE)
 REFUSED = re.compile(REFUSING, re.IGNORECASE)
 CONDITIONAL = re.compile(r"\b(?:if|unless)\b", re.IGNORECASE)
@@ -76,9 +77,9 @@ def yes_or_no(raw: str, options: Sequence[str]) -> Reading:
         if YES_TO_NOTHING.match(text) or (BLIND.search(text, claims[-1].end)):
             return AMBIGUOUS
         return one_of(names.index("yes" if claim.yes else "no") for claim in claims)
-    if EXISTENCE.search(text) and not (BLIND.search(text) or REFUSED.search(text)):
-        return Reading(names.index("no"), "ok")
-    return NOTHING
+    if not EXISTENCE.search(text) or BLIND.search(text) or REFUSED.search(text):
+        return NOTHING
+    return AMBIGUOUS if WORD_YES.search(text) else Reading(names.index("no"), "ok")
 
 
 def _claims(text: str) -> list[Claim]:
