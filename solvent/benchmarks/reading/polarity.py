@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from solvent.benchmarks.reading.cleaning import normalised, without_markup, without_reasoning
 from solvent.benchmarks.reading.outcome import AMBIGUOUS, NOTHING, Reading, one_of
-from solvent.benchmarks.reading.phrases import REFUSING
-from solvent.benchmarks.reading.standing import CONCEDED, SUPPOSED, sentence_at
+from solvent.benchmarks.reading.phrases import REFUSING, pattern
+from solvent.benchmarks.reading.standing import SUPPOSED, is_conceded, sentence_at
 
 # Words that are an answer where an answer begins; in English others may follow without a comma.
 YES = "yes|yeah|yep|yup|ja|jawohl|oui|sí|sì|sim|да|نعم|أجل|हाँ|हां|是的|对|有的|はい|ええ|네|예"
@@ -36,7 +36,9 @@ _LED_BY = (
     r"(?:[.,:;!?\u2026\n–—}]\s*|\s-\s*|\b(?:is|be|so|but|thus|therefore|hence|definitely|probably|a"
     r"|certainly|then|answer|(?:i|we)(?:'d|\s+would)?\s+(?:say|think|believe|guess|answer))\s+)[\"'({]*"
 )
-LEAD = re.compile(rf"[\W_]*(?:(?:oh|well|hmm|ah)\W+)?(?:(?P<yes>{YES})|(?P<no>{NO})){_END}", re.IGNORECASE)
+LEAD = re.compile(
+    rf"[\W_]*(?:(?:oh|well|hmm|ah)\W+)?(?:(?P<yes>{YES})|(?P<no>{NO})){_END}", re.IGNORECASE
+)
 LEAD_ENGLISH = re.compile(
     r"[\W_]*(?:(?P<yes>yes)(?!\s*(?:\?|no\b))|(?P<no>no)(?=\s+(?:it|there|they|this|that|he|she|i|we|not)\b))(?![\w\-])",
     re.IGNORECASE,
@@ -52,9 +54,10 @@ EXISTENCE = re.compile(
 YES_TO_NOTHING = re.compile(
     rf"[\W_]*yes\W+there(?:'s|\s+is|\s+are)\s+no\s+(?!(?:{IDIOMS})\b)", re.IGNORECASE
 )
+DENIED_WORD = re.compile(r"(?:\bnot|n't)\s+(?:an?\s+)?[\"']?(?:yes|no)\b", re.IGNORECASE)
 WORD_YES = re.compile(r"\byes\b", re.IGNORECASE)
 BOTH = re.compile(r"\b(?:yes\s*(?:/|or|and)\s*no|no\s*(?:/|or|and)\s*yes)\b", re.IGNORECASE)
-REFUSED = re.compile(REFUSING, re.IGNORECASE)
+REFUSED = pattern(REFUSING)
 CONDITIONAL = re.compile(r"\b(?:if|unless)\b", re.IGNORECASE)
 BLIND = re.compile(
     r"\b(?:can't|cannot|unable\s+to|not\s+able\s+to)\s+(?:see|view|access|open|process|recogni[sz]e"
@@ -77,6 +80,8 @@ def yes_or_no(raw: str, options: Sequence[str]) -> Reading:
         if YES_TO_NOTHING.match(text) or (BLIND.search(text, claims[-1].end)):
             return AMBIGUOUS
         return one_of(names.index("yes" if claim.yes else "no") for claim in claims)
+    if DENIED_WORD.search(text):
+        return AMBIGUOUS
     if not EXISTENCE.search(text) or BLIND.search(text) or REFUSED.search(text):
         return NOTHING
     return AMBIGUOUS if WORD_YES.search(text) else Reading(names.index("no"), "ok")
@@ -88,7 +93,9 @@ def _claims(text: str) -> list[Claim]:
     if lead and re.match(r"\.\s*\d", text[lead.end() :]):  # "No. 7"
         lead = None
     found = [lead] if lead else []
-    found += [match for match in EXCLAIMED.finditer(text) if not lead or match.start() >= lead.end()]
+    found += [
+        match for match in EXCLAIMED.finditer(text) if not lead or match.start() >= lead.end()
+    ]
     return [
         Claim(match.start(), match.end(), match["yes"] is not None)
         for match in found
@@ -96,5 +103,5 @@ def _claims(text: str) -> list[Claim]:
         and not (CONDITIONAL if match is lead else SUPPOSED).search(
             sentence_at(text, match.start(), match.end())
         )
-        and not CONCEDED.search(text, 0, match.start("yes" if match["yes"] else "no"))
+        and not is_conceded(text, match.start("yes" if match["yes"] else "no"))
     ]

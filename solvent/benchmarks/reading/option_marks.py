@@ -10,8 +10,9 @@ from typing import Literal
 
 from solvent.benchmarks.numbers import WORDS
 from solvent.benchmarks.prompts import letters
+from solvent.benchmarks.reading import other_languages, phrases
 from solvent.benchmarks.reading.cleaning import normalised
-from solvent.benchmarks.reading.phrases import ARTICLE_FOLLOWERS, JOINING, OTHER_SENSE
+from solvent.benchmarks.reading.phrases import ARTICLE_FOLLOWERS, pattern
 
 Form = Literal["bracketed", "capital", "small", "text"]
 
@@ -33,13 +34,20 @@ _BEFORE = rf"(?<![{_LATIN}])(?<![{_LATIN}][.'\-/&+])(?<![°#\\])"
 _AFTER = rf"(?![{_LATIN}+#°]|['\-/&.][{_LATIN}])"
 _QUOTES = "\"'\u201c\u201d\u300c\u300d\u3010\u3011"
 BRACKETED = re.compile(
-    rf"(?<![A-Za-z0-9_])[(\[{{<]\s*(?:(?:option|choice|answer)\s+)?([A-Za-z])\s*[)\]}}>]", re.I
+    r"(?<![A-Za-z0-9_])[(\[{<]\s*(?:(?:option|choice|answer)\s+)?([A-Za-z])\s*[)\]}>]", re.I
 )
 CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
 SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
+OTHER_SENSE = pattern(phrases.OTHER_SENSE)
+JOINING = pattern(phrases.JOINING.replace("{and}", f"{phrases.AND}|{other_languages.AND}"))
+ITEM = re.compile(r"\s*([.:)\-–—]?)\s*(?=\w)")  # behind a letter in an enumeration
+LINE_START = re.compile(r"(?:^|\n)[\s\-•*]*\Z")
+BREAK = re.compile(r"(?:^|[,;.:])\s*\Z")
 NEW_CLAUSE = re.compile(r"\s+(?:is|are|was|were|seems|looks|appears|fits|has|shows|does)\b")
 NO_LABELS = (
-    re.compile(rf"(?i:(?<!option )(?<!choice )(?<!letter ))\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"),  # the article
+    re.compile(
+        rf"(?i:(?<!option )(?<!choice )(?<!letter ))\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"
+    ),  # the article
     re.compile(r"\bI(?=\s+[a-z]|\s*,|')"),  # the pronoun
     re.compile(r"\b(?:[A-Z]\.\s?){2,}"),  # initials: "J. B. Bach"
     re.compile(r"(?i)\(c\)\s*(?=\d{4}|copyright)"),
@@ -56,15 +64,15 @@ def label_marks(text: str, count: int) -> list[Mark]:
     more.
     """
     valid = "".join(letters(count))
-    words = [match.span() for pattern in NO_LABELS for match in pattern.finditer(text)]
+    words = [match.span() for word in NO_LABELS for match in word.finditer(text)]
     found: list[Mark] = []
     forms: tuple[tuple[re.Pattern[str], Form], ...] = (
         (BRACKETED, "bracketed"),
         (CAPITAL, "capital"),
         (SMALL, "small"),
     )
-    for pattern, form in forms:
-        for match in pattern.finditer(text):
+    for shape, form in forms:
+        for match in shape.finditer(text):
             name = match[1].upper()
             inside = [*words, *((mark.start, mark.end) for mark in found)]
             if name in valid and not any(s < match.end() and match.start() < e for s, e in inside):
@@ -75,7 +83,7 @@ def label_marks(text: str, count: int) -> list[Mark]:
 def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
     """Places of the options' texts as whole words; one inside a longer one there is no mention."""
     folded = _folded(text)
-    others = [match.span() for match in re.finditer(OTHER_SENSE, folded)]
+    others = [match.span() for match in OTHER_SENSE.finditer(folded)]
     spans = [
         (match.start(), match.end(), index)
         for index, option in enumerate(options)
@@ -127,6 +135,39 @@ def groups(text: str, marks: Sequence[Mark]) -> list[list[Mark]]:
         else:
             runs.append([mark])
     return runs
+
+
+def enumerated(text: str, marks: Sequence[Mark]) -> list[Mark]:
+    """The letters of an enumeration of the options, which chooses none: "A. cat", "B. green", ...
+
+    They are the first letters in their order, each followed by its own option's text, or at the
+    start of a line, or between a stop and the same sign as the first ("A: ..., B: ...").
+    """
+    found: list[Mark] = []
+    first_sign = ""
+    for place, label in enumerate(marks):
+        if label.form == "text" or label.option != len(found):
+            continue
+        following = marks[place + 1] if place + 1 < len(marks) else label
+        item = ITEM.match(text, label.end)
+        sign = item[1] if item else ""
+        own = following.form == "text" and following.option == label.option
+        if (
+            (own and following.start - label.end < 5)
+            or (
+                item
+                and (sign or label.form == "bracketed")
+                and LINE_START.search(text, max(0, label.start - 9), label.start)
+            )
+            or (
+                sign
+                and (sign == first_sign or not found)
+                and BREAK.search(text, max(0, label.start - 9), label.start)
+            )
+        ):
+            found.append(label)
+            first_sign = sign
+    return found if len(found) > 1 else []
 
 
 def equal_options(text: str, options: Sequence[str]) -> list[int]:
