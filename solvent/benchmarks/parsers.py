@@ -37,11 +37,19 @@ class Parser(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """The answer equals one option, or contains exactly one option as whole words.
+    """The text of an option, by the first of these rules that yields something.
 
-    Letter case, markdown and outer punctuation do not count. An option inside a longer option that
-    matches at the same place is not a mention ("red" in "dark red"). A denied option ("not true")
-    is no answer: `ambiguous`, as what it leaves open is not for the parser to decide.
+    1. The whole answer equals the text of one option, whatever its letter case, punctuation and
+       article; a number may be in digits or in words.
+    2. What the answer states: it begins with an option ("True. The box ..."), or says that one is
+       the answer ("the answer is", "so it is", ...). Of different statements the last one counts if
+       the answer turns before it ("but", "actually", "so", ...), else it is `ambiguous`.
+    3. The answer names exactly one option, as whole words. Not where it says that it cannot tell:
+       then only what follows a later "but" counts.
+
+    An option inside a longer one at the same place is not named ("red" in "dark red"). What is
+    denied, supposed or said by others is not stated. An option that the answer only denies ("not
+    true") is `ambiguous`, as what that leaves open is not for the parser to decide.
     """
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
@@ -53,8 +61,15 @@ class Words:
 class YesNo:
     """Yes or no, for questions whose options are "yes" and "no" in any case and order.
 
-    As `Words`, so that "There is no dog" means no and "Yes ... no" is `ambiguous`; a lone "y" or
-    "n" counts, too. A denial without either word ("There isn't a dog") is not read: `none`.
+    1. A lone "y" or "n".
+    2. Exclamations: "yes" or "no" where the answer begins, after "so", "the answer is" and the
+       like, or on its own between stops. All must be the same, else `ambiguous`; a "no" that
+       belongs to a noun ("a man with no hat") is none. Where an answer begins, the words of some
+       other languages count as well.
+    3. "There is no ..." and its like mean no.
+
+    A denial without either word ("There isn't a dog") is not read, as its opposite ("There is a
+    dog") cannot be without the question: `none`. Markdown and reasoning do not count.
     """
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
@@ -69,20 +84,23 @@ class YesNo:
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """The letter of an option, by the first of these rules that yields something.
+    """The letter of an option or its text, by the first of these rules that yields something.
 
     1. The whole answer is one valid letter, in any case, with or without brackets and punctuation.
-    2. The last explicit statement: "answer", "option" or "choice", then perhaps "is" or ":", then a
-       valid capital letter (in brackets: in any case).
-    3. Exactly one distinct letter in brackets; else exactly one distinct letter at the start of a
-       line before ". ) :".
-    4. The whole answer equals the text of one option.
-    5. The answer contains exactly one option's text as whole words.
-    6. Exactly one distinct valid capital letter that stands alone.
+    2. The whole answer equals the text of one option.
+    3. What the answer states, by letter or by text: it begins with an option ("B. The vehicle is
+       blue"), says that one is the answer ("the answer is B", "so B", "B is correct", a box), in
+       English or one of eleven other languages. Of different statements the last one counts if the
+       answer turns before it ("but", "actually", "so", ...), else it is `ambiguous`.
+    4. The only letter that ends a line behind a stop ("Based on the image, B").
+    5. An enumeration of the options is `ambiguous`.
+    6. Exactly one distinct letter in brackets; else exactly one option whose text occurs. Not where
+       the answer says that it cannot tell: then only what follows a later "but" counts.
 
-    Before that, reasoning blocks and markdown are dropped, and so are letters that are not labels:
-    the article "A" before a lower-case noun, the pronoun "I", and a letter that the answer denies
-    ("not B", "B is wrong"). Two letters inside one rule are `ambiguous`.
+    What is denied ("not B", "B is wrong"), supposed ("if it were red, A"), conceded ("although A is
+    close") or said by others is not stated. No letters of options are: the article "A", the pronoun
+    "I", and letters in abbreviations, units and names ("N/A", "5 A.M.", "vitamin C"). A small
+    letter counts only in brackets or where it is stated. Reasoning and markdown do not count.
     """
 
     def __call__(self, raw: str, options: Sequence[str]) -> Reading:
