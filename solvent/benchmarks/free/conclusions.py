@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,30 @@ from decimal import Decimal
 
 from solvent.benchmarks.free.mentions import Mention, counted, mentions, names_counted
 from solvent.benchmarks.free.numerals import plain_text
+from solvent.benchmarks.free.phrases import (
+    ASSIGNED,
+    BRACKETS,
+    CHANGES,
+    COMES_TO,
+    CORRECTED,
+    DEPENDS,
+    FILLED,
+    FINAL,
+    HOWEVER,
+    LABEL,
+    NEAR,
+    NO_SUCH,
+    REASON,
+    REFUSED,
+    REPEATED_NAME,
+    RESULT,
+    SAME,
+    SENTENCE_END,
+    STATEMENT,
+    THEREFORE,
+    THING,
+    UNIT,
+)
 from solvent.benchmarks.free.spelling import stem
 from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading
 
@@ -19,6 +44,9 @@ def number_read(raw: str, question: str) -> Reading:
     """The number that an answer states; `solvent.benchmarks.freeform.Number` has the rules."""
     text = plain_text(raw)
     answer = _Answer(text, question, mentions(text, question))
+    said = {each.value for each in answer.found if each.role == "said"}
+    if len(said) > 1 and DEPENDS.search(text):
+        return AMBIGUOUS
     stated = answer.stated()
     if stated:
         return _reading(stated[0])
@@ -83,7 +111,7 @@ class _Answer:
         direct = stated or len(part.split()) <= 4
         claims = [
             self._concluded(start, end),
-            only(found, direct),
+            None if self._are_parts(found) and not stated else only(found, direct),
             self._before_the_reason(start, end, direct),
             self._beside_brackets(start, end, stated),
             self._on_its_own_line(start, end),
@@ -115,8 +143,17 @@ class _Answer:
             equated = self.text[place - 1] in "=≈"
             claim = only(rest, direct=equated)
             other = equated and self._assigns_others(place)
+            other = other or (not far and self._converts(start, place, claim))
             return None if other or self._counts_another(claim) else claim
         return None
+
+    def _converts(self, start: int, place: int, claim: Claim) -> bool:
+        """Whether "=" stands between two numbers, in different units: "2500 g = 2.5 kg"."""
+        marks = [end for end, _ in _conclusions(self.text, start, place) if end < place]
+        head = self.found_in(max([start, *marks]), place)
+        if claim is None or [each.role for each in head] != ["said"]:
+            return False
+        return abs(head[0].value - claim) > abs(claim) / 100
 
     def _counts_another(self, claim: Claim) -> bool:
         """Whether another number than this stands before what is to be counted.
@@ -140,6 +177,21 @@ class _Answer:
         name = re.search(r"([^\W\d_]+)\s*[=≈]\Z", self.text[:place])
         asked = {each for each in names if re.search(rf"\b{each}\b", self.question)}
         return name is None or asked != {name[1]}
+
+    def _are_parts(self, found: Sequence[Mention]) -> bool:
+        """Whether equal numbers are of different things: "2 on the left and 2 on the right"."""
+        said = [each for each in found if each.role == "said"]
+        for one, other in itertools.pairwise(said):
+            between = self.text[one.end : other.start]
+            things = [THING.match(self.text[each.end :])[1] for each in (one, other)]
+            labels = [LABEL.search(self.text[: each.start][-80:]) for each in (one, other)]
+            if all(labels):
+                return True
+            if not (
+                SENTENCE_END.search(between) or SAME.fullmatch(between) or things[0] == things[1]
+            ):
+                return True
+        return False
 
     def _before_the_reason(self, start: int, end: int, direct: bool) -> Claim:
         """The only number before the reason for it, which ends the part."""
@@ -235,64 +287,3 @@ def _conclusions(text: str, start: int, end: int) -> Iterator[tuple[int, bool]]:
     """Where what a conclusion says begins, and whether a number may come much later."""
     yield from ((match.end(), False) for match in COMES_TO.finditer(text, start, end))
     yield from ((match.end(), True) for match in THEREFORE.finditer(text, start, end))
-
-
-_MARKERS = (
-    r"\b(?:answer|result|solution|antwort|ergebnis|lösung|réponse|résultat|respuesta|resultado"
-    r"|risposta|risultato|resposta|ответ)\b|答案|答え|정답|الجواب|الإجابة|उत्तर"
-)
-STATEMENT = re.compile(rf"(?i)(?P<box>\\boxed\s*\{{|(?<![\w\\^_}}√=])\{{)|{_MARKERS}\s*")
-FILLED = re.compile(
-    r"(?i)(?:[\s:=≈~\-–—>\"'(\[*$,|]|to\b[^.:\n]{0,40}?(?=\bis\b)"
-    r"|\b(?:is|are|be|was|would|should|will|must|could|equals?|equal|to|therefore|thus|so|hence|then"
-    r"|probably|likely|about|approximately|around|roughly|exactly|just|only|the|number|an?|total"
-    r"|of|simply|clearly|ist|est|es|è|é|это)\b|은|는|是|は|为|هو|है)*"
-)
-FINAL = re.compile(
-    r"(?i)\b(?:final|so|therefore|thus|hence|correct|correction|wait|actually|again|sorry"
-    r"|conclusion|second thought|no,)"
-)
-CORRECTED = re.compile(
-    r"(?i)\b(?:wait|actually|sorry|correction|corrected|no,|no\.|on second|meant?|let me|re-?check"
-    r"|re-?count|mistake|hmm|oops|but it|rather)\b|\bno[,.]"
-)
-_NO = r"(?:can(?:no|')t|cannot|can not|could not|couldn't|unable|not able|impossible|not possible)"
-_NOT = r"(?:does|do|did|is|are|was)(?:n't| not)"
-_GIVEN = (
-    r"(?:say|state|specif\w+|mention\w*|provide\w*|given?|contain|include|show|indicate|tell"
-    r"|clear|known|legible|visible|readable|listed|possible|described|enough)"
-)
-REFUSED = re.compile(
-    rf"(?i)\b{_NO}\b|\b{_NOT}\s(?:\w+\s){{0,2}}{_GIVEN}\b|\bnot\s(?:\w+\s)?{_GIVEN}\b"
-    r"|\b(?:do not|don't)\s(?:know|see|have)|\bnot (?:sure|certain)|\b(?:hard|difficult) to\b"
-    r"|\b(?:insufficient|unknown|unclear|sorry)\b|\bno (?:information|data|image|picture|way)\b"
-    r"|\bno\s(?:\w+\s){1,3}(?:is|are|was|were)\s(?:\w+\s)?(?:listed|given|provided|specified|mentioned)"
-    r"|\b(?:we|i|you) (?:would )?need\b(?! to)|\bplease\b|\bwithout (?:the|an?) (?:image|picture|chart)\b"
-    r"|无法|不能|不知道|わかりません|알 수 없|\bnicht (?:\w+ )?(?:sagen|bestimmen|erkennen)"
-    r"|\bimpossible\b|\bne p(?:eut|uis)\b|\bno (?:se )?pued[eo]\b"
-)
-HOWEVER = re.compile(r"(?i)\b(?:but|however|though|although|still|maybe|perhaps|probably)\b")
-NO_SUCH = re.compile(
-    r"(?i)(?:(?:there|i see|i can see)\s(?:(?:is|are|were)\s)?)?\s*no\s((?:\w+\s?){1,3})"
-)
-SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!i\.e\.)(?<!e\.g\.)\s+|\n+|(?<=[。！？])")
-COMES_TO = re.compile(
-    r"(?i)[=≈→⇒]|\b(?:which (?:is|gives|makes|leaves|equals)|giving|making|leaving|leaves?|gives?"
-    r"|makes?|results? in|resulting in|we (?:get|have|obtain)|that is|that's|i\.e\.|equals)(?=\W)"
-)
-THEREFORE = re.compile(
-    r"(?i)\b(?:so(?!\s(?:many|much|that|far|called))|therefore|thus|hence|consequently"
-    r"|in conclusion|(?:which|this|that) means)\b"
-)
-RESULT = re.compile(r"(?i)\b(?:therefore|thus|hence|in conclusion)\b")
-NEAR = re.compile(r"\W*(?:[^\W\d]+\W+){0,3}")
-ASSIGNED = re.compile(r"(?<!\w)(?<!\d\s)([^\W\d_]+)\s*=(?=\s*[-−$]?[\d.])")
-REPEATED_NAME = re.compile(r"([^\W\d_]+)\s*=[^=]*\b(?:or|and)\b\s*\1\s*=")
-REASON = re.compile(
-    r"(?i)\W(?:because|since|given that|due to|as (?:there|the|it|they|each|one|all))\b"
-)
-BRACKETS = re.compile(r"\([^()]*\)")
-CHANGES = re.compile(
-    r"(?i)\b(?:left|remain\w*|more|fewer|less|difference|total|altogether|in all)\b"
-)
-UNIT = re.compile(r"\s?[^\W\d]*\W*")

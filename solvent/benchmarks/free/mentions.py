@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from solvent.benchmarks.free.number_words import words_in
-from solvent.benchmarks.free.numerals import Found, digits_in
+from solvent.benchmarks.free.number_words import NUMBER_WORD, words_in
+from solvent.benchmarks.free.numerals import NEAR, Found, digits_in
 from solvent.benchmarks.free.spelling import stem
 
 Role = Literal["said", "repeated", "year", "aside", "unsure", "denied"]
@@ -51,14 +51,15 @@ def mentions(text: str, question: str) -> list[Mention]:
             continue
         if each.start in numbering:
             role = "aside"
-        known.append(Mention(each.value, role, each.start, each.end))
+        negative = each.value is not None and NEGATIVE.search(text[: each.start][-NEAR:])
+        known.append(Mention(-each.value if negative else each.value, role, each.start, each.end))
     return known
 
 
 def _role(
     each: Found, text: str, question: str, asked: frozenset[Decimal], known: Sequence[Mention]
 ) -> Role | None:
-    before, after = text[: each.start], text[each.end :]
+    before, after = text[: each.start][-NEAR:], text[each.end : each.end + NEAR]
     if each.word and text[each.start : each.end].lower() == "one":
         one = _one(before, after, text, question)
         if one != "said":
@@ -66,7 +67,11 @@ def _role(
     if DENIED_BEFORE.search(before) or DENIED_AFTER.match(after):
         return "denied"
     joined = known and LISTED.fullmatch(text[known[-1].end : each.start])
-    if joined and known[-1].role in ("aside", "year") and LABELLED.search(text[: known[-1].start]):
+    if (
+        joined
+        and known[-1].role in ("aside", "year")
+        and LABELLED.search(text[: known[-1].start][-NEAR:])
+    ):
         return "aside"
     if LABELLED.search(before):
         return "aside"
@@ -77,7 +82,9 @@ def _role(
         return "aside" if bound else "unsure" if ALL.search(before) else "repeated"
     if not each.sure or each.value is None or bound or _is_packed(after, question):
         return "unsure"
-    if OPERAND.match(after) or OPERAND_BEFORE.search(before):
+    if OPERAND.match(after) or (OPERAND_BEFORE.search(before) and not NEGATIVE.search(before)):
+        return "unsure"
+    if COUNTING.search(question) and MORE.match(after) and not _is_counted(after, question):
         return "unsure"
     if known and SHARE.fullmatch(text[known[-1].end : each.start]):  # "3 of 8"
         return "unsure" if not question or FRACTIONAL.search(question) else "aside"
@@ -91,9 +98,12 @@ def _role(
 
 def names_counted(text: str, mention: Mention, question: str) -> bool:
     """Whether a number is followed by what the question wants to have counted: "2 red cars"."""
-    next_words = NEXT.match(text[mention.end :])[0].lower().split()
+    return _is_counted(text[mention.end :], question)
+
+
+def _is_counted(after: str, question: str) -> bool:
     wanted = set(map(stem, counted(question)))
-    return bool(wanted) and wanted <= set(map(stem, next_words))
+    return bool(wanted) and wanted <= set(map(stem, NEXT.match(after)[0].lower().split()))
 
 
 def counted(question: str) -> list[str]:
@@ -171,8 +181,17 @@ COUNTED_THINGS = re.compile(
     r"\b(?:how many|number of)\s+((?:(?!(?:of|the|is|are|was|were|do|does|did|has|have|had|can|will"
     r"|would|in|on|at|there)\b)\w+\s?){1,3})"
 )
-OPERAND = re.compile(r"\s*[×x*÷+·]\s*[$€£¥]?[\d(]")
-OPERAND_BEFORE = re.compile(r"[\d)]\s*[×x*÷+·]\s*[$€£¥]?$")
+_BY = r"(?:[×x*÷+·]|\b(?:plus|minus|times|multiplied by|divided by)\b)"
+OPERAND = re.compile(rf"(?i)(?:\s\w+)?\s*{_BY}\s*(?:[$€£¥]?[\d(]|{NUMBER_WORD})|\s*below zero")
+OPERAND_BEFORE = re.compile(
+    rf"(?i)(?:[\w)]\s*{_BY}|\b(?:twice|double|triple|half(?: of)?))\s*[$€£¥]?$"
+)
+NEGATIVE = re.compile(
+    r"(?i)(?:(?:\A|[=:]|\b(?:is|reads?|of|at|to|was|shows?|about|equals|answer))\s*minus|\bnegative)\s+$"
+)
+MORE = re.compile(  # "two girls and a boy"
+    r"(?i)\s(?:\w+\s){1,2}(?:and|plus)\s(?:an?|another|some|several|many|a few|the)\b"
+)
 NEXT = re.compile(r"(?:\s\w+){0,3}")
 ALL = re.compile(r"(?i)\ball(?:\s+(?:the|of the))?\s+$")
 PACKED = re.compile(  # what holds or groups the things that are counted

@@ -28,6 +28,7 @@ ENGLISH = re.compile(
     rf"|(?P<number>(?:(?:{_HUNDREDS}|a)\s(?:{_LARGE})(?:,?\s(?:and\s)?{_HUNDREDS})?|{_HUNDREDS}))"
     rf"(?:[-\s](?P<part>{'|'.join(PARTS)})s?|(?P<half>\sand\sa\shalf))?)\b"
 )
+NUMBER_WORD = rf"(?:{_BELOW})\b"
 ORDINAL_NEXT = re.compile(
     r"(?i)[-\s](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)\b"
 )

@@ -11,6 +11,8 @@ from decimal import Decimal
 from solvent.benchmarks.numbers import NUMERAL, numeral_value
 from solvent.benchmarks.parsers import without_reasoning
 
+NEAR = 80  # characters around a number that say what it is for
+
 
 @dataclass(frozen=True)
 class Found:
@@ -43,7 +45,7 @@ def digits_in(text: str, units: str = "") -> Iterator[Found]:
     "20 million" is 20000000, but 20 where `units`, the question say, has the word.
     """
     for match in DIGITS.finditer(text):
-        after = text[match.end() :]
+        before, after = text[: match.start()][-NEAR:], text[match.end() : match.end() + NEAR]
         if ORDINAL.match(after):
             continue
         value, sure = _value(match), UNSURE.match(after) is None
@@ -55,7 +57,7 @@ def digits_in(text: str, units: str = "") -> Iterator[Found]:
         elif raised := RAISED.match(after):
             value = value.scaleb(int(raised[1]) - 1) if match["body"] == "10" and value else None
             end += raised.end()
-        elif EXPRESSION.match(after) or BEFORE.search(text[: match.start()]):
+        elif EXPRESSION.match(after) or BEFORE.search(before):
             value = None
         elif (scale := SCALE.match(after)) and value is not None:
             known = re.search(rf"(?i)\b{scale[1]}s?\b", units)
@@ -111,8 +113,8 @@ DIGITS = re.compile(
 ORDINAL = re.compile(r"(?:st|nd|rd|th|D|-D)\b|[ºª]")
 DECADE = re.compile(r"'?s\b")
 UNSURE = re.compile(r"\+(?!\s?\d)|-(?=[A-Za-z])")
-POWER = re.compile(r"\s?[×x·*]\s?10\s?\^\s?([-−]?\d+)")
-RAISED = re.compile(r"\s?\^\s?(-?\d+)")
+POWER = re.compile(r"\s?[×x·*]\s?10\s?\^\s?([-−]?\d{1,3})(?!\d)")
+RAISED = re.compile(r"\s?\^\s?(-?\d{1,3})(?!\d)")
 EXPRESSION = re.compile(r"\s?[√π]|/(?=[a-z])|(?:[a-cn-rx-z]|[kKMB]|[mb]n)(?![A-Za-z])")
 BEFORE = re.compile(r"[/√_]\s?[({]?$")
 SCALE = re.compile(rf"(?i)\s?({'|'.join(SCALES)})s?\b")
