@@ -19,7 +19,7 @@ from tests.benchmarks.set_rows import (
     Want,
     picture,
 )
-from tests.benchmarks.set_rows_folders import Folder, array
+from tests.benchmarks.sets.set_rows_folders import Folder, array
 
 CRPE = ("dog", "cat", "cow", "hen")
 IMAGES = tuple(f"image_{k}" for k in range(1, 8))
