@@ -13,9 +13,8 @@ from solvent.benchmarks.arrow import Table
 from solvent.benchmarks.hub_errors import explained
 from solvent.benchmarks.images import FileImage, StoredImage
 from solvent.benchmarks.sample import BadRowError, Columns, Row
-from solvent.benchmarks.source import built, none_bad, unrolled
+from solvent.benchmarks.source import built, none_bad, selected, unrolled
 from solvent.benchmarks.tables import copies
-from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -70,7 +69,8 @@ class HubTable:
     def each(self) -> Iterator[Sample | BadRowError]:
         """The same with what is wrong in the place of a bad row."""
         for table in self.tables:
-            for row in unrolled(self._kept(table), self.unroll):
+            kept = selected(table.rows(), self.where, table.columns, self.id)
+            for row in unrolled(kept, self.unroll):
                 yield self._build(row, table.folder)
 
     def provenance(self) -> dict[str, Any]:
@@ -166,24 +166,6 @@ class HubTable:
                 "a file or folder by each, or give it a column 'split'"
             )
         return table
-
-    def _kept(self, table: Table) -> list[Row]:
-        for column in self.where:
-            if column not in table.columns:
-                raise ValueError(
-                    f"{self.id} has no column {column!r}; {nearest(column, table.columns)}"
-                )
-        kept = [
-            row
-            for row in table.rows()
-            if all(str(row[column]) == str(value) for column, value in self.where.items())
-        ]
-        if not kept:
-            raise ValueError(
-                f"{self.id}: none of {len(table.data)} rows has {dict(self.where)}; correct "
-                "benchmark.source.where or the data"
-            )
-        return kept
 
     def _build(self, row: Row, folder: Path | None) -> Sample | BadRowError:
         def picture(value: Any) -> LazyImage:

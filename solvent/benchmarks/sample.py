@@ -5,6 +5,7 @@ A *field* is how one value is made from the row's columns:
 - a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
 - `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
 - `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
+- `{text: "{a}/{b}", as: ...}` sends a template through a transform;
 - `missing: [nan]` beside `from` names texts that stand for an absent value, "NaN" like "nan";
 - `{from: ..., as: name, ...}` sends it through a named transform (of `transforms`) with its
   arguments; `from` may itself be such a field, so transforms can be chained, and so may `after`,
@@ -187,9 +188,12 @@ def value_of(field: Field, row: Row) -> Any:
         return _fill(field, row)
     spec = dict(field)
     source, missing = spec.pop("from", None), spec.pop("missing", ())
-    if source is None:
+    template = spec.pop("text", None)
+    if source is None and template is None:
         raise ValueError(f"the field {dict(field)} names no column: write {{from: column}}")
-    if isinstance(source, Mapping):
+    if template is not None:
+        value = _fill(template, row)
+    elif isinstance(source, Mapping):
         value = value_of(source, row)
     elif isinstance(source, str):
         value = _present(_column(row, source), missing)

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from solvent.benchmarks.images import FileImage
 from solvent.benchmarks.sample import BadRowError, Columns, Row
 from solvent.core import paths
+from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
 
 
@@ -120,6 +121,23 @@ def read_rows(table: Path, layout: Literal["lines", "array"]) -> list[Row]:
     if wrong:
         raise ValueError(f"{table}: row {wrong[0]} is no JSON object")
     return rows
+
+
+def selected(
+    rows: Iterable[Row], where: Mapping[str, Any], columns: Sequence[str], table: str
+) -> list[Row]:
+    """The rows that have these values, compared as text. Raises `ValueError` where none has."""
+    for column in where:
+        if column not in columns:
+            raise ValueError(f"{table} has no column {column!r}; {nearest(column, columns)}")
+    rows = list(rows)
+    kept = [row for row in rows if all(str(row[key]) == str(where[key]) for key in where)]
+    if not kept:
+        raise ValueError(
+            f"{table}: none of {len(rows)} rows has {dict(where)}; correct benchmark.source.where "
+            "or the data"
+        )
+    return kept
 
 
 def unrolled(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> list[Row]:

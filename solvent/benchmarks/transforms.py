@@ -43,9 +43,14 @@ def replaced(value: Any, words: Mapping[str, str]) -> str:
     return text
 
 
-def block(value: Any, size: int, first: int) -> str:
-    """Which run of `size` consecutive numbers a number is in; the first run starts at `first`."""
-    return str((int(value) - first) // size)
+def block(value: Any, size: int, first: int, every: int | None = None) -> str:
+    """Which run of `size` consecutive numbers a number is in; the first run starts at `first`.
+
+    `every` tells apart those of a run that are not a multiple of it from each other: of 0 to 3, at
+    size 4 and every 2, 0 and 2 are "0/0", and 1 and 3 are "0/1".
+    """
+    run, place = divmod(int(value) - first, size)
+    return str(run) if every is None else f"{run}/{place % every}"
 
 
 def modulo(value: Any, divisor: int) -> str:
@@ -105,7 +110,9 @@ def without_end(value: Any, endings: Sequence[str]) -> str:
 
 
 def literal_list(value: Any) -> list[Any]:
-    """A list that is stored as text: "['cat', 'dog']"."""
+    """A list that is stored as text, "['cat', 'dog']"; an absent one is empty."""
+    if value is None or not str(value).strip():
+        return []
     try:
         if not str(value).strip().startswith(("[", "(")):  # neither a dictionary nor a word
             raise ValueError("no bracket")

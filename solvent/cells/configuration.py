@@ -41,6 +41,7 @@ COMPUTING = (  # modules and packages whose classes do nothing but compute when 
     "solvent.benchmarks.saved",
     "solvent.benchmarks.shapes.generated",
     "solvent.benchmarks.source",
+    "solvent.benchmarks.tables",
     "solvent.diagnostics",
 )
 MOVED = {  # the first names that cells were stored under, and where those classes lie now
