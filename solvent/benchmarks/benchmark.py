@@ -95,13 +95,14 @@ class Expect:
 
     Attributes:
         rows: number of samples, rotations of one question counted once. None: not known.
-        groups: group kind -> number of groups; rows without that group do not count.
+        groups: group kind -> number of groups, or None where it is not known; rows without that
+            group do not count.
         gold: right answer, in any case -> number of rows, for sets whose rows share their options.
             None: not known.
     """
 
     rows: int | None
-    groups: Mapping[str, int]
+    groups: Mapping[str, int | None]
     gold: Mapping[str, int] | None
 
     def check(

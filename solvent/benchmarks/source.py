@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -44,7 +45,8 @@ class LocalFiles:
         format: "lines" (one JSON object per line) or "array" (one JSON array of objects).
         obtain: how to get the data, as the end of the sentence "... is missing: ..., or <obtain>".
         unroll: new column -> values; every row is repeated for every combination, last one fastest.
-        sample: from columns to a sample; its images are file paths relative to `root`.
+        sample: from columns to a sample; its images are file paths relative to `root`. `**/` stands
+            for whatever folders the one file of that name is in: "images/**/1.png".
     """
 
     root: str
@@ -72,8 +74,15 @@ class LocalFiles:
         root = paths.resolve(self.root)
         paths.require(root, self.obtain)
         (table,) = (paths.require(file, self.obtain) for file in self.files())
+        places = cache(partial(_files_below, root))
+
+        def picture(value: Any) -> FileImage:
+            folder, wild, name = str(value).partition("**/")
+            path = _only(places(folder), name, folder) if wild else folder
+            return FileImage(root=root, path=path)
+
         found = [
-            built(self.sample, row, lambda value: FileImage(root=root, path=str(value)))
+            built(self.sample, row, picture)
             for row in unrolled(read_rows(table, self.format), self.unroll)
         ]
         samples = [each for each in found if isinstance(each, Sample)]
@@ -151,6 +160,21 @@ def unrolled(rows: Sequence[Row], columns: Mapping[str, Sequence[Any]]) -> list[
         for row in rows
         for values in combinations
     ]
+
+
+def _files_below(root: Path, folder: str) -> dict[str, list[str]]:
+    """Files in a folder and those inside it, by name, as paths from `root`."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((root / paths.check_inside(folder)).rglob("*")):
+        found.setdefault(path.name, []).append(path.relative_to(root).as_posix())
+    return found
+
+
+def _only(places: Mapping[str, Sequence[str]], name: str, folder: str) -> str:
+    found = places.get(name, ())
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} files below {folder} are named {name}; expected one")
+    return found[0]
 
 
 def _parse(text: str, where: str) -> Any:
