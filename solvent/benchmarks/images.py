@@ -179,6 +179,41 @@ class StoredImage:
             raise OSError(f"the image {self._name} cannot be read: {error}.") from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextImage:
+    """A picture that a row holds as text, in base64."""
+
+    text: str = field(repr=False)
+    regions: ClassVar[tuple[Box, ...]] = ()
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the file's bytes: the same wherever the picture is stored."""
+        try:
+            content = decoded_base64(self.text)
+        except ValueError:  # nobody can read it; it is no other picture
+            content = self.text.encode()
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    @property
+    def content(self) -> str:
+        """The same hash."""
+        return self.identity
+
+    def load(self) -> Image.Image:
+        """The picture in RGB, turned upright by its EXIF tag, transparency composited on white.
+
+        Raises:
+            OSError: the text is damaged, or what it stands for is not a picture.
+        """
+        name = f"{self.text[:12]!r}..."
+        try:
+            content = decoded_base64(self.text)
+        except ValueError as error:
+            raise OSError(f"the image {name} cannot be read: {error}.") from error
+        return decoded(io.BytesIO(content), name)
+
+
 def decoded(file: Path | BinaryIO, name: str) -> Image.Image:
     """An encoded picture in RGB, upright, on white. Raises `OSError` naming it when unreadable."""
     try:

@@ -15,8 +15,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from solvent.benchmarks.images import FileImage
+from solvent.benchmarks.images import FileImage, TextImage
 from solvent.benchmarks.sample import BadRowError, Columns, Row
+from solvent.benchmarks.tables.base64_text import is_picture
 from solvent.core import paths
 from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
@@ -45,8 +46,9 @@ class LocalFiles:
         format: "lines" (one JSON object per line) or "array" (one JSON array of objects).
         obtain: how to get the data, as the end of the sentence "... is missing: ..., or <obtain>".
         unroll: new column -> values; every row is repeated for every combination, last one fastest.
-        sample: from columns to a sample; its images are file paths relative to `root`. `**/` stands
-            for whatever folders the one file of that name is in: "images/**/1.png".
+        sample: from columns to a sample; its images are file paths relative to `root`, or pictures
+            in base64. `**/` stands for whatever folders the one file of that name is in, as in
+            "images/**/1.png".
     """
 
     root: str
@@ -76,7 +78,9 @@ class LocalFiles:
         (table,) = (paths.require(file, self.obtain) for file in self.files())
         places = cache(partial(_files_below, root))
 
-        def picture(value: Any) -> FileImage:
+        def picture(value: Any) -> FileImage | TextImage:
+            if is_picture(str(value)):
+                return TextImage(text=str(value))
             folder, wild, name = str(value).partition("**/")
             path = _only(places(folder), name, folder) if wild else folder
             return FileImage(root=root, path=path)
@@ -86,7 +90,8 @@ class LocalFiles:
             for row in unrolled(read_rows(table, self.format), self.unroll)
         ]
         samples = [each for each in found if isinstance(each, Sample)]
-        folders = {image.file.parent for sample in samples for image in sample.images}
+        files = [image for sample in samples for image in sample.images if hasattr(image, "file")]
+        folders = {image.file.parent for image in files}
         for folder in sorted(folders):  # at once and by folder: not as an error of every sample
             paths.require(folder, self.obtain)
         return found

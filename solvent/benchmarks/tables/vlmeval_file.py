@@ -22,6 +22,7 @@ from solvent.benchmarks.source import built, none_bad, selected, unrolled
 from solvent.benchmarks.tables import copies
 from solvent.benchmarks.tables.base64_text import is_list, listed
 from solvent.core import paths
+from solvent.core.names import nearest
 from solvent.core.types import LazyImage, Sample
 
 IMAGE, PATH, INDEX = "image", "image_path", "index"  # its names of columns
@@ -118,8 +119,13 @@ class VLMEvalFile:
                 len(self._table.data),
                 self._place.name,
             )
-        kept = selected(rows, self.where, [*self._table.columns, IMAGE], self.file)
+        columns = [*self._table.columns, IMAGE]
+        kept = selected(rows, self.where, columns, self.file)
         for column, separator in self.exploded.items():
+            if column not in columns:
+                raise ValueError(
+                    f"{self.file} has no column {column!r}; {nearest(column, columns)}"
+                )
             kept = [
                 {**row, column: piece.strip()}
                 for row in kept
@@ -130,6 +136,12 @@ class VLMEvalFile:
     @cached_property
     def _with_pictures(self) -> list[Row]:
         """The rows, less those without a picture, their entry `image` as it is to be read."""
+        needed = INDEX if self._in_table else PATH
+        if needed not in self._table.columns:
+            raise ValueError(
+                f"{self._place} has no column {needed!r}, as files of VLMEvalKit have beside or in "
+                f"the place of {IMAGE!r}; it has {', '.join(self._table.columns)}"
+            )
         rows = [ABSENT | row for row in self._table.rows()]
         if not self._in_table:
             return [{**row, IMAGE: _one_or_several(row[PATH])} for row in rows]

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from solvent.benchmarks.images import FileImage
+from solvent.benchmarks.source import LocalFiles
 from solvent.benchmarks.tables.base64_text import is_picture
 from solvent.core.types import Sample
 from tests.benchmarks.set_rows import PICTURE
@@ -155,3 +156,24 @@ def test_a_path_on_the_hub_has_no_file(tmp_path: Path, monkeypatch: pytest.Monke
     with_text = datasets.Dataset.from_dict(table.to_dict() | {"image": [text_of(3)]})
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: with_text)
     assert [widths(sample) for sample in hub(None)()] == [[3]]
+
+
+def test_a_table_in_json_may_hold_pictures_too(tmp_path: Path) -> None:
+    entries = [text_of(3), text_of(400, "bmp")[:-7], "p.png"]
+    (tmp_path / "p.png").write_bytes(file_of(5))
+    rows = [{"id": str(n), "q": "?", "a": "cat", "image": entry} for n, entry in enumerate(entries)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    source = LocalFiles(
+        root=str(tmp_path),
+        file="rows.json",
+        format="array",
+        obtain="make it",
+        unroll={},
+        sample=columns(),
+    )
+    good, cut, path = source()
+    assert (widths(good), widths(path)) == ([3], [5])
+    assert good.images[0].identity == hashlib.blake2b(file_of(3), digest_size=16).hexdigest()
+    assert good.images[0].identity != cut.images[0].identity
+    with pytest.raises(OSError, match=r"the image 'Qk.*'\.\.\. cannot be read: its base64 text is"):
+        cut.images[0].load()

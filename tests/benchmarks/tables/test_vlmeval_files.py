@@ -155,6 +155,18 @@ def test_an_unpacked_file_names_its_pictures(composed: Composed, tmp_path: Path)
         pope(composed)
 
 
+def test_a_table_of_other_columns_is_refused(composed: Composed, tmp_path: Path) -> None:
+    (tmp_path / "POPE.tsv").write_text("id\tquestion\n1\tIs it?\n")
+    with pytest.raises(ValueError, match=r"POPE\.tsv has no column 'image_path', .* id, question"):
+        pope(composed)
+    written(rows(0), tmp_path / "POPE.tsv")
+    config = cell(composed, "pope", "+benchmark.source.exploded.categories=','")
+    with pytest.raises(
+        ValueError, match=r"POPE\.tsv has no column 'categories'; did you mean 'cat"
+    ):
+        load_benchmark(parse(config).benchmark)
+
+
 def test_another_file_than_the_listed_one_is_warned_of(
     composed: Composed, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
