@@ -15,7 +15,7 @@ from solvent.benchmarks.clusters import subsample
 from solvent.benchmarks.freeform import FreeForm
 from solvent.benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from solvent.benchmarks.prompts import By, Profile, letters
-from solvent.benchmarks.reducers import AllOf, Debiased, Mean, Reducer
+from solvent.benchmarks.reducers import AllOf, Debiased, Given, Mean, Reducer
 from solvent.benchmarks.reducers.leaves import chance
 from solvent.benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from solvent.benchmarks.source import Source
@@ -194,6 +194,11 @@ class Benchmark:
     def __post_init__(self) -> None:
         if "score" not in self.reducers:
             raise ValueError(f"{self.name}: one of the reducers must be named 'score'")
+        if isinstance(self.reducers["score"], Given) and self.reducers["score"].passed:
+            raise ValueError(
+                f"{self.name}: its score would have no value where no group passes; name it "
+                "otherwise than 'score'"
+            )
         if self.chance is not None and not 0 <= self.chance <= 1:
             raise ValueError(f"{self.name}: chance is {self.chance}; expected a number in [0, 1]")
         if self.limit is not None and self.limit < 1:

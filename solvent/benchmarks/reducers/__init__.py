@@ -13,6 +13,8 @@ A reducer returns a dictionary, ready for JSON:
     by_tag           tag -> value of the tag -> all of the above except `by_tag`
 
 and, of `Points`, `highest`, the points of a model that is always right; of `Detection`, `measures`.
+More is better, but in `PriorShare`. A mean over nothing, that of `Given` where no group passed, has
+no value: None, with the interval "unknown", the whole range.
 
 The interval is "wilson" where every cluster has one binary credit, else "bootstrap" over clusters,
 with a fixed seed. Where all credits are 0, or all are 1, resampling would show no spread, and it is
@@ -23,10 +25,12 @@ range.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from solvent.benchmarks.reducers.conditional import Given, Where
 from solvent.benchmarks.reducers.debiased import Debiased
 from solvent.benchmarks.reducers.detection import Detection, MeanF1
 from solvent.benchmarks.reducers.matched import BothOf, Matched
 from solvent.benchmarks.reducers.means import AllOf, Macro, Mean, MeanOf, Points
+from solvent.benchmarks.reducers.priors import PriorShare
 from solvent.core.types import Prediction
 
 __all__ = [
@@ -34,13 +38,16 @@ __all__ = [
     "BothOf",
     "Debiased",
     "Detection",
+    "Given",
     "Macro",
     "Matched",
     "Mean",
     "MeanF1",
     "MeanOf",
     "Points",
+    "PriorShare",
     "Reducer",
+    "Where",
 ]
 
 

@@ -47,15 +47,17 @@ def slices(leaves: Leaves) -> dict[str, dict[str, Leaves]]:
 
 
 def estimate(leaves: Leaves) -> dict[str, Any]:
-    """The value of a tree with its interval and counts."""
+    """The value of a tree with its interval and counts; of one with an empty leaf there is none."""
     paths = sorted(leaves)
-    shares = weights(paths)
-    low, high, interval = _interval(leaves, paths, shares)
+    defined = all(leaves[path] for path in paths)
+    low, high, interval = (
+        _interval(leaves, paths, weights(paths)) if defined else (0.0, 1.0, "unknown")
+    )
     units = [unit for path in paths for unit in leaves[path]]
     rows = {row.uid: row for unit in units for row in unit.rows}
     disjoint = len(rows) == sum(len(unit.rows) for unit in units)
     return {
-        "value": value(leaves, lambda unit: unit.credit),
+        "value": value(leaves, lambda unit: unit.credit) if defined else None,
         "low": low,
         "high": high,
         "interval": interval,
@@ -74,10 +76,12 @@ def value(leaves: Leaves, credit: Callable[[Unit], float]) -> float:
 
 def chance(leaves: Leaves) -> float:
     """What is expected of who picks an option of every row at random, and must be right in all rows
-    of a unit; a row without options is never guessed.
+    of a unit, or the mean of that over its parts; a row without options is never guessed.
     """
 
     def guessed(unit: Unit) -> float:
+        if unit.parts:
+            return math.fsum(map(guessed, unit.parts)) / len(unit.parts)
         return math.prod(1 / len(row.options) if row.options else 0.0 for row in unit.rows)
 
     return value(leaves, guessed)

@@ -16,6 +16,9 @@ from solvent.core.types import Prediction
 class Averaging(Protocol):
     """A reducer whose value is a nested mean."""
 
+    def __call__(self, predictions: Sequence[Prediction]) -> dict[str, Any]:
+        """The score."""
+
     def leaves(self, predictions: Sequence[Prediction]) -> Leaves:
         """The tree of which the score is the value."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from solvent.benchmarks.sample import nearest
 from solvent.core.statistics import connected
@@ -19,6 +20,7 @@ class Unit:
     credit: float
     cluster: int
     rows: tuple[Prediction, ...]
+    parts: tuple[Unit, ...] = ()  # whose mean credit it has; empty: its rows count together
 
     @property
     def tags(self) -> dict[str, str]:
@@ -69,3 +71,9 @@ def together(key: str, units: Sequence[Unit], credit: float) -> Unit:
     """A group of units as one unit."""
     rows = tuple(row for unit in units for row in unit.rows)
     return Unit(key=key, credit=credit, cluster=units[0].cluster, rows=rows)
+
+
+def averaged(key: str, units: Sequence[Unit]) -> Unit:
+    """A group of units as one unit, with their mean credit."""
+    mean = math.fsum(unit.credit for unit in units) / len(units)
+    return replace(together(key, units, mean), parts=tuple(units))
