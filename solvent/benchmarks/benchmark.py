@@ -16,7 +16,7 @@ from solvent.benchmarks.freeform import FreeForm
 from solvent.benchmarks.parsers import AMBIGUOUS, Parser, Reading
 from solvent.benchmarks.prompts import By, Profile, letters
 from solvent.benchmarks.reducers import AllOf, Debiased, Given, Mean, Reducer
-from solvent.benchmarks.reducers.leaves import chance
+from solvent.benchmarks.reducers.leaves import chance, counts
 from solvent.benchmarks.rotations import GROUP, is_rotation, rotated, shuffled
 from solvent.benchmarks.source import Source
 from solvent.benchmarks.tables.skipping import BadRows, Read, read
@@ -342,7 +342,9 @@ class Benchmark:
             reducers[GROUP] = AllOf(group=GROUP)
             if self.answer.mode == "rank":
                 reducers["debiased"] = Debiased(group=GROUP)
-        return {name: reduce(predictions) for name, reduce in reducers.items()}
+        found = {name: reduce(predictions) for name, reduce in reducers.items()}
+        found["score"] |= counts(predictions)  # of all answers, also where it is of a part of them
+        return found
 
     def check_scores(self, samples: Sequence[Sample]) -> None:
         """Raise `ValueError` where samples lack a group or a tag that a score is made of: better

@@ -44,6 +44,8 @@ def as_share(estimate: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def unread(estimate: Mapping[str, Any]) -> str:
     """`1.3 %` of the predictions named no option, or several, or failed"""
+    if estimate["rows"] == 0:
+        return "none"
     return share((estimate["ambiguous"] + estimate["none"] + estimate["errors"]) / estimate["rows"])
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from solvent.benchmarks.matchers import Equal
 from solvent.benchmarks.reducers import (
@@ -126,6 +129,14 @@ def test_what_cannot_be_counted_is_refused(predict: Predict) -> None:
         Where(tags={}, reducer=Detection(positive="true"))
     with pytest.raises(ValueError, match="Given takes scores that are means; Detection is none"):
         Given(group="context", reducer=Mean(), passed=[Detection(positive="true")])
+
+
+def test_a_score_without_a_value_is_no_first_one(composed: Callable[..., DictConfig]) -> None:
+    benchmark = instantiate(composed("benchmark=shapes").benchmark)
+    score = Given(group="context", reducer=Mean(), passed=[Mean()])
+    with pytest.raises(ValueError, match="shapes: its score would have no value"):
+        replace(benchmark, reducers={"score": score})
+    replace(benchmark, reducers={"score": Mean(), "given": score})
 
 
 def counted(predict: Predict, topic: str, said: str | None, gold: str, prior: str) -> Prediction:
