@@ -3,6 +3,8 @@
 A *field* is how one value is made from the row's columns:
 
 - a string is a template over the columns: `"{identifier}-{permutation}"`, always text;
+- `{by: column, fields: {value: field, ...}}` is the field that the column's value picks, or that of
+  "*"; null instead of a field is an absent value;
 - `{from: column}` is the column as it is; the name may be a template, too: `"Image_{shown}"`;
 - `{from: [A, B, C]}` is a list of columns, absent ones at the end left out;
 - `{text: "{a}/{b}", as: ...}` sends a template through a transform;
@@ -187,6 +189,9 @@ def value_of(field: Field, row: Row) -> Any:
     if isinstance(field, str):
         return _fill(field, row)
     spec = dict(field)
+    if "by" in spec:
+        chosen = TRANSFORMS["looked_up"](_column(row, spec["by"]), spec.get("fields", {}))
+        return None if chosen is None else value_of(chosen, row)
     source, missing = spec.pop("from", None), spec.pop("missing", ())
     template = spec.pop("text", None)
     if source is None and template is None:

@@ -1,8 +1,9 @@
 """Where the rows of a benchmark come from.
 
 A source is a callable without arguments that returns samples in a fixed order. `LocalFiles` reads a
-table from disk; a procedural source draws its samples; a source on a hub has the same shape as
-`LocalFiles`: it yields rows, hands each to `Columns.build`, and says what an image cell becomes.
+table from disk, `tables` has tables of other layouts; a procedural source draws its samples; a
+source on a hub has the same shape as `LocalFiles`: it yields rows, hands each to `Columns.build`,
+and says what an image cell becomes.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ class LocalFiles:
         """The same with what is wrong in the place of a bad row."""
         root = paths.resolve(self.root)
         paths.require(root, self.obtain)
-        (table,) = (paths.require(file, self.obtain) for file in self.files())
         places = cache(partial(_files_below, root))
 
         def picture(value: Any) -> FileImage | TextImage:
@@ -86,8 +86,7 @@ class LocalFiles:
             return FileImage(root=root, path=path)
 
         found = [
-            built(self.sample, row, picture)
-            for row in unrolled(read_rows(table, self.format), self.unroll)
+            built(self.sample, row, picture) for row in unrolled(self.rows(), self.unroll)
         ]
         samples = [each for each in found if isinstance(each, Sample)]
         files = [image for sample in samples for image in sample.images if hasattr(image, "file")]
@@ -95,6 +94,11 @@ class LocalFiles:
         for folder in sorted(folders):  # at once and by folder: not as an error of every sample
             paths.require(folder, self.obtain)
         return found
+
+    def rows(self) -> list[Row]:
+        """The rows of the table, before they are unrolled. Raises as a call does."""
+        (table,) = (paths.require(file, self.obtain) for file in self.files())
+        return read_rows(table, self.format)
 
 
 def built(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
+from solvent.benchmarks.numbers import as_number
 from solvent.core.names import nearest
 
 NUMBERED, BARE = re.compile(r"<image (\d+)>"), "<image>"  # how sets say where an image stands
@@ -77,11 +78,13 @@ def looked_up(value: Any, table: Mapping[str, Any]) -> Any:
     raise ValueError(f"{value!r} is in no line of the table; {nearest(str(value), table)}")
 
 
-def member(value: Any, of: Mapping[str, Sequence[str]]) -> str:
-    """The name of the list that holds a value."""
+def member(value: Any, of: Mapping[str, Sequence[str]], other: str | None = None) -> str:
+    """The name of the list that holds a value, or else `other`; without one it is refused."""
     for name, values in of.items():
         if str(value) in values:
             return name
+    if other is not None:
+        return other
     known = [each for values in of.values() for each in values]
     raise ValueError(f"{value!r} is in none of the lists; {nearest(str(value), known)}")
 
@@ -98,6 +101,25 @@ def field(value: Mapping[str, Any] | Sequence[Mapping[str, Any]], name: str) -> 
 def distinct(value: Sequence[Any] | None) -> list[Any]:
     """A list without repetitions, in its order; an absent one is empty."""
     return list(dict.fromkeys(value or ()))
+
+
+def unlabelled(value: Sequence[Any]) -> list[str]:
+    """Options without the labels that they begin with: "(A) cat" or "A. cat" is "cat"."""
+    found = []
+    for letter, option in zip(string.ascii_uppercase, value, strict=False):
+        label = re.match(rf"\s*\(?{letter}[.:)]\s*", str(option))
+        if label is None:
+            raise ValueError(f"the option {option!r} does not begin with its label, ({letter})")
+        found.append(str(option)[label.end() :].strip())
+    return found
+
+
+def kind_of(value: Any) -> str:
+    """The kind of free answer that a right one is: "yesno", "number" or else "text"."""
+    text = str(value).strip()
+    if text.casefold() in ("yes", "no"):
+        return "yesno"
+    return "text" if as_number(text) is None else "number"
 
 
 def without_end(value: Any, endings: Sequence[str]) -> str:
@@ -254,6 +276,8 @@ TRANSFORMS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "member": member,
         "field": field,
         "distinct": distinct,
+        "unlabelled": unlabelled,
+        "kind_of": kind_of,
         "without_end": without_end,
         "literal_list": literal_list,
         "text_or_list": text_or_list,
