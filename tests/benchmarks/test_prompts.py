@@ -58,6 +58,15 @@ OFFICIAL = {  # benchmark: the prompt where a letter answers, the prompt where w
         "Hint.\nQuestion: What is it? (Unit: cm)",
     ),
     "naturalbench": ("What is it?\nA. cat\nB. dog", "What is it? Say it."),
+    **dict.fromkeys(
+        ["visonlyqa_real", "visonlyqa_synthetic"],
+        ("What is it?\nA. cat\nB. dog", "What is it?\n\nSay it."),
+    ),
+    **dict.fromkeys(
+        ["vilp", "vilp_p"],
+        ("What is it?\nA. cat\nB. dog", "Please answer with one word: What is it?"),
+    ),
+    "vlind": ("What is it?\nA. cat\nB. dog", "Only respond in True or False.\nWhat is it?"),
 }
 META = {"hint": "Hint.", "unit": " (Unit: cm)", "request": "Say it."}  # of rows that have such
 

@@ -24,8 +24,12 @@ from solvent.storage.folder import CellFolder
 from tests.benchmarks.set_rows import BINARY, Case
 from tests.benchmarks.set_rows_choice import CHOICE
 from tests.benchmarks.set_rows_free import FREE
+from tests.benchmarks.sets.set_rows_folders import FEW_FOLDERS
+from tests.benchmarks.sets.set_rows_looking import ANGLE, LOOKING
+from tests.benchmarks.sets.set_rows_more import MORE, MORE_FOLDERS
 
-CASES = BINARY | CHOICE | FREE
+CASES = BINARY | CHOICE | FREE | LOOKING | MORE
+FOLDERS = FEW_FOLDERS | MORE_FOLDERS
 Composed = Callable[..., DictConfig]
 
 
@@ -42,24 +46,28 @@ def stored(case: Case, folder: Path) -> Path:
     return path
 
 
-def test_every_set_on_the_hub_has_rows_here() -> None:
+def placed(name: str, folder: Path) -> str:
+    """The setting that says where the rows of a set are, which are written into a folder."""
+    if name in CASES:
+        return f"benchmark.source.local={stored(CASES[name], folder)}"
+    FOLDERS[name].write(folder / "data")
+    return f"benchmark.source.root={folder / 'data'}"
+
+
+def test_every_set_has_rows_here() -> None:
     files = {path.stem for path in (CONF / "benchmark").glob("*.yaml")}
-    own = {"nlvr", "nlvr_test", "nlvr_hidden", "shapes", "shapes_prior", "whatsup", "whatsup_b"}
-    own |= {"chair", "amber_generative"}
-    assert files - own == set(CASES)
+    own = {"shapes", "shapes_prior", "mosaic", "mosaic_prior", "chair", "amber_generative"}
+    own |= {"nlvr", "nlvr_test", "nlvr_hidden", "whatsup", "whatsup_b"}
+    assert files - own == CASES.keys() | FOLDERS.keys()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *FOLDERS])
 def test_rows_become_these_samples_and_are_scored(
     name: str, composed: Composed, tmp_path: Path
 ) -> None:
-    case = CASES[name]
-    config = composed(
-        "model=tiny",
-        f"benchmark={name}",
-        f"benchmark.source.local={stored(case, tmp_path)}",
-        "benchmark.answer.max_new_tokens=4",
-    )
+    case = CASES.get(name) or FOLDERS[name]
+    settings = [placed(name, tmp_path), "benchmark.answer.max_new_tokens=4"]
+    config = composed("model=tiny", f"benchmark={name}", *settings)
     assert isinstance(instantiate(config.benchmark.expect), Expect)
     config.benchmark.expect = None  # of the whole set, not of these rows
     _, samples = load_benchmark(parse(config).benchmark)
@@ -80,8 +88,9 @@ def test_rows_become_these_samples_and_are_scored(
         assert row.uid == sample.uid
         assert (row.cut is None) == (row.raw is None)
         assert row.question == (None if sample.options else sample.text)
-    facts = json.loads((folder / "provenance.json").read_text())[-1]["data"]
-    assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
+    if isinstance(case, Case):
+        facts = json.loads((folder / "provenance.json").read_text())[-1]["data"]
+        assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
 
 
 YES_OR_NO = "Please answer Yes or No."
@@ -96,6 +105,18 @@ OFFICIAL = {  # benchmark: the prompts of its rows, in the authors' words
         *[f"{question} {YES_OR_NO}" for question in ("Is it calm?", "Is it wild?") for _ in "01"],
         *[f"{asked} {BY_LETTER}" for asked in ("Which? Option:A:up;B:down;", "Who?") for _ in "01"],
     ],
+    "vilp_p": ["Please answer with one word: What colour is the sign?"] * 3,
+    "visonlyqa_synthetic": [f"{ANGLE.strip()}\n\nOnly 0."],
+    "vlind": [
+        "\n".join(
+            [
+                "Only respond in True or False.",
+                *([f"Context: {want.context}"] if want.context else []),
+                want.text,
+            ]
+        )
+        for want in FOLDERS["vlind"].want
+    ],
 }
 
 
@@ -103,11 +124,7 @@ OFFICIAL = {  # benchmark: the prompts of its rows, in the authors' words
 def test_official_wording_takes_what_the_row_says(
     name: str, composed: Composed, tmp_path: Path
 ) -> None:
-    config = composed(
-        f"benchmark={name}",
-        "prompt=official",
-        f"benchmark.source.local={stored(CASES[name], tmp_path)}",
-    )
+    config = composed(f"benchmark={name}", "prompt=official", placed(name, tmp_path))
     config.benchmark.expect = None
     benchmark, samples = load_benchmark(parse(config).benchmark)
     assert [benchmark.prompt(sample) for sample in samples] == OFFICIAL[name]
