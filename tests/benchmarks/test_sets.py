@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from solvent.benchmarks.benchmark import Expect
+from solvent.cells.configuration import check_targets, stored_config
 from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.cells.run import run_cell
@@ -88,6 +89,8 @@ def test_rows_become_these_samples_and_are_scored(
         assert row.uid == sample.uid
         assert (row.cut is None) == (row.raw is None)
         assert row.question == (None if sample.options else sample.text)
+    settings = stored_config(folder / "config.yaml")["benchmark"]
+    check_targets(settings, ("solvent.benchmarks",), folder)  # it can be read again by other rules
     if isinstance(case, Case):
         facts = json.loads((folder / "provenance.json").read_text())[-1]["data"]
         assert sum(table["rows"] for table in facts["tables"]) == len(case.rows)
