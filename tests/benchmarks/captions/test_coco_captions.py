@@ -203,7 +203,7 @@ def test_a_cell_is_scored_says_what_was_asked_and_is_read_again_without_data(
     shown = capsys.readouterr().out
     assert '"Please help me describe the image in detail.", at most 4 tokens' in shown
     assert "chair i (lower is better)" in shown
-    assert "words" in shown
+    assert f"{metrics['score']['measures']['words']['value']:.1f} words [" in shown
     (folder,) = (tmp_path / "study/tiny/chair").iterdir()
     shutil.rmtree(coco)
     again = rescore(folder, [], label=None, write=False)
