@@ -105,9 +105,9 @@ def cells(path: str | Path) -> pd.DataFrame:
     - `folder`: of the cell, below `path` as it was given.
     - `scores_NAME_value`, `_low`, `_high`, `_n`: every other score, in [0, 1], but in points where
       there is `_highest`, the points of a model that is always right.
-    - `measures_NAME_value`, `_low`, `_high`, `_n`: what stands behind a score (precision, recall), in
-      [0, 1], but `words` is a number of them; NAME begins with that of the score where it is not
-      the main one.
+    - `measures_NAME_value`, `_low`, `_high`, `_n`: what stands behind a score (precision, recall),
+      in [0, 1], but `words` is a number of them; NAME begins with that of the score where it is
+      not the main one.
     - `test_NAME_verdict`, `test_NAME_strict`: of each modality-usage test, of the mean and of every
       sample; `test_NAME_value`, `_low`, `_high`, `_n`: the number that is judged, in the unit that
       the modality card shows. Missing where a cell was not tested, or the number is undefined.

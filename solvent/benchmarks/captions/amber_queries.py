@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from solvent.benchmarks.captions.mentions import Mentions
 from solvent.benchmarks.captions.naming import answer_of
+from solvent.benchmarks.captions.vocabulary import Mentions
 from solvent.benchmarks.images import FileImage
 from solvent.benchmarks.source import read_rows
 from solvent.core import paths

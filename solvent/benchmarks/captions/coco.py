@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvent.benchmarks.captions.annotations import Picture, pictures_of
-from solvent.benchmarks.captions.mentions import Mentions
+from solvent.benchmarks.captions.vocabulary import Mentions
 from solvent.benchmarks.images import FileImage
 from solvent.core import paths
 from solvent.core.names import nearest

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from solvent.benchmarks.captions.mentions import count_words
 from solvent.benchmarks.captions.naming import absent, marked
+from solvent.benchmarks.captions.vocabulary import count_words
 from solvent.benchmarks.reducers.leaves import Leaves, score
 from solvent.benchmarks.reducers.means import Mean
 from solvent.benchmarks.reducers.pooled import pooled

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from solvent.benchmarks.captions.mentions import Mentions
+from solvent.benchmarks.captions.vocabulary import Mentions
 
 
 @dataclass(frozen=True)

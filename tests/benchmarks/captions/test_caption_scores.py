@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from solvent.benchmarks.captions.hallucination import Hallucination
-from solvent.benchmarks.captions.mentions import Mentions
 from solvent.benchmarks.captions.naming import NothingAbsent
+from solvent.benchmarks.captions.vocabulary import Mentions
 from solvent.core.types import Accepted, Prediction
 from tests.benchmarks.captions.conftest import CASES, Case
 

@@ -9,8 +9,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from solvent.benchmarks.captions.mentions import Mentions, count_words
 from solvent.benchmarks.captions.naming import NothingAbsent, answer_of, marked, words_of
+from solvent.benchmarks.captions.vocabulary import Mentions, count_words
 from solvent.core.paths import CONF
 from solvent.core.types import Accepted
 from tests.benchmarks.captions.conftest import CASES, Case
