@@ -29,6 +29,7 @@ from solvent.reports.table import (
     mass,
     percent,
     share,
+    show_measures,
 )
 from solvent.reports.table import compat as rules_of
 from solvent.reports.usage_comparison import compare_usage
@@ -67,6 +68,7 @@ def compare(
             (row for row in rows if row.cell.family == family), key=partial(_order, baseline)
         )
         _show(screen, chosen, baseline)
+        show_measures(screen, [row.cell.metrics for row in chosen])
         for remark in remarks(chosen, cells, baseline):
             screen.print(f"[yellow]{marked(remark)}[/yellow]", highlight=False)
         figure = draw_comparison(family, chosen, baseline, folder)

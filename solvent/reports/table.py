@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -161,6 +161,28 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         + (f"  left out {metrics['skipped']:,}" if metrics.get("skipped") else ""),
         highlight=False,
     )
+
+
+def show_measures(screen: Console, cells: Sequence[Mapping[str, Any]]) -> None:
+    """What stands behind the scores of cells of one setting, a line each; nothing where nothing
+    does.
+    """
+    first = cells[0]["score"]
+    if not first.get("measures"):
+        return
+    table = Table("\nintervention", "\nlayers", box=box.SIMPLE_HEAD)
+    for name, measure in first["measures"].items():
+        better = f"{measure['better']} better" if "better" in measure else ""
+        table.add_column(f"{name.replace('_', ' ')}\n{better}", justify="right", no_wrap=True)
+    for metrics in cells:
+        table.add_row(
+            marked(intervention_name(metrics)),
+            marked(metrics["layers"] or ""),
+            *(percent(each).replace(" [", "\n[") for each in metrics["score"]["measures"].values()),
+        )
+    screen.print(table)
+    if "asked" in first:
+        screen.print(f"asked: {asked(first['asked'])}", highlight=False)
 
 
 def show_failures(screen: Console, predictions: Iterable[Prediction]) -> None:
