@@ -182,8 +182,8 @@ class _Drawing:
             if few is not None:
                 raise ValueError(
                     f"{here}: {few!r} has {len(self.stock[few])} photos, and questions of the kind "
-                    f"{kind!r} need {least} of every class: add some, or choose others with "
-                    "benchmark.source.classes" + (", .most" if kind == "count" else "")
+                    f"{kind!r} need {least} of every class: add some, choose others with "
+                    "benchmark.source.classes, or lower benchmark.source.most"
                 )
 
     def samples(self) -> list[Sample]:
