@@ -134,4 +134,5 @@ def as_prediction(answer: SavedAnswer, sample: Sample, benchmark: Benchmark) -> 
         error="no answer was saved" if lacks else None,
         options=sample.options,
         guessed=reading.guessed if reading else False,
+        question=None if sample.options else sample.text,
     )

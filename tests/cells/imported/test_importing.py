@@ -98,6 +98,8 @@ def test_rules_can_be_changed_without_the_files(output: Path) -> None:
         write=False,
     )
     assert changed["score"]["value"] == pytest.approx(0)  # no answer states a number in digits
+    stored = CellFolder(cell(output, "greedy")).predictions()
+    assert stored[1].question == "What is q2?"  # which a rule may need
     assert rescore(cell(output, "greedy"), [], label=None, write=False)["score"]["value"] == 4 / 6
 
 
