@@ -55,12 +55,21 @@ def judged(
 
 
 @pytest.mark.parametrize(
-    ("to_text", "verdict", "strict"),
-    [(0, "PASS", "PASS"), (10, "PASS", "FAIL"), (30, "INCONCLUSIVE", "FAIL"), (50, "FAIL", "FAIL")],
+    ("to_text", "margin", "verdict", "strict"),
+    [
+        (0, 0.05, "PASS", "PASS"),
+        (10, 0.05, "PASS", "FAIL"),
+        (10, 0.3, "INCONCLUSIVE", "FAIL"),  # 0.83 is not surely above 0.8
+        (30, 0.0, "INCONCLUSIVE", "FAIL"),
+        (30, 0.2, "FAIL", "FAIL"),  # one half is surely below 0.7
+        (50, 0.05, "FAIL", "FAIL"),
+    ],
 )
-def test_a_verdict_needs_a_sure_majority(to_text: int, verdict: str, strict: str) -> None:
+def test_a_verdict_needs_a_sure_majority(
+    to_text: int, margin: float, verdict: str, strict: str
+) -> None:
     both = ["dog"] * to_text + ["cat"] * (N - to_text)
-    found = judged(["cat"] * N, both, ["dog"] * N)
+    found = judged(["cat"] * N, both, ["dog"] * N, margin)
     assert (found.verdict, found.strict) == (verdict, strict)
     assert found.metrics["text_preference_all"].value == pytest.approx(to_text / N)
     assert found.metrics["win_rate_eligible"].value == pytest.approx(1 - to_text / N)

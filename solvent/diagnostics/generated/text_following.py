@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Int
 
 from solvent.core.statistics import connected
 from solvent.core.types import Facts, Prediction
@@ -39,9 +39,9 @@ class TextFollowing(UsageTest):
     selected by the outcome. `eligible` are conflicts in which the picture alone leads to what is
     right: there the picture should win, which is `Override` for answers that were generated.
 
-    PASS: the picture surely wins more than one half and the margin of the conflicts that are
-    decided; FAIL: surely less than one half less the margin. Both need a sign-flip test over
-    clusters, too. Source: Deng et al. (2025), Words or Vision, https://arxiv.org/abs/2503.02199.
+    PASS: of the conflicts that are decided the picture surely wins more than one half and the
+    margin; FAIL: surely less than that. Both need a sign-flip test over clusters, too.
+    Source: Deng et al. (2025), Words or Vision, https://arxiv.org/abs/2503.02199.
     """
 
     both: str  # condition that shows the picture and the text
@@ -82,8 +82,8 @@ class TextFollowing(UsageTest):
             "conflicts": int(conflict.sum()),
             "eligible": int((conflict & (right == 1)).sum()),
             "invalid": int(failed.sum()),
-            **_outcome(both, image, text, conflict, clusters, "all"),
-            **_outcome(both, image, text, conflict & (right == 1), clusters, "eligible"),
+            **self._outcome(both, image, text, conflict, clusters, "all"),
+            **self._outcome(both, image, text, conflict & (right == 1), clusters, "eligible"),
             **self._accuracies(image, both, text, failed, clusters),
         }
         if self.margin is not None:
@@ -115,13 +115,40 @@ class TextFollowing(UsageTest):
             found.append([by_uid[uid] for uid in uids])
         return found
 
+    def _outcome(
+        self,
+        both: Sequence[Prediction],
+        image: Sequence[Prediction],
+        text: Sequence[Prediction],
+        rows: Bool[np.ndarray, " N"],
+        clusters: Int[np.ndarray, " N"],
+        suffix: str,
+    ) -> Metrics:
+        """What is answered in some of the conflicts."""
+        to_image, to_text = equal(both, image), equal(both, text)
+        decided = rows & (to_image | to_text)
+        columns = {
+            "text_preference": np.where(decided, to_text, np.nan),
+            "win_rate": np.where(decided, to_image, np.nan),
+            "third_answer_rate": np.where(rows, ~(to_image | to_text), np.nan),
+        }
+        over = to_image[decided] - 0.5 - (self.margin or 0.0)
+        found: Metrics = {
+            "text": int((decided & to_text).sum()),
+            "image": int((decided & to_image).sum()),
+            **estimate_columns(columns, clusters),
+            "p_value": sign_flip(over, clusters[decided]) if decided.any() else None,
+            "loss_p": sign_flip(-over, clusters[decided]) if decided.any() else None,
+        }
+        return {f"{name}_{suffix}": value for name, value in found.items()}
+
     def _accuracies(
         self,
         image: Sequence[Prediction],
         both: Sequence[Prediction],
         text: Sequence[Prediction],
         failed: Bool[np.ndarray, " N"],
-        clusters: Float[np.ndarray, " N"],
+        clusters: Int[np.ndarray, " N"],
     ) -> Metrics:
         """Mean credit under the three conditions, and what the text beside the picture changes."""
         own, beside, alone = (
@@ -142,8 +169,6 @@ class TextFollowing(UsageTest):
             return "NOT APPLICABLE"
         won = metrics["win_rate_all"]
         verdict = decide(won, 0.5 + self.margin)
-        if verdict == "FAIL" and won.upper >= 0.5 - self.margin:
-            return "INCONCLUSIVE"
         p = {"PASS": metrics["p_value_all"], "FAIL": metrics["loss_p_all"]}.get(verdict, 0.0)
         return verdict if p < LEVEL else "INCONCLUSIVE"
 
@@ -164,33 +189,6 @@ def plain(answer: int | str | None) -> int | str:
     if isinstance(answer, int):
         return answer
     return OUTER.sub("", " ".join((answer or "").casefold().split()))
-
-
-def _outcome(
-    both: Sequence[Prediction],
-    image: Sequence[Prediction],
-    text: Sequence[Prediction],
-    rows: Bool[np.ndarray, " N"],
-    clusters: Float[np.ndarray, " N"],
-    suffix: str,
-) -> Metrics:
-    """What is answered in some of the conflicts."""
-    to_image, to_text = equal(both, image), equal(both, text)
-    decided = rows & (to_image | to_text)
-    columns = {
-        "text_preference": np.where(decided, to_text, np.nan),
-        "win_rate": np.where(decided, to_image, np.nan),
-        "third_answer_rate": np.where(rows, ~(to_image | to_text), np.nan),
-    }
-    over = to_image[decided] - 0.5
-    found: Metrics = {
-        "text": int((decided & to_text).sum()),
-        "image": int((decided & to_image).sum()),
-        **estimate_columns(columns, clusters),
-        "p_value": sign_flip(over, clusters[decided]) if decided.any() else None,
-        "loss_p": sign_flip(-over, clusters[decided]) if decided.any() else None,
-    }
-    return {f"{name}_{suffix}": value for name, value in found.items()}
 
 
 def _strict(verdict: Verdict, metrics: Metrics) -> Verdict:
