@@ -85,9 +85,7 @@ class LocalFiles:
             path = _only(places(folder), name, folder) if wild else folder
             return FileImage(root=root, path=path)
 
-        found = [
-            built(self.sample, row, picture) for row in unrolled(self.rows(), self.unroll)
-        ]
+        found = [built(self.sample, row, picture) for row in unrolled(self.rows(), self.unroll)]
         samples = [each for each in found if isinstance(each, Sample)]
         files = [image for sample in samples for image in sample.images if hasattr(image, "file")]
         folders = {image.file.parent for image in files}
