@@ -40,6 +40,7 @@ CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
 SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
 OTHER_SENSE = pattern(phrases.OTHER_SENSE)
 JOINING = pattern(phrases.JOINING.replace("{and}", f"{phrases.AND}|{other_languages.AND}"))
+CLOSED = re.compile(r"\s*[.!]?\s*(?:\n|\Z)")
 ITEM = re.compile(r"\s*([.:)\-–—]?)\s*(?=\w)")  # behind a letter in an enumeration
 LINE_START = re.compile(r"(?:^|\n)[\s\-•*]*\Z")
 BREAK = re.compile(r"(?:^|[,;.:])\s*\Z")
@@ -48,6 +49,7 @@ NO_LABELS = (
     re.compile(
         rf"(?i:(?<!option )(?<!choice )(?<!letter ))\bA\s+(?!(?:{ARTICLE_FOLLOWERS})\b)(?=[a-zß-ÿ])"
     ),  # the article
+    re.compile(r"\b[Aa]n\s+[A-Z]\b(?![.)]\s*\w)"),  # a grade, a letter on a shirt
     re.compile(r"\bI(?=\s+[a-z]|\s*,|')"),  # the pronoun
     re.compile(r"\b(?:[A-Z]\.\s?){2,}"),  # initials: "J. B. Bach"
     re.compile(r"(?i)\(c\)\s*(?=\d{4}|copyright)"),
@@ -116,15 +118,18 @@ def option_marks(text: str, options: Sequence[str]) -> list[Mark]:
 def groups(text: str, marks: Sequence[Mark]) -> list[list[Mark]]:
     """Runs of marks that a comma, a slash or an "or" joins: they are stated or denied together.
 
-    So are a letter and the text of the same option ("B. a blue car").
+    So are a letter and the text of the same option ("B. a blue car"), and of another one where
+    nothing follows ("B. two dogs").
     """
     runs: list[list[Mark]] = []
     for mark in marks:
         last = runs[-1][-1] if runs else mark
         between = text[last.end : mark.start]
         same = (
-            mark.option == last.option
-            and (last.form == "text") != (mark.form == "text")
+            (last.form == "text") != (mark.form == "text")
+            and (
+                mark.option == last.option or (mark.form == "text" and CLOSED.match(text, mark.end))
+            )
             and re.fullmatch(r"\W{0,4}(?:an?\s|the\s)?", between)
         )
         joined = JOINING.fullmatch(between) and not (

@@ -34,8 +34,8 @@ _NOUN = (
     r"|candidate|description|representation|explanation|interpretation|view))"
 )
 _CHOOSE = (
-    r"(?:choose|chose|pick|select|prefer|opt for|go with|going with|settle (?:on|for)|answer|guess"
-    r"|conclude|vote for|meant?|(?:would|will|'d|'ll|now) say|change (?:it|my answer) to"
+    r"(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|prefer|opt for|go with|going with"
+    r"|settle (?:on|for)|answer|guess|conclude|vote for|meant?|(?:would|will|'d|'ll|now) say|change (?:it|my answer) to"
     r"|lean(?:ing)? towards?|left with)"
 )
 
@@ -43,7 +43,7 @@ _CHOOSE = (
 STATING = (
     rf"\b{_NOUN}\b[\"']?[^.;:!?\n]{{0,60}}?\s*{_IS}\s*{_TAIL}",
     r"(?:^|\n)\W*(?:final |correct )?(?:answer|ans\.?)\s*:?\s*[\"'(]?\s*",
-    r"\b(?:i|we|i'd|i'll|we'd|let's|let (?:me|us))\b[^.;:!?\n]{0,25}?"
+    r"\b(?:i|we|i'd|i'll|i'm|we'd|let's|let (?:me|us))\b[^.;:!?\n]{0,25}?"
     rf"\b{_CHOOSE} (?:it\s*(?:is|'s) )?{_TAIL}",
     rf"\bi(?:'d|'ll| now) say (?:it\s*(?:is|'s) )?{_TAIL}",
     rf"\bmost (?:likely|probable|plausible) {_IS}\s*{_TAIL}",
@@ -61,17 +61,20 @@ CONCLUDING = (
     rf"(?<!anything\s)\bbut (?:rather )?{_OPTION}\s*",
     r"\b(?:so(?! (?:is|are)\b)|thus|therefore|hence|consequently|accordingly|finally|in conclusion)"
     rf"\s*[,:]?\s*(?:it\s*(?:is|'s) )?{_TAIL}",
+    r"\b(?:so|thus|therefore|hence)\s*,?\s*(?:the|this|that|its|their) [^.;:!?,\n]{1,40}? "
+    rf"(?:is|are) {_TAIL}",
     r"(?:^|\n)(?:choose|select|pick) ",
     r"\b(?:probably|most likely|definitely|certainly|undoubtedly|clearly|surely|obviously|actually"
     rf"|namely|i\.e\.)\s*[,:]?\s*{_OPTION}\s*",
-    r"\b(?:makes it|corresponds to|points to|leads to|amounts to|matches"
-    rf"|(?:indicated|labell?ed|marked|represented|denoted) (?:by|as|with)) {_OPTION}\s*",
+    r"\b(?:makes it|(?:corresponds|points|amounts|leads(?: us| me)?) to|matches"
+    r"|(?:indicated|labell?ed|marked|represented|denoted) (?:by|as|with)) "
+    r"(?:(?:the )?(?:option|choice|letter) )?\s*",
     r"(?:^|[\s.,:;!?])(?:yes|no|wait|sorry)\s*[,.:]+\s*",
 )
 
 # Before an option after which the line ends: "The car is blue, option B".
 CLOSING = (
-    r"(?:^|[.:;!?,=\n–—]|\s-|→|[-=]>)[^\w\n(\[{]*"
+    r"(?:^|[.:;!?,=\n–—]|\s-|→|[-=]>|(?:^|\n)\(?\d\))[^\w\n(\[{]*"
     r"(?:(?:option|choice|letter|alternativa|opción|opção)\s*:?\s*)?[\"'(\[{]*"
 )
 
@@ -81,6 +84,8 @@ CONFIRMING = (
     r"(?:(?:indeed|clearly|obviously|also|therefore|most) |most likely )?(?:the |a |my )?(?:only )?"
     r"(?:one\b(?! (?:that|which) \w+(?:n't| (?:not|wrong)))|correct|right|true|best|better|answer"
     r"|most \w+|fitting|likely|accurate|closest|closer|what (?:i|we) see)\b",
+    r"is the only (?!wrong|incorrect|false|bad)\w+",
+    r"(?:is|seems|looks|appears) more (?:accurate|plausible|likely|fitting|suitable|appropriate)\b",
     r"(?:fits|matches|applies|holds|makes (?:the most )?sense)\b",
     r"(?:remains|does|wins|it is)(?=\s*(?:[.!;,]|$))",
     r"(?:would be|is) my (?!first|initial|second)",
