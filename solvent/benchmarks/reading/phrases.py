@@ -35,7 +35,8 @@ _NOUN = (
 )
 _CHOOSE = (
     r"(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|prefer|opt for|go with|going with"
-    r"|settle (?:on|for)|answer|guess|conclude|vote for|meant?|(?:would|will|'d|'ll|now) say|change (?:it|my answer) to"
+    r"|settle (?:on|for)|answer|guess|conclude|vote for|meant?"
+    r"|(?:would|will|'d|'ll|now) say|change (?:it|my answer) to"
     r"|lean(?:ing)? towards?|left with)"
 )
 
