@@ -151,6 +151,8 @@ REPORTED = [  # misread or missed by earlier rules, or by those of peers
     ("Vitamin C", "none"),
     ("The answer is B. Wait, that is not right.", "ambiguous"),
     ("If it were so, the answer would be A.", "none"),
+    ("I cannot see what is red there.", "none"),
+    ("It is hard to see, but the car is red.", "C"),
 ]
 
 
@@ -176,6 +178,7 @@ def test_a_word_of_a_reason_is_no_answer() -> None:
         ("There is no dog; it is a cat.", "no"),
         ("A man with no hat stands there.", None),
         ("There is no picture attached.", None),
+        ("Yes, there is no dog in the picture.", None),
         ("Nein, da ist kein Hund.", "no"),
     ],
 )
