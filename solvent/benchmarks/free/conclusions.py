@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
-from solvent.benchmarks.free.mentions import Mention, counted, mentions, names_counted
-from solvent.benchmarks.free.numerals import plain_text
+from solvent.benchmarks.free.mentions import (
+    Mention,
+    counted,
+    mentions,
+    names_counted,
+    of_another_thing,
+    stems,
+)
+from solvent.benchmarks.free.numerals import NEAR, plain_text, text_before
+from solvent.benchmarks.free.passages import SENTENCE_END, closing, lines, sentence_end, sentences
 from solvent.benchmarks.free.phrases import (
     ASSIGNED,
     BRACKETS,
@@ -21,15 +31,16 @@ from solvent.benchmarks.free.phrases import (
     FINAL,
     HOWEVER,
     LABEL,
-    NEAR,
     NO_SUCH,
+    PROCEDURE,
     REASON,
     REFUSED,
     REPEATED_NAME,
     RESULT,
     SAME,
-    SENTENCE_END,
+    SOON,
     STATEMENT,
+    SUMMED,
     THEREFORE,
     THING,
     UNIT,
@@ -74,8 +85,17 @@ class _Answer:
     question: str
     found: Sequence[Mention]
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [each.start for each in self.found]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(stems(self.text))
+
     def found_in(self, start: int, end: int) -> list[Mention]:
-        return [each for each in self.found if start <= each.start and each.end <= end]
+        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
+        return [each for each in self.found[first:last] if each.end <= end]
 
     def stated(self) -> list[Claim]:
         """The last explicit statement, where there is one.
@@ -98,7 +118,7 @@ class _Answer:
         """Where explicit statements that name a number begin and end."""
         for match in STATEMENT.finditer(self.text):
             start = match.end()
-            end = _closing(self.text, start) if match["box"] else _sentence_end(self.text, start)
+            end = closing(self.text, start) if match["box"] else sentence_end(self.text, start)
             inside = [
                 each for each in self.found_in(start, end) if each.role not in ("denied", "aside")
             ]
@@ -111,7 +131,7 @@ class _Answer:
         direct = stated or len(part.split()) <= 4
         claims = [
             self._concluded(start, end),
-            None if self._are_parts(found) and not stated else only(found, direct),
+            only(found, direct) if stated or not found or self._is_plain(found) else None,
             self._before_the_reason(start, end, direct),
             self._beside_brackets(start, end, stated),
             self._on_its_own_line(start, end),
@@ -122,22 +142,19 @@ class _Answer:
         """What the last sentence that has a number concludes, if none before it comes to another
         result.
         """
-        sentences = [place for place in _sentences(self.text, start, end) if self.found_in(*place)]
-        if not sentences:
+        places = [place for place in sentences(self.text, start, end) if self.found_in(*place)]
+        if not places:
             return None
-        claim = self._conclusion(*sentences[-1])
-        results = {self._conclusion(*p) for p in sentences[:-1] if RESULT.search(self.text, *p)}
-        return (
-            None
-            if results - {None, claim} and not RESULT.search(self.text, *sentences[-1])
-            else claim
-        )
+        claim = self._conclusion(*places[-1])
+        final = RESULT.search(self.text, *places[-1])
+        results = {self._conclusion(*p) for p in places[:-1] if RESULT.search(self.text, *p)}
+        return claim if final or not results - {None, claim} else None
 
     def _conclusion(self, start: int, end: int) -> Claim:
         """What follows the last "=", "so" and the like of a sentence."""
         for place, far in sorted(_conclusions(self.text, start, end), reverse=True):
             rest = self.found_in(place, end)
-            near = rest and NEAR.fullmatch(self.text[place : rest[0].start])
+            near = rest and SOON.fullmatch(self.text[place : rest[0].start])
             if not rest or not (far or near):
                 continue
             equated = self.text[place - 1] in "=≈"
@@ -167,7 +184,12 @@ class _Answer:
             for each in self.found
             if each.role == "said" and names_counted(self.text, each, self.question)
         }
-        return bool(values) and claim not in values
+        return (bool(values) and claim not in values) or self._sums_up()
+
+    def _sums_up(self) -> bool:
+        """Whether what is asked for is only a part of a sum: "3 open + 2 closed = 5"."""
+        parts = {match[1].lower() for match in SUMMED.finditer(self.text)}
+        return any(re.search(rf"(?i)\b{part}\b", self.question) for part in parts)
 
     def _assigns_others(self, place: int) -> bool:
         """Whether several names get their values, and this one is not the one asked for."""
@@ -178,13 +200,26 @@ class _Answer:
         asked = {each for each in names if re.search(rf"\b{each}\b", self.question)}
         return name is None or asked != {name[1]}
 
+    def _is_plain(self, found: Sequence[Mention]) -> bool:
+        """Whether numbers without a statement may be the answer: not those of a step to it, of
+        parts, or of other things than what is to be counted.
+        """
+        said = [each for each in found if each.role == "said"]
+        steps = any(
+            PROCEDURE.match(self.text, start) and any(start <= each.start < end for each in said)
+            for start, end in sentences(self.text, 0, len(self.text))
+        )
+        afters = (self.text[each.end : each.end + NEAR] for each in said)
+        others = any(of_another_thing(after, self._words, self.question) for after in afters)
+        return not (steps or others or self._are_parts(found))
+
     def _are_parts(self, found: Sequence[Mention]) -> bool:
         """Whether equal numbers are of different things: "2 on the left and 2 on the right"."""
         said = [each for each in found if each.role == "said"]
         for one, other in itertools.pairwise(said):
             between = self.text[one.end : other.start]
-            things = [THING.match(self.text[each.end :])[1] for each in (one, other)]
-            labels = [LABEL.search(self.text[: each.start][-80:]) for each in (one, other)]
+            things = [THING.match(self.text, each.end)[1] for each in (one, other)]
+            labels = [LABEL.search(text_before(self.text, each.start)) for each in (one, other)]
             if all(labels):
                 return True
             if not (
@@ -196,7 +231,7 @@ class _Answer:
     def _before_the_reason(self, start: int, end: int, direct: bool) -> Claim:
         """The only number before the reason for it, which ends the part."""
         reason = REASON.search(self.text, start + 1, end)
-        if reason is None or self.found_in(_sentence_end(self.text, reason.end()), end):
+        if reason is None or self.found_in(sentence_end(self.text, reason.end()), end):
             return None
         return only(self.found_in(start, reason.start()), direct)
 
@@ -217,18 +252,18 @@ class _Answer:
 
     def _on_its_own_line(self, start: int, end: int) -> Claim:
         """The only number that has a line of its own, the first or the last of several."""
-        lines = [p for p in _lines(self.text, start, end) if self.text[p[0] : p[1]].strip()]
+        places = [p for p in lines(self.text, start, end) if self.text[p[0] : p[1]].strip()]
         bare = {
             each.value: place
-            for place in lines
+            for place in places
             for each in self.found_in(*place)
             if UNIT.fullmatch(self.text[each.end : place[1]])
             and not re.search(r"\w", self.text[place[0] : each.start])
         }
-        if len(lines) < 2 or len(bare) != 1:
+        if len(places) < 2 or len(bare) != 1:
             return None
         value, place = bare.popitem()
-        return value if place in (lines[0], lines[-1]) else None
+        return value if place in (places[0], places[-1]) else None
 
 
 def only(found: Sequence[Mention], direct: bool) -> Claim:
@@ -255,32 +290,7 @@ def _says_none(text: str, question: str) -> bool:
     if wanted and re.fullmatch(r"(?i)none(?:\sof\s(?:them|the\s\w+))?\W*", text):
         return True
     denied = NO_SUCH.match(text)
-    return bool(denied) and bool(wanted & {stem(word) for word in denied[1].lower().split()})
-
-
-def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    ends = [match.end() for match in SENTENCE_END.finditer(text, start, end)]
-    return list(zip([start, *ends], [*ends, end], strict=True))
-
-
-def _sentence_end(text: str, start: int) -> int:
-    match = SENTENCE_END.search(text, start)
-    return match.end() if match else len(text)
-
-
-def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    ends = [match.end() for match in re.compile(r"\n").finditer(text, start, end)]
-    return list(zip([start, *ends], [*ends, end], strict=True))
-
-
-def _closing(text: str, start: int) -> int:
-    """Where the curly bracket that was opened before `start` is closed."""
-    depth = 1
-    for place, character in enumerate(text[start:], start=start):
-        depth += (character == "{") - (character == "}")
-        if not depth:
-            return place
-    return len(text)
+    return bool(denied) and bool(wanted & stems(denied[1]))
 
 
 def _conclusions(text: str, start: int, end: int) -> Iterator[tuple[int, bool]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from solvent.benchmarks.free.number_words import NUMBER_WORD, words_in
-from solvent.benchmarks.free.numerals import NEAR, Found, digits_in
+from solvent.benchmarks.free.numerals import NEAR, Found, digits_in, text_before
 from solvent.benchmarks.free.spelling import stem
 
 Role = Literal["said", "repeated", "year", "aside", "unsure", "denied"]
@@ -51,7 +51,7 @@ def mentions(text: str, question: str) -> list[Mention]:
             continue
         if each.start in numbering:
             role = "aside"
-        negative = each.value is not None and NEGATIVE.search(text[: each.start][-NEAR:])
+        negative = each.value is not None and NEGATIVE.search(text_before(text, each.start))
         known.append(Mention(-each.value if negative else each.value, role, each.start, each.end))
     return known
 
@@ -59,7 +59,7 @@ def mentions(text: str, question: str) -> list[Mention]:
 def _role(
     each: Found, text: str, question: str, asked: frozenset[Decimal], known: Sequence[Mention]
 ) -> Role | None:
-    before, after = text[: each.start][-NEAR:], text[each.end : each.end + NEAR]
+    before, after = text_before(text, each.start), text[each.end : each.end + NEAR]
     if each.word and text[each.start : each.end].lower() == "one":
         one = _one(before, after, text, question)
         if one != "said":
@@ -70,7 +70,7 @@ def _role(
     if (
         joined
         and known[-1].role in ("aside", "year")
-        and LABELLED.search(text[: known[-1].start][-NEAR:])
+        and LABELLED.search(text_before(text, known[-1].start))
     ):
         return "aside"
     if LABELLED.search(before):
@@ -84,14 +84,14 @@ def _role(
         return "unsure"
     if OPERAND.match(after) or (OPERAND_BEFORE.search(before) and not NEGATIVE.search(before)):
         return "unsure"
+    if PART_OF.search(before) or (EACH.match(after) and not EACH.search(question)):
+        return "unsure"
     if COUNTING.search(question) and MORE.match(after) and not _is_counted(after, question):
         return "unsure"
     if known and SHARE.fullmatch(text[known[-1].end : each.start]):  # "3 of 8"
         return "unsure" if not question or FRACTIONAL.search(question) else "aside"
     definite = REFERRED.search(before) or DEFINITE.search(before)
-    if definite and not set(map(stem, counted(question))) & set(
-        map(stem, NEXT.match(after)[0].lower().split())
-    ):
+    if definite and not stems(NEXT.match(after)[0]) & set(map(stem, counted(question))):
         return "aside" if question else "unsure"
     return "said"
 
@@ -103,7 +103,28 @@ def names_counted(text: str, mention: Mention, question: str) -> bool:
 
 def _is_counted(after: str, question: str) -> bool:
     wanted = set(map(stem, counted(question)))
-    return bool(wanted) and wanted <= set(map(stem, NEXT.match(after)[0].lower().split()))
+    return bool(wanted) and wanted <= stems(NEXT.match(after)[0])
+
+
+def of_another_thing(after: str, named: Collection[str], question: str) -> bool:
+    """Whether a number is of something else than is to be counted, which the answer names, too:
+    "The train has 5 cars", where trains are to be counted.
+
+    Args:
+        after: what follows the number.
+        named: `stems` of the answer.
+        question: that is answered.
+    """
+    thing = re.match(r"\s([^\W\d_]+)", after)
+    wanted = counted(question)[-1:]
+    if not wanted or thing is None or FUNCTION.fullmatch(thing[1]) or _is_counted(after, question):
+        return False
+    return stem(wanted[0]) in named and stem(thing[1].lower()) not in stems(question)
+
+
+def stems(text: str) -> set[str]:
+    """What the words of a text share with their plurals."""
+    return {stem(word) for word in re.findall(r"\w+", text.lower())}
 
 
 def counted(question: str) -> list[str]:
@@ -183,14 +204,21 @@ COUNTED_THINGS = re.compile(
 )
 _BY = r"(?:[×x*÷+·]|\b(?:plus|minus|times|multiplied by|divided by)\b)"
 OPERAND = re.compile(rf"(?i)(?:\s\w+)?\s*{_BY}\s*(?:[$€£¥]?[\d(]|{NUMBER_WORD})|\s*below zero")
-OPERAND_BEFORE = re.compile(
-    rf"(?i)(?:[\w)]\s*{_BY}|\b(?:twice|double|triple|half(?: of)?))\s*[$€£¥]?$"
+OPERAND_BEFORE = re.compile(rf"(?i)(?:[\w)]\s*{_BY}|\b(?:twice|double|triple|half))\s*[$€£¥]?$")
+PART_OF = re.compile(
+    r"(?i)\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|most|some|many|few|all|each|part|rest)"
+    r"\s+of\s+(?:the\s+)?$"
 )
+EACH = re.compile(r"(?i)\s(?:\w+\s)?(?:each|apiece)\b")
 NEGATIVE = re.compile(
     r"(?i)(?:(?:\A|[=:]|\b(?:is|reads?|of|at|to|was|shows?|about|equals|answer))\s*minus|\bnegative)\s+$"
 )
 MORE = re.compile(  # "two girls and a boy"
     r"(?i)\s(?:\w+\s){1,2}(?:and|plus)\s(?:an?|another|some|several|many|a few|the)\b"
+)
+FUNCTION = re.compile(
+    r"(?i)(?:on|in|at|of|to|for|by|as|from|than|with|and|or|but|are|is|was|were|out|that|which|who"
+    r"|total|left|more|different)"
 )
 NEXT = re.compile(r"(?:\s\w+){0,3}")
 ALL = re.compile(r"(?i)\ball(?:\s+(?:the|of the))?\s+$")

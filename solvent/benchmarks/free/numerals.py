@@ -39,13 +39,18 @@ def plain_text(raw: str) -> str:
     return text
 
 
+def text_before(text: str, place: int) -> str:
+    """The last characters before a place."""
+    return text[max(0, place - NEAR) : place]
+
+
 def digits_in(text: str, units: str = "") -> Iterator[Found]:
     """All numbers in digits, in their order; ordinals and digits inside words are none.
 
     "20 million" is 20000000, but 20 where `units`, the question say, has the word.
     """
     for match in DIGITS.finditer(text):
-        before, after = text[: match.start()][-NEAR:], text[match.end() : match.end() + NEAR]
+        before, after = text_before(text, match.start()), text[match.end() : match.end() + NEAR]
         if ORDINAL.match(after):
             continue
         value, sure = _value(match), UNSURE.match(after) is None

@@ -43,7 +43,6 @@ HOWEVER = re.compile(r"(?i)\b(?:but|however|though|although|still|maybe|perhaps|
 NO_SUCH = re.compile(
     r"(?i)(?:(?:there|i see|i can see)\s(?:(?:is|are|were)\s)?)?\s*no\s((?:\w+\s?){1,3})"
 )
-SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!i\.e\.)(?<!e\.g\.)\s+|\n+|(?<=[。！？])")
 COMES_TO = re.compile(
     r"(?i)[=≈→⇒]|\b(?:which (?:is|gives|makes|leaves|equals)|giving|making|leaving|leaves|gives"
     r"|makes?|results? in|resulting in|we (?:get|have|obtain)|that is|that's|i\.e\.|equals)(?=\W)"
@@ -58,15 +57,21 @@ SAME = re.compile(
     r"(?i)[\s(=≈,:;\[]*(?:that is|i\.e\.|and again|again|namely|so|in words)?[\s(=≈,:]*"
 )
 RESULT = re.compile(r"(?i)\b(?:therefore|thus|hence|in conclusion)\b")
-NEAR = re.compile(r"[\s:$€£(*]*(?:[^\W\d]+[\s:$€£(*]+){0,3}")
+SOON = re.compile(r"[\s:$€£(*]*(?:[^\W\d]+[\s:$€£(*]+){0,3}")
 DEPENDS = re.compile(r"(?i)\b(?:otherwise|if not|unless|or else|depend\w*)\b")
 ASSIGNED = re.compile(r"(?<!\w)(?<!\d\s)([^\W\d_]+)\s*=(?=\s*[-−$]?[\d.])")
 REPEATED_NAME = re.compile(r"([^\W\d_]+)\s*=[^=]*\b(?:or|and)\b\s*\1\s*=")
+PROCEDURE = re.compile(
+    r"(?i)\W*(?:(?:first|then|next|now)\W+)?(?:to (?:find|calculate|get|determine|compute|answer)"
+    r"|let's|let us|add|multiply|subtract|divide|find|calculate|compute|count the|use|consider|take"
+    r"|look at|sum)\b"
+)
+SUMMED = re.compile(r"\d\s+([^\W\d]+)\s+\+")
 REASON = re.compile(
     r"(?i)\W(?:because|since|given that|due to|as (?:there|the|it|they|each|one|all))\b"
 )
 BRACKETS = re.compile(r"\([^()]*\)")
 CHANGES = re.compile(
-    r"(?i)\b(?:left|remain\w*|more|fewer|less|difference|total|altogether|in all)\b"
+    r"(?i)\b(?:left|remain\w*|more|fewer|less|difference|total|altogether|together|in all)\b"
 )
 UNIT = re.compile(r"\s?[^\W\d]*\W*")
