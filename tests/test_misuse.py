@@ -95,6 +95,7 @@ SETTINGS = {  # overrides: what the sentence says
     "intervention=donor limit=9": "make it with `python -m solvent calibrate model=tiny bench",
     "intervention=uniform condition=text limit=9": "edited",
     "diagnostic=[overide]": "no diagnostic named 'overide', did you mean 'override'?",
+    "benchmark=tsv/pop": "There is no benchmark named 'tsv/pop', did you mean 'tsv/pope'?",
     "experiment=nope": "There is no experiment named 'nope', did you mean 'noise'?",
     "tracking=wandbb": "There is no tracking named 'wandbb', did you mean 'wandb'?",
     "compat=llm": "reads generated answers and shapes ranks its options",

@@ -80,6 +80,9 @@ def _settings(path: Path, inside: Sequence[str]) -> list[str]:
 
 
 def _unknown(asked: re.Match[str], known: Sequence[str]) -> str:
+    inside = asked["name"].rpartition("/")[0]  # a folder of the group: tsv/pope
+    if there := definitions(f"{asked['group']}/{inside}") if inside else {}:
+        known = [f"{inside}/{each}" for each in there]
     meant = did_you_mean(asked["name"], known)
     names = ", ".join(known)
     return f"There is no {asked['group']} named {asked['name']!r}{meant}; known are {names}."
