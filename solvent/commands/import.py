@@ -12,6 +12,7 @@ read and scored. What comes out is labelled as imported wherever it is shown.
 from __future__ import annotations
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from solvent.commands.commandline import Command
@@ -25,8 +26,10 @@ def main(config: DictConfig) -> None:
     """Compose the mapping, read the files, write the cells."""
     from solvent.cells.imported.importing import import_answers
     from solvent.cells.request import check_texts, resolved
+    from solvent.core.own_code import check_chosen
 
     with command.job():
+        check_chosen("import", str(HydraConfig.get().runtime.choices["import"]))
         check_texts(config, "output", "study")
         import_answers(resolved(config))
 

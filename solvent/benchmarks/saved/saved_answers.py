@@ -69,7 +69,8 @@ class SavedAnswers:
         model: field; becomes the name of a folder.
         arm: field; what takes the place of an intervention.
         condition: field; what the model was shown.
-        answer: field; the generated text, or None where options were ranked.
+        answer: field; the generated text, perhaps alone in a list or in several, as harnesses
+            keep it. None where options were ranked.
         log_probabilities: field; a list with the natural logarithm of the probability of every
             option, in their order, summed over its tokens. None: there are none.
         tokens: field; a list of how many tokens these are. None: nobody knows, and 0 is stored.
@@ -110,7 +111,7 @@ class SavedAnswers:
 
     def _answer(self, where: str, row: Row) -> SavedAnswer:
         labels = {name: _label(name, getattr(self, name), row) for name in LABELS}
-        raw = None if self.answer is None else value_of(self.answer, row)
+        raw = None if self.answer is None else _only(value_of(self.answer, row))
         return SavedAnswer(
             where=where,
             raw=None if raw is None else str(raw),
@@ -134,6 +135,15 @@ class SavedAnswers:
             CandidateScore(log_probability=score, tokens=int(count))
             for score, count in zip(scores, counts, strict=True)
         )
+
+
+def _only(value: Any) -> Any:
+    """What a list of one holds, and a list of one in it. Raises `ValueError` for several."""
+    while isinstance(value, list | tuple):
+        if len(value) != 1:
+            raise ValueError(f"{len(value)} answers, {value!r}; expected one: choose one by `as`")
+        (value,) = value
+    return value
 
 
 def _label(name: str, field: Field, row: Row) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import DictConfig
 
 from solvent import results
+from solvent.cells.asking import identify
+from solvent.cells.identity import cell_folder
 from solvent.cells.recomputing import recompute
+from solvent.cells.request import parse
 from solvent.cells.rescoring import rescore
 from solvent.core.types import Prediction
 from solvent.reports.comparison import compare
@@ -140,6 +145,29 @@ def test_a_broken_import_is_made_again_and_is_nobodys_cell(output: Path, run: Ru
     assert CellFolder(place).finished
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_evaluate_neither_takes_it_for_done_nor_goes_on_with_it(
+    finished: bool, output: Path, run: Run, composed: Callable[..., DictConfig]
+) -> None:
+    """Not even where somebody lays it in the very folder of a run."""
+    request = parse(composed("limit=1"))
+    place = cell_folder(request, identify(request)).path
+    shutil.copytree(cell(output, "greedy"), place)
+    if not finished:
+        (place / "DONE").unlink()
+    code, _, errors = run("limit=1")
+    assert code == 2
+    assert "is that of another cell, which was renamed or copied" in last_sentence(errors)
+
+
+def test_a_moved_folder_holds_the_same_cells(output: Path, run: Run) -> None:
+    (output / "saved").rename(output / "moved")
+    mapping = output / "mine/import/made.yaml"
+    mapping.write_text(mapping.read_text().replace(str(output / "saved"), str(output / "moved")))
+    code, shown, errors = run("import=made", f"--config-dir={output / 'mine'}", command=COMMAND)
+    assert (code, shown.count("already imported")) == (0, 2), errors
+
+
 def test_answers_to_other_questions_do_not_pair(output: Path, run: Run, tmp_path: Path) -> None:
     """One more right answer is another question, though no name differs."""
 
@@ -162,15 +190,14 @@ def golds(predictions: list[Prediction]) -> list[object]:
     return [row.gold for row in predictions]
 
 
-@pytest.mark.parametrize("ending", [".json", ".csv", ".tsv.gz"])
-def test_a_file_is_what_its_name_ends_in(ending: str, run: Run, tmp_path: Path) -> None:
+def test_a_file_is_what_its_name_ends_in(run: Run, tmp_path: Path) -> None:
     lines = []
-    for kind in (".jsonl", ending):
+    for kind in (".jsonl", ".json", ".csv", ".tsv.gz"):
         place = tmp_path / kind
         code, _, errors = run("import=made", made(place, kind), f"output={place}", command=COMMAND)
         assert code == 0, errors
         lines.append((cell(place, "greedy") / "predictions.jsonl").read_bytes())
-    assert lines[0] == lines[1]
+    assert len({*lines}) == 1
 
 
 RANKED = MAPPING.replace(
@@ -208,10 +235,12 @@ def test_log_probabilities_rank_the_options(
 def test_an_answer_that_was_not_saved_is_a_failed_sample(run: Run, tmp_path: Path) -> None:
     def silent(tables: dict[str, Rows]) -> None:
         tables["greedy"][0]["said"] = None
+        tables["greedy"][1]["said"] = [["two"]]  # as some harnesses keep one answer
 
     code, _, errors = run("import=made", made(tmp_path, change=silent), command=COMMAND)
     assert code == 0, errors
-    row = results.samples(cell(tmp_path, "greedy")).iloc[0]
+    row, other = (row for _, row in results.samples(cell(tmp_path, "greedy"))[:2].iterrows())
+    assert (other.raw, other.credit) == ("two", 1)
     assert (row.uid, row.status, row.credit) == ("made/q1", "error", 0)
     assert row.error == "no answer was saved"
 
@@ -252,6 +281,10 @@ def other_question(tables: dict[str, Rows]) -> None:
     tables["greedy"][1]["question"] = "Who is q2?"
 
 
+def several_answers(tables: dict[str, Rows]) -> None:
+    tables["greedy"][1]["said"] = ["two", "three"]
+
+
 def no_column(tables: dict[str, Rows]) -> None:
     del tables["greedy"][1]["said"]
 
@@ -272,6 +305,7 @@ def taken_column(tables: dict[str, Rows]) -> None:
         (unknown_condition, ("greedy.jsonl, row 8 has the condition 'odd'", "real, both, text")),
         (missing_condition, ("somebody, sampled has no answer under the condition 'text'",)),
         (other_question, ("greedy.jsonl, row 2 has the text 'Who is q2?'", "'What is q2?'")),
+        (several_answers, ("greedy.jsonl, row 2: 2 answers, ['two', 'three']",)),
         (no_column, ("greedy.jsonl, row 2: the row has no column 'said'",)),
         (taken_column, ("greedy.jsonl, row 2 has a column 'arm', and so has the name",)),
     ],
@@ -297,6 +331,7 @@ def test_bad_input_is_told_in_one_sentence(
         ("sampled: sample}", "sampled: smaple}", "smaple.jsonl is missing"),
         ("name: made_set", "name: ../other", "import.benchmark.name is '../other'"),
         ("model: somebody", "model: a/b", "greedy.jsonl, row 1: model is 'a/b'"),
+        ("name: made\n", "name: other\n", "says name: other; write name: made in it"),
         ("repeats: {text:", "repeats: {txt:", "rows cannot repeat 'txt' of a question"),
         ("uid: \"made/{id}\"\n      text", "images: [{from: id}]\n      uid: \"{id}\"\n      text",
          "saved answers need no picture"),
