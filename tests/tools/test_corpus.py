@@ -11,7 +11,7 @@ from solvent.benchmarks.prompts import letters
 from tools.corpus import OPTIONS, PAGE, Answer, answers, counted, families, page, tables
 
 PRECISION = 0.995
-COVERAGE = {"options": 0.96, "free": 0.8}  # a floor; the page has the figures
+COVERAGE = {"options": 0.95, "free": 0.75}  # a floor; the page has the figures
 
 
 @pytest.fixture(scope="module")
