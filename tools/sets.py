@@ -99,14 +99,8 @@ class Entry:
 
 
 def entry(path: Path) -> Entry:
-    """What a set's file says; one that changes another set may leave the second line to that.
-
-    Raises `ValueError` where its first two lines have another form.
-    """
+    """What a set's file says. Raises `ValueError` where its first two lines have another form."""
     first, second = path.read_text(encoding="utf-8").splitlines()[:2]
-    if not second.startswith("#"):
-        other = SETS / f"{OmegaConf.load(path)['defaults'][0]}.yaml"
-        second = other.read_text(encoding="utf-8").splitlines()[1] if other.exists() else second
     what, where = FIRST.fullmatch(first), SECOND.fullmatch(second)
     if what is None or where is None:
         raise ValueError(

@@ -33,6 +33,3 @@ def test_other_first_lines_are_refused(tmp_path: Path) -> None:
     path.write_text("# A set: of mine.\n# By me, https://example.org; licence: MIT.\nname: own\n")
     with pytest.raises(ValueError, match=r"own\.yaml begins with .*; expected '# NAME: what"):
         sets.entry(path)
-    path.write_text("# A set: of mine.\ndefaults:\n  - kind/base@_here_\nname: own\n")
-    with pytest.raises(ValueError, match=r"own\.yaml begins with"):
-        sets.entry(path)
