@@ -80,8 +80,10 @@ class Mosaic:
         ):
             if value not in known:
                 raise ValueError(f"benchmark.source.{name} has {value!r}; {nearest(value, known)}")
+        enough = not isinstance(self.classes, int) or self.classes >= 2
         cells = self.grid[0] * self.grid[1] if tuple(self.grid) in GRIDS else 0
         for name, value, right, expected in (
+            ("classes", self.classes, enough, "2 or more, folders, or null"),
             ("grid", self.grid, bool(cells), "[rows, columns], each 2 or 3"),
             ("side", self.side, self.side >= 1, "1 pixel or more"),
             ("gap", self.gap, self.gap >= 0, "0 pixels or more"),

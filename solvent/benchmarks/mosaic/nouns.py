@@ -59,7 +59,7 @@ def noun(folder: str, given: str | Mapping[str, str] | None) -> Noun:
     if name is None and MEANINGLESS.fullmatch(folder):
         raise ValueError(
             f"the folder {folder!r} does not say what its photos show; name it, and others like "
-            f"it, with benchmark.source.names={{{folder}: NAME}}"
+            f"it, with +benchmark.source.names.{folder}=NAME"
         )
     name = " ".join(str(name or NUMBERED.sub("", folder)).replace("_", " ").split())
     several = _is_plural(name)

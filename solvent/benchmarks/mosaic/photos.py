@@ -81,7 +81,11 @@ def folders(root: Path) -> list[Path]:
 
 
 def _is_second(name: str) -> bool:
-    return hashlib.blake2b(_plain(name).encode(), digest_size=1).digest()[0] % 2 == 1
+    return (
+        hashlib.blake2b(_plain(name).encode(errors="surrogateescape"), digest_size=1).digest()[0]
+        % 2
+        == 1
+    )
 
 
 def _folders(place: Path) -> list[str]:

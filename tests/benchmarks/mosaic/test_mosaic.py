@@ -185,6 +185,8 @@ def test_samples_are_a_pure_function_of_settings_and_folder(
         s.images[0].photos for s in first
     ]
     assert [s for s in mosaic(tmp_path / "one")() if int(s.uid[-5:]) < 9] == first
+    wider = mosaic(tmp_path / "one", questions=9, gap=3)()
+    assert digest_samples(wider) != digest_samples(first)
     other = mosaic(tmp_path / "one", questions=9, seed=1)()
     assert not {s.uid for s in other} & {s.uid for s in first}
     assert [s.images[0].photos for s in other] != [s.images[0].photos for s in first]
