@@ -17,6 +17,7 @@ from solvent.core.content import digest_samples
 from solvent.core.types import Sample
 from solvent.diagnostics.conditions.donors import Swap
 from solvent.diagnostics.conditions.evidence import MaskEvidence
+from solvent.diagnostics.conditions.pictures import MeanColour
 from tests.benchmarks.mosaic.coloured import TWELVE, mosaic, painted
 
 EIGHT = {"bee": 9, "cat": 16, "cow": 11, "dog": 15, "fox": 14, "hen": 10, "owl": 13, "pig": 12}
@@ -228,3 +229,13 @@ def test_a_photo_that_cannot_be_read_and_one_that_is_there_twice_are_named(tmp_p
         sample.images[0].load()
     Image.new("RGB", (9, 9), "red").save(tmp_path / "owl/0.png")
     assert (np.asarray(sample.images[0].load()) == (255, 0, 0)).all(axis=2).sum() == 100
+
+
+def test_other_photos_have_another_mean_colour(tmp_path: Path) -> None:
+    """A condition that paints with it must not keep that of the photos before."""
+    painted(tmp_path, TWELVE)
+    mean = MeanColour.of(mosaic(tmp_path, questions=2, gap=0)())
+    assert mean.value[2] == 77  # of every photo
+    for number, path in enumerate(sorted(tmp_path.rglob("*.png"))):
+        Image.new("RGB", (9, 9), (number, 0, 99)).save(path)
+    assert mean.value[2] == 99
