@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
+from solvent.benchmarks.free.doubts import are_parts, is_a_step, speaks_of_it
 from solvent.benchmarks.free.mentions import (
     Mention,
     counted,
@@ -18,8 +18,8 @@ from solvent.benchmarks.free.mentions import (
     of_another_thing,
     stems,
 )
-from solvent.benchmarks.free.numerals import NEAR, plain_text, text_before
-from solvent.benchmarks.free.passages import SENTENCE_END, closing, lines, sentence_end, sentences
+from solvent.benchmarks.free.numerals import NEAR, plain_text
+from solvent.benchmarks.free.passages import closing, lines, sentence_end, sentences
 from solvent.benchmarks.free.phrases import (
     ASSIGNED,
     BRACKETS,
@@ -30,20 +30,17 @@ from solvent.benchmarks.free.phrases import (
     FILLED,
     FINAL,
     HOWEVER,
-    LABEL,
     NO_SUCH,
-    PROCEDURE,
     REASON,
     REFUSED,
     REPEATED_NAME,
     RESULT,
-    SAME,
     SOON,
     STATEMENT,
     SUMMED,
     THEREFORE,
-    THING,
     UNIT,
+    UNSOLVED,
 )
 from solvent.benchmarks.free.spelling import stem
 from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading
@@ -192,7 +189,11 @@ class _Answer:
         return any(re.search(rf"(?i)\b{part}\b", self.question) for part in parts)
 
     def _assigns_others(self, place: int) -> bool:
-        """Whether several names get their values, and this one is not the one asked for."""
+        """Whether an equation is not solved, or several names get their values, and this one is
+        not the one asked for.
+        """
+        if UNSOLVED.search(self.text[:place]):
+            return True
         names = {match[1] for match in ASSIGNED.finditer(self.text)}
         if len(names) < 2:
             return REPEATED_NAME.search(self.text) is not None
@@ -202,31 +203,17 @@ class _Answer:
 
     def _is_plain(self, found: Sequence[Mention]) -> bool:
         """Whether numbers without a statement may be the answer: not those of a step to it, of
-        parts, or of other things than what is to be counted.
+        parts, or of other things than what is asked for.
         """
         said = [each for each in found if each.role == "said"]
-        steps = any(
-            PROCEDURE.match(self.text, start) and any(start <= each.start < end for each in said)
-            for start, end in sentences(self.text, 0, len(self.text))
-        )
         afters = (self.text[each.end : each.end + NEAR] for each in said)
         others = any(of_another_thing(after, self._words, self.question) for after in afters)
-        return not (steps or others or self._are_parts(found))
-
-    def _are_parts(self, found: Sequence[Mention]) -> bool:
-        """Whether equal numbers are of different things: "2 on the left and 2 on the right"."""
-        said = [each for each in found if each.role == "said"]
-        for one, other in itertools.pairwise(said):
-            between = self.text[one.end : other.start]
-            things = [THING.match(self.text, each.end)[1] for each in (one, other)]
-            labels = [LABEL.search(text_before(self.text, each.start)) for each in (one, other)]
-            if all(labels):
-                return True
-            if not (
-                SENTENCE_END.search(between) or SAME.fullmatch(between) or things[0] == things[1]
-            ):
-                return True
-        return False
+        doubted = others or is_a_step(self.text, said) or are_parts(self.text, said)
+        words = len(self.text.split()) - sum(
+            len(self.text[each.start : each.end].split()) for each in self.found
+        )
+        linked = words < 5 or speaks_of_it(self.text, self._words, self.question)
+        return linked and not doubted
 
     def _before_the_reason(self, start: int, end: int, direct: bool) -> Claim:
         """The only number before the reason for it, which ends the part."""
@@ -267,16 +254,16 @@ class _Answer:
 
 
 def only(found: Sequence[Mention], direct: bool) -> Claim:
-    """The only distinct number that is said, else the only year.
+    """The only distinct number that is said.
 
-    A number of the question counts where it is given directly, and no other is.
+    A number of the question, or a year, counts where it is given directly, and no other is.
     """
     if any(each.role == "unsure" for each in found):
         return None
     for role in ("said", "year", "repeated"):
         values = {each.value for each in found if each.role == role}
         if values:
-            return values.pop() if len(values) == 1 and (direct or role != "repeated") else None
+            return values.pop() if len(values) == 1 and (direct or role == "said") else None
     return None
 
 

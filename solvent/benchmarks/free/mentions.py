@@ -73,7 +73,7 @@ def _role(
         and LABELLED.search(text_before(text, known[-1].start))
     ):
         return "aside"
-    if LABELLED.search(before):
+    if LABELLED.search(before) or (COUNTING.search(question) and NAME.search(before)):
         return "aside"
     if _is_year(each, before, question, known, bool(joined)):
         return "year"
@@ -83,6 +83,8 @@ def _role(
     if not each.sure or each.value is None or bound or _is_packed(after, question):
         return "unsure"
     if OPERAND.match(after) or (OPERAND_BEFORE.search(before) and not NEGATIVE.search(before)):
+        return "unsure"
+    if MONEY.search(text[each.start - 2 : each.end]) and THINGS.match(question):
         return "unsure"
     if PART_OF.search(before) or (EACH.match(after) and not EACH.search(question)):
         return "unsure"
@@ -107,8 +109,10 @@ def _is_counted(after: str, question: str) -> bool:
 
 
 def of_another_thing(after: str, named: Collection[str], question: str) -> bool:
-    """Whether a number is of something else than is to be counted, which the answer names, too:
-    "The train has 5 cars", where trains are to be counted.
+    """Whether a number is of something else than is to be counted.
+
+    Where trains are to be counted, "The train has 5 cars" names them, and counts others; where rows
+    of seats are, "The hall has 240 seats" counts what else the question names.
 
     Args:
         after: what follows the number.
@@ -119,7 +123,10 @@ def of_another_thing(after: str, named: Collection[str], question: str) -> bool:
     wanted = counted(question)[-1:]
     if not wanted or thing is None or FUNCTION.fullmatch(thing[1]) or _is_counted(after, question):
         return False
-    return stem(wanted[0]) in named and stem(thing[1].lower()) not in stems(question)
+    asked = stem(thing[1].lower()) in stems(question)
+    if stem(wanted[0]) not in named:
+        return asked and thing[1].endswith("s")
+    return not asked
 
 
 def stems(text: str) -> set[str]:
@@ -128,9 +135,11 @@ def stems(text: str) -> set[str]:
 
 
 def counted(question: str) -> list[str]:
-    """The first words of what a question wants to have counted: "red", "cars"."""
+    """What a question wants to have counted, "red" and "cars", up to its last plural."""
     found = COUNTED_THINGS.search(question.lower())
-    return found[1].split() if found else []
+    words = found[1].split() if found else []
+    plurals = [place for place, word in enumerate(words, start=1) if stem(word) != word]
+    return words[: plurals[-1]] if plurals else words
 
 
 def _one(before: str, after: str, text: str, question: str) -> Role | None:
@@ -195,6 +204,7 @@ LABELLED = re.compile(
     r"|lines?|groups?|grades?|players?|teams?|days?|weeks?|parts?|cases?|items?|numbered)"
     r"(?:\.|s)?\s*(?:no\.?|number|#)?\s*\(?$|(?<![:=])(?<!\bis)(?<!\bwas)\s#$"
 )
+NAME = re.compile(r"[a-z]\s+[A-Z]\w+\s$|\bnumber\s$")  # "the Boeing 747", "the number 5"
 WHEN = re.compile(r"(?i)(?:\b(?:in|since|until|till|during|from|year|by|between|of|for)|\()\s*$")
 ASKS_WHEN = re.compile(r"(?i)\b(?:wh(?:ich|at) (?:\w+ )?(?:years?|dates?)|when|what time)\b")
 SHARE = re.compile(r"(?i)\s*(?:out\s+)?of\s+(?:the\s+|these\s+|those\s+|all\s+|a total of\s+)*")
@@ -205,6 +215,8 @@ COUNTED_THINGS = re.compile(
 _BY = r"(?:[×x*÷+·]|\b(?:plus|minus|times|multiplied by|divided by)\b)"
 OPERAND = re.compile(rf"(?i)(?:\s\w+)?\s*{_BY}\s*(?:[$€£¥]?[\d(]|{NUMBER_WORD})|\s*below zero")
 OPERAND_BEFORE = re.compile(rf"(?i)(?:[\w)]\s*{_BY}|\b(?:twice|double|triple|half))\s*[$€£¥]?$")
+MONEY = re.compile(r"[$€£¥₹]")
+THINGS = re.compile(r"(?i)\W*how many\s(?!(?:\w+\s)?(?:dollars|euros|pounds|cents|yen|rupees))")
 PART_OF = re.compile(
     r"(?i)\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|most|some|many|few|all|each|part|rest)"
     r"\s+of\s+(?:the\s+)?$"

@@ -88,6 +88,7 @@ SCALES = {
 LATEX = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
+        (r"(?<!\\)\$\$?([^$\n]+)\$\$?(?!\d)", r"\1"),
         (r"\\[dtc]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1/\2"),
         (r"\\(?:text|mathrm|mathbf|textbf|mbox)\s*\{([^{}]*)\}", r"\1"),
         (r"\\(?:times|cdot)\b", "×"),

@@ -60,7 +60,17 @@ RESULT = re.compile(r"(?i)\b(?:therefore|thus|hence|in conclusion)\b")
 SOON = re.compile(r"[\s:$€£(*]*(?:[^\W\d]+[\s:$€£(*]+){0,3}")
 DEPENDS = re.compile(r"(?i)\b(?:otherwise|if not|unless|or else|depend\w*)\b")
 ASSIGNED = re.compile(r"(?<!\w)(?<!\d\s)([^\W\d_]+)\s*=(?=\s*[-−$]?[\d.])")
+UNSOLVED = re.compile(  # "x + 115 =", "3n =", "x^2 ="
+    r"(?:(?<![\w.])(?<!\d\s)[a-cn-z]\s*[-+−]\s*\d+|\d\s*[-+−]\s*[a-cn-z]|(?<![\w.])\d+[a-cn-z]"
+    r"|(?<!\w)[A-Za-z]{1,2}\s?\^\s?\d)\s*=\Z"
+)
 REPEATED_NAME = re.compile(r"([^\W\d_]+)\s*=[^=]*\b(?:or|and)\b\s*\1\s*=")
+_ANYWHERE = (
+    "what which how many much when where who is are was were do does did has have had can the a an"
+    " of in on at to for from by and or be that this there you see"
+)
+EVERYWHERE = frozenset(_ANYWHERE.split())  # words that a question shares with any sentence
+SPEAKS_OF_IT = re.compile(r"(?i)\b(?:i|we|he|she|it|they|them|there|this)\b")
 PROCEDURE = re.compile(
     r"(?i)\W*(?:(?:first|then|next|now)\W+)?(?:to (?:find|calculate|get|determine|compute|answer)"
     r"|let's|let us|add|multiply|subtract|divide|find|calculate|compute|count the|use|consider|take"
