@@ -9,22 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
-from solvent.benchmarks.free.doubts import are_parts, is_a_step, speaks_of_it
-from solvent.benchmarks.free.mentions import (
-    Mention,
-    counted,
-    mentions,
-    names_counted,
-    of_another_thing,
-    stems,
-)
-from solvent.benchmarks.free.numerals import NEAR, plain_text
-from solvent.benchmarks.free.passages import closing, lines, sentence_end, sentences
-from solvent.benchmarks.free.phrases import (
+from solvent.benchmarks.free.cues import (
     ASSIGNED,
     BRACKETS,
     CHANGES,
     COMES_TO,
+    COPULA,
     CORRECTED,
     DEPENDS,
     FILLED,
@@ -42,6 +32,17 @@ from solvent.benchmarks.free.phrases import (
     UNIT,
     UNSOLVED,
 )
+from solvent.benchmarks.free.doubts import are_parts, is_a_step, lacks_computation, speaks_of_it
+from solvent.benchmarks.free.mentions import (
+    Mention,
+    counted,
+    mentions,
+    names_counted,
+    of_another_thing,
+    stems,
+)
+from solvent.benchmarks.free.numerals import NEAR, plain_text
+from solvent.benchmarks.free.passages import closing, lines, sentence_end, sentences
 from solvent.benchmarks.free.spelling import stem
 from solvent.benchmarks.parsers import AMBIGUOUS, NOTHING, Reading
 
@@ -212,7 +213,9 @@ class _Answer:
         words = len(self.text.split()) - sum(
             len(self.text[each.start : each.end].split()) for each in self.found
         )
-        linked = words < 5 or speaks_of_it(self.text, self._words, self.question)
+        phrase = words < 5 and not COPULA.search(self.text)
+        linked = phrase or speaks_of_it(self.text, self._words, self.question)
+        doubted = doubted or lacks_computation(self.text, self.question)
         return linked and not doubted
 
     def _before_the_reason(self, start: int, end: int, direct: bool) -> Claim:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Sequence
 
-from solvent.benchmarks.free.mentions import Mention, stems
-from solvent.benchmarks.free.number_words import IS_ENGLISH
-from solvent.benchmarks.free.numerals import text_before
-from solvent.benchmarks.free.passages import SENTENCE_END, sentences
-from solvent.benchmarks.free.phrases import (
+from solvent.benchmarks.free.cues import (
+    COMPUTED,
+    COMPUTES,
     EVERYWHERE,
     LABEL,
     PROCEDURE,
@@ -17,6 +15,10 @@ from solvent.benchmarks.free.phrases import (
     SPEAKS_OF_IT,
     THING,
 )
+from solvent.benchmarks.free.mentions import Mention, stems
+from solvent.benchmarks.free.number_words import IS_ENGLISH
+from solvent.benchmarks.free.numerals import text_before
+from solvent.benchmarks.free.passages import SENTENCE_END, sentences
 
 
 def is_a_step(text: str, said: Sequence[Mention]) -> bool:
@@ -37,6 +39,12 @@ def are_parts(text: str, said: Sequence[Mention]) -> bool:
         if len(things) > 1 and not (SENTENCE_END.search(between) or SAME.fullmatch(between)):
             return True
     return False
+
+
+def lacks_computation(text: str, question: str) -> bool:
+    """Whether a sentence names no sum, difference and the like where one is asked for."""
+    asked = IS_ENGLISH.search(question) and COMPUTED.search(question)
+    return bool(asked) and len(text.split()) > 3 and COMPUTES.search(text) is None
 
 
 def speaks_of_it(text: str, words: Collection[str], question: str) -> bool:

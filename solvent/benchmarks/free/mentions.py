@@ -86,6 +86,8 @@ def _role(
         return "unsure"
     if MONEY.search(text[each.start - 2 : each.end]) and THINGS.match(question):
         return "unsure"
+    if question and _is_owned(before, after, question):
+        return "unsure"
     if PART_OF.search(before) or (EACH.match(after) and not EACH.search(question)):
         return "unsure"
     if COUNTING.search(question) and MORE.match(after) and not _is_counted(after, question):
@@ -155,6 +157,18 @@ def _one(before: str, after: str, text: str, question: str) -> Role | None:
     return "said" if short and counting and not OF.match(after) and "," not in text else "unsure"
 
 
+def _is_owned(before: str, after: str, question: str) -> bool:
+    """Whether a number is of what something has that is not asked for: "It has 20 floors"."""
+    if COUNTING.search(question) and not counted(question):
+        return False
+    owned = OWNED.match(after) if HAS.search(before) else None
+    return (
+        owned is not None
+        and not _is_counted(after, question)
+        and stems(owned[1]).isdisjoint(stems(question))
+    )
+
+
 def _is_packed(after: str, question: str) -> bool:
     """Whether a number is of what holds the things that are counted: "3 rows"."""
     packed = PACKED.match(after)
@@ -217,6 +231,8 @@ OPERAND = re.compile(rf"(?i)(?:\s\w+)?\s*{_BY}\s*(?:[$€£¥]?[\d(]|{NUMBER_WOR
 OPERAND_BEFORE = re.compile(rf"(?i)(?:[\w)]\s*{_BY}|\b(?:twice|double|triple|half))\s*[$€£¥]?$")
 MONEY = re.compile(r"[$€£¥₹]")
 THINGS = re.compile(r"(?i)\W*how many\s(?!(?:\w+\s)?(?:dollars|euros|pounds|cents|yen|rupees))")
+HAS = re.compile(r"(?i)\b(?:has|have|had)\s+$")
+OWNED = re.compile(r"\s((?!years\b)[a-z]+s)\b")
 PART_OF = re.compile(
     r"(?i)\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|most|some|many|few|all|each|part|rest)"
     r"\s+of\s+(?:the\s+)?$"

@@ -70,7 +70,14 @@ _ANYWHERE = (
     " of in on at to for from by and or be that this there you see"
 )
 EVERYWHERE = frozenset(_ANYWHERE.split())  # words that a question shares with any sentence
-SPEAKS_OF_IT = re.compile(r"(?i)\b(?:i|we|he|she|it|they|them|there|this)\b")
+COPULA = re.compile(r"(?i)\b(?:is|are|was|were)\b")
+COMPUTED = re.compile(r"(?i)\b(?:sum|difference|average|mean|median|product|ratio)\b")
+COMPUTES = re.compile(
+    r"(?i)\b(?:sums?|difference|differs?|average|mean|median|product|ratio|by|total|together|times)\b"
+)
+SPEAKS_OF_IT = re.compile(
+    r"(?i)\b(?:i|we|he|she|it|they|them|there|this|total|difference|sum|number|count|value)\b"
+)
 PROCEDURE = re.compile(
     r"(?i)\W*(?:(?:first|then|next|now)\W+)?(?:to (?:find|calculate|get|determine|compute|answer)"
     r"|let's|let us|add|multiply|subtract|divide|find|calculate|compute|count the|use|consider|take"
