@@ -76,7 +76,7 @@ COMPUTES = re.compile(
     r"(?i)\b(?:sums?|difference|differs?|average|mean|median|product|ratio|by|total|together|times)\b"
 )
 SPEAKS_OF_IT = re.compile(
-    r"(?i)\b(?:i|we|he|she|it|they|them|there|this|total|difference|sum|number|count|value)\b"
+    r"(?i)\b(?:i|we|he|she|it|they|them|there|this|total|difference|number|count|value)\b"
 )
 PROCEDURE = re.compile(
     r"(?i)\W*(?:(?:first|then|next|now)\W+)?(?:to (?:find|calculate|get|determine|compute|answer)"
