@@ -126,6 +126,22 @@ WORDS = [
     ("<", ("<", ">"), 0),
     ("cat", ("Cat", "cat"), "ambiguous"),  # two options that read the same
     ("-1", ("1", "-1"), 1),
+    ("x = \u22121", ("1", "-1"), 1),  # the minus sign itself, not a hyphen
+    ("The result is \u20131.", ("1", "\u22121"), 1),
+    ("minus 1", ("1", "2"), "none"),
+    ("negative three", ("3", "4"), "none"),
+    ("Option 3", ("2", "3", "4"), "none"),  # the third, or the text?
+    ("Option 3", ("Option 3", "Option 4"), 0),
+    ("The text claims it is a dog, but the image shows a cat.", ("cat", "dog"), "ambiguous"),
+    ("According to the caption it is a dog. The image shows a cat.", ("cat", "dog"), "ambiguous"),
+    ("The caption says it's a dog. But it is a cat.", ("cat", "dog"), 0),
+    ("I disagree that it's a dog.", ("cat", "dog"), "ambiguous"),
+    ("There is no difference between the two lines", ("yes", "no"), "none"),  # are they equal?
+    ("There is no error: they match", ("yes", "no"), "none"),
+    ("I do not think the answer is no.", ("yes", "no"), "none"),
+    ("No puedo ver la imagen.", ("yes", "no"), "none"),
+    ("No lo s\u00e9.", ("yes", "no"), "none"),
+    ("No hay ning\u00fan perro.", ("yes", "no"), 1),
 ]
 
 
@@ -133,6 +149,25 @@ WORDS = [
 def test_words(raw: str, options: tuple[str, ...], expected: int | str) -> None:
     read = (expected, "ok") if isinstance(expected, int) else (None, expected)
     assert Words()(raw, options) == Reading(*read)
+
+
+@pytest.mark.parametrize(
+    ("raw", "options", "expected"),
+    [
+        ("The hint says the answer is B. But the image shows A.", OPTIONS, "none"),
+        ("The passage says B is correct, but I see A.", OPTIONS, "none"),
+        ("Answer: B (red)", OPTIONS, "ambiguous"),  # the letter of one, the text of another
+        ("Answer: B (green)", OPTIONS, 1),
+        ("A. No", ("Yes", "No"), "ambiguous"),
+        ("(B) No.", ("Yes", "No"), 1),
+        ("The answer is \u22123.", ("3", "-3", "0"), 1),
+    ],
+)
+def test_letter_does_not_take_a_side(
+    raw: str, options: tuple[str, ...], expected: int | str
+) -> None:
+    read = (expected, "ok") if isinstance(expected, int) else (None, expected)
+    assert Letter()(raw, options) == Reading(*read)
 
 
 REPORTED = [  # misread or missed by earlier rules, or by those of peers

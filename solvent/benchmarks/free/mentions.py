@@ -207,6 +207,7 @@ DENIED_AFTER = re.compile(
 )
 BOUND_BEFORE = re.compile(
     rf"(?i)(?:\b(?:more|less|fewer|other|rather|\w{{2,}}er) than|\bat (?:least|most)|\bover|\babove"
+    rf"|\b(?:all|every\w*|any\w*|each|no\w*) (?:but|except(?: for)?)|\bas \w+(?: \w+)? as"
     rf"|\bbelow|\bunder|\bup to|\bexceed\w*|\bbeyond|\bmaximum of|\bminimum of|[<>≥≤±])"
     rf"\s*{_HEDGE}{_MONEY}$"
 )
@@ -234,8 +235,9 @@ THINGS = re.compile(r"(?i)\W*how many\s(?!(?:\w+\s)?(?:dollars|euros|pounds|cent
 HAS = re.compile(r"(?i)\b(?:has|have|had)\s+$")
 OWNED = re.compile(r"\s((?!years\b)[a-z]+s)\b")
 PART_OF = re.compile(
-    r"(?i)\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|most|some|many|few|all|each|part|rest)"
-    r"\s+of\s+(?:the\s+)?$"
+    r"(?i)\b(?:half|halves|thirds?|quarters?|fifths?|tenths?|most|some|many|few|all|each|part|rest|none"
+    r"|neither)"
+    r"\s+(?:out\s+)?of\s+(?:the\s+)?$"
 )
 EACH = re.compile(r"(?i)\s(?:\w+\s)?(?:each|apiece)\b")
 NEGATIVE = re.compile(

@@ -53,6 +53,7 @@ FOREIGN = {
     "cinquante": 50, "soixante": 60, "cent": 100, "mille": 1000, "veinte": 20, "treinta": 30,
     "cuarenta": 40, "cincuenta": 50, "cien": 100, "ciento": 100, "venti": 20, "trenta": 30,
     "quaranta": 40, "vinte": 20, "trinta": 30, "двадцать": 20, "тридцать": 30, "сто": 100,
+    "vingts": 20, "cents": 100,
 }  # fmt: skip
 # These may stand for a number, or be an article or something else: they make an answer unsure.
 DOUBTFUL = {"ein", "eine", "einen", "un", "une", "uno", "una", "um", "uma", "once", "одна"}
@@ -64,6 +65,7 @@ _CJK = "零〇一二两兩三四五六七八九十百千万"
 _COUNTERS = "个個只隻条張张位名辆輛本件棵朵块塊头頭匹根颗顆杯片座部台架艘人つ枚羽冊皿種种岁歳次"
 CHINESE = re.compile(rf"(?<![第{_CJK}])([{_CJK}]+)(?=\s?[{_COUNTERS}])|\A\s*([{_CJK}]+)[\s。.]*\Z")
 CHINESE_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
+CHINESE_ROW = re.compile("[〇零一二两兩三四五六七八九][一二两兩三四五六七八九]")  # 七八: 7 or 8
 KOREAN_WORDS = {
     "하나": 1, "한": 1, "둘": 2, "두": 2, "셋": 3, "세": 3, "넷": 4, "네": 4, "다섯": 5, "여섯": 6,
     "일곱": 7, "여덟": 8, "아홉": 9, "열": 10,
@@ -87,9 +89,10 @@ def words_in(text: str, question: str = "") -> Iterator[Found]:
             elif word in FOREIGN and word not in SMALL:
                 yield Found(Decimal(FOREIGN[word]), match.start(), match.end(), word=True)
     for match in CHINESE.finditer(text):
-        number = chinese(match[1] or match[2])
-        alone = match[1] == "一"  # an article, too
-        yield Found(Decimal(number), match.start(), match.end(), sure=not alone, word=True)
+        characters = match[1] or match[2]
+        number = None if CHINESE_ROW.search(characters) else Decimal(chinese(characters))
+        sure = number is not None and match[1] != "一"  # an article, too
+        yield Found(number, match.start(), match.end(), sure=sure, word=True)
     for match in KOREAN.finditer(text):
         yield Found(Decimal(KOREAN_WORDS[match[1]]), match.start(), match.end(), word=True)
 

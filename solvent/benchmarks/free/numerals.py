@@ -62,11 +62,14 @@ def digits_in(text: str, units: str = "") -> Iterator[Found]:
         elif raised := RAISED.match(after):
             value = value.scaleb(int(raised[1]) - 1) if match["body"] == "10" and value else None
             end += raised.end()
-        elif EXPRESSION.match(after) or BEFORE.search(before):
+        elif EXPRESSION.match(after) or OTHER_SCALE.match(after) or BEFORE.search(before):
             value = None
         elif (scale := SCALE.match(after)) and value is not None:
-            known = re.search(rf"(?i)\b{scale[1]}s?\b", units)
-            value = value if known else value * SCALES[scale[1].lower()]
+            if name := scale[1]:
+                known, factor = re.search(rf"(?i)\b{name}s?\b", units), SCALES[name.lower()]
+            else:
+                known, factor = scale[2] in units, ASIAN_SCALES[scale[2]]
+            value = value if known else value * factor
             end += scale.end()
         yield Found(value, match.start(), end, sure)
 
@@ -84,6 +87,10 @@ def _value(match: re.Match[str]) -> Decimal | None:
 SCALES = {
     "hundred": 100, "thousand": 1000, "lakh": 10**5, "million": 10**6, "crore": 10**7,
     "billion": 10**9, "trillion": 10**12,
+}  # fmt: skip
+ASIAN_SCALES = {
+    "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "億": 10**8, "亿": 10**8,
+    "천": 1000, "만": 10**4, "억": 10**8,
 }  # fmt: skip
 LATEX = tuple(
     (re.compile(pattern), instead)
@@ -123,4 +130,10 @@ POWER = re.compile(r"\s?[×x·*]\s?10\s?\^\s?([-−]?\d{1,3})(?!\d)")
 RAISED = re.compile(r"\s?\^\s?(-?\d{1,3})(?!\d)")
 EXPRESSION = re.compile(r"\s?[√π]|/(?=[a-z])|(?:[a-cn-rx-z]|[kKMB]|[mb]n)(?![A-Za-z])")
 BEFORE = re.compile(r"[/√_]\s?[({]?$")
-SCALE = re.compile(rf"(?i)\s?({'|'.join(SCALES)})s?\b")
+SCALE = re.compile(
+    rf"(?i)\s?({'|'.join(SCALES)})s?\b|(百(?!分)|千(?![克米瓦卡])|[万萬億亿천만억])(?!\s?\d)"
+)
+OTHER_SCALE = re.compile(
+    r"(?i)\s?(?:millionen|millone?s|mill[oó]n|milhão|milhões|milion[ei]|milliard\w*|mil|mille|mila"
+    r"|tausend|mio|mrd|тыс\w*|млн|млрд|миллион\w*|[百千万萬億亿천만억](?=\s?\d))(?!\w)"
+)

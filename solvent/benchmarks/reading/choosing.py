@@ -9,7 +9,7 @@ from functools import cached_property
 
 from solvent.benchmarks.prompts import letters
 from solvent.benchmarks.reading import other_languages, phrases
-from solvent.benchmarks.reading.cleaning import without_markup, without_reasoning
+from solvent.benchmarks.reading.cleaning import plain_minus, without_markup, without_reasoning
 from solvent.benchmarks.reading.option_marks import (
     Mark,
     enumerated,
@@ -32,6 +32,7 @@ from solvent.benchmarks.reading.standing import (
 )
 
 ALONE = re.compile(r"[\W_]*([A-Za-z])(?![+#°])(?:[\W_]+\1)*[\W_]*")
+LABELLED_WORD = re.compile(r"\W*([AB])\W+(yes|no)\W*", re.IGNORECASE)  # "A. Yes"
 REFUSED = pattern(phrases.REFUSING)
 YET = pattern(phrases.YET)
 TURN = pattern([phrases.TURNING, other_languages.TURNING])
@@ -100,7 +101,8 @@ def chosen(raw: str, options: Sequence[str], by_letter: bool) -> Reading:
         options: their texts.
         by_letter: whether a letter names an option, too.
     """
-    text = without_markup(without_reasoning(raw))
+    text = plain_minus(without_markup(without_reasoning(raw)))
+    options = [plain_minus(option) for option in options]
     alone = ALONE.fullmatch(text) if by_letter else None
     if alone:
         valid, name = letters(len(options)), alone[1].upper()
@@ -110,6 +112,9 @@ def chosen(raw: str, options: Sequence[str], by_letter: bool) -> Reading:
         return one_of(equal)
     if {option.strip().casefold() for option in options} == {"yes", "no"}:
         labels = label_marks(text, len(options)) if by_letter else []
+        said = LABELLED_WORD.fullmatch(text) if by_letter else None
+        if said and options[ord(said[1].upper()) - ord("A")].strip().casefold() != said[2].lower():
+            return AMBIGUOUS
         reading = _by_rules(_answer(text, labels))
         return yes_or_no(raw, options) if reading.status == "none" else reading
     marks = option_marks(text, options) if by_letter else text_marks(text, options)

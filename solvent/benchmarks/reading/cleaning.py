@@ -25,6 +25,11 @@ def without_reasoning(raw: str) -> str:
     return text.replace("\u2019", "'").strip()
 
 
+def plain_minus(text: str) -> str:
+    """A minus sign, or a dash for one, before a number becomes "-"; all stay in their places."""
+    return re.sub(r"−(?=[\d.])|(?<![^\s=(:$])–(?=[\d.])", "-", text)
+
+
 def without_markup(text: str) -> str:
     """An answer inside tags is taken alone; a box of LaTeX becomes a statement in words."""
     tagged = re.findall(r"(?is)<(?:answer|ans|final_answer|conclusion)>(.*?)(?:</|\Z)", text)

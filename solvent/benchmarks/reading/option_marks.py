@@ -40,7 +40,7 @@ CAPITAL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([A-Z])[{_QUOTES}]?{_AFTER}")
 SMALL = re.compile(rf"{_BEFORE}[{_QUOTES}]?([a-z])[{_QUOTES}]?{_AFTER}")
 OTHER_SENSE = pattern(phrases.OTHER_SENSE)
 JOINING = pattern(phrases.JOINING.replace("{and}", f"{phrases.AND}|{other_languages.AND}"))
-CLOSED = re.compile(r"\s*[.!]?\s*(?:\n|\Z)")
+CLOSED = re.compile(r"\s*[)\]\"']?\s*[.!]?\s*(?:\n|\Z)")
 ITEM = re.compile(r"\s*([.:)\-–—]?)\s*(?=\w)")  # behind a letter in an enumeration
 LINE_START = re.compile(r"(?:^|\n)[\s\-•*]*\Z")
 BREAK = re.compile(r"(?:^|[,;.:])\s*\Z")
@@ -96,7 +96,7 @@ def text_marks(text: str, options: Sequence[str]) -> list[Mark]:
         Mark(start, end, index, "text")
         for start, end, index in sorted(spans)
         if not any(s <= start and end <= e and e - s > end - start for s, e, _ in spans)
-        and not any(s <= start and end <= e for s, e in others)
+        and not any(s <= start and end <= e and e - s > end - start for s, e in others)
     ]
 
 
@@ -211,6 +211,8 @@ def whole_words(phrase: str) -> re.Pattern[str]:
     if UNSPACED.fullmatch(phrase):
         return re.compile(re.escape(phrase))
     before = r"(?<!\d,)" if re.match(r"\d{3}(?!\d)", phrase) else ""  # "200" in "1,200"
+    if phrase[0].isdigit() or phrase in WORDS:
+        before += r"(?<!\bminus\s)(?<!\bnegative\s)"
     after = r"(?:(?=입니다|이에요|예요|です)|(?![\w\-]|'(?!s\b)\w|[.:]\d|,\d{3}(?!\d)))"
     spaced = r"\s+".join(map(re.escape, phrase.split(" ")))
     return re.compile(rf"(?<![\w\-])(?<!\d[.:]){before}{spaced}{after}")

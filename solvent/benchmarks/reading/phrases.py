@@ -98,7 +98,7 @@ CONFIRMING = (
 # Somewhere between the start of the clause and an option: it is denied.
 DENYING = (
     r"❌|✗|✘|\bno(?:ne of| way)\b|n't\b",
-    r"\b(?:not|never|neither|nor|cannot|doubt|unlikely|hardly|avoid|wrong|incorrect|whether|unsure"
+    r"\b(?:not|never|neither|nor|cannot|doubt|disagree|unlikely|hardly|avoid|wrong|incorrect|whether|unsure"
     r"|excludes?|eliminated?|rejects?|(?:rule|ruled|ruling) out|anything but)\b",
     r"\b(?:(?:next|second)(?: |-)best"
     r"|least (?:likely|probable|plausible|similar|fitting|suitable))\b",
@@ -138,7 +138,10 @@ NOT_SUPPOSING = r"\b(?:as|even) if\b|\bif i (?:have|had|must)\b(?: to)?|\bif any
 CONCEDING = (
     r"\b(?:although|though|while|whereas|despite|(?:might|may|could) (?:also )?be|someone"
     r"|some (?:people |would |might |may )+|one (?:could|might|may|can)"
-    r"|(?:people|others|many) (?:may|might|would|could))\b[^,.;:\n]*"
+    r"|(?:people|others|many) (?:may|might|would|could)"
+    r"|(?:text|caption|hint|passage|context|description|prompt|user) (?:\w+ )?"
+    r"(?:says?|said|claim(?:s|ed)?|state[sd]?|suggest(?:s|ed)?|assert(?:s|ed)?|tells?|told|implie[sd])"
+    r"|according to the (?:text|caption|hint|passage|context|description|prompt))\b[^,.;:\n]*"
 )
 # A clause that begins with one of these leaves open what it names.
 LEAVING_OPEN = r"\b(?:if|unless|whether|(?:might|may|could) (?:also )?be)\b[^,.;:\n]*"
@@ -195,6 +198,7 @@ OTHER_SENSE = (
     r"\b(?:that|this)(?:'s| is) right\b",
     r"\bright (?:answers?|choices?|options?|one)\b",
     r"\b(?:nothing|is|are|was|were|be) left (?:to|over)\b",
+    r"\b(?:option|choice) \(?\d(?!\w)",
 )
 # Between two options that are named together.
 AND = r"and|or|and/or|nor|&|/|\+|,|→|[-=]>"

@@ -19,6 +19,11 @@ IDIOMS = (
     r"doubts?|question|problem|wonder|matter|need|worries|more|less|fewer|reason|way|idea|answer"
     r"|image|images|picture|pictures|photo|photograph|information|context|smoking|parking|entry|exit|clue|details?|data"
     r"|denying|telling|knowing|mistaking|one\s+(?:would|could|can)"
+    # These are a yes as often as a no: "no difference" may say that two lines are equal.
+    r"|differences?|changes?|variations?|distortions?|errors?|mistakes?|contradictions?"
+    r"|discrepanc(?:y|ies)|(?:clear|single|definite)\s+(?:answer|view|way)"
+    # Spanish, that it cannot be told.
+    r"|(?:lo\s+)?sé|(?:se\s+)?pued[eo]|estoy|es\s+posible|(?:hay|tengo)\s+(?:suficiente|información|imagen)"
 )
 
 
@@ -44,7 +49,11 @@ LEAD_ENGLISH = re.compile(
     re.IGNORECASE,
 )
 EXCLAIMED = re.compile(rf"{_LED_BY}(?:(?P<yes>yes)|(?P<no>no)(?!\.\s*\d)){_END}", re.IGNORECASE)
-NEGATED = re.compile(r"(?:\bnot|n't)\s+(?:an?\s+)?[\"']?\Z", re.IGNORECASE)
+NEGATED = re.compile(
+    r"(?:\bnot|n't)\s+(?:(?:think|believe)\s+(?:that\s+)?(?:the\s+answer|it)\s+(?:is|would\s+be)\s+)?"
+    r"(?:an?\s+)?[\"']?\Z",
+    re.IGNORECASE,
+)
 EXISTENCE = re.compile(
     r"(?:\A[\W_]*|\b(?:there(?:'s|\s+is|\s+are|\s+was|\s+were)|(?:appears?|seems?)\s+to\s+be|has|have|had|sees?|shows?|contains?"
     r"|depicts?|features?|wears?|includes?)\s+|[.;!\n]\s*)"

@@ -35,6 +35,33 @@ def test_a_number_of_the_question_does_not_win(question: str, answer: str, right
     assert (reading.value or reading.status) == right
 
 
+SCALED = [  # what was once read without its scale, or as what it leaves out
+    ("有多少人?", "3万", "30000"),
+    ("有多少人?", "3.5万人", "35000"),
+    ("人口(万)是多少?", "3万", "3"),  # the question has the unit
+    ("몇 명?", "10만", "100000"),
+    ("重さは?", "3千克", "3"),  # kilograms
+    ("有几只猫?", "七八只", "ambiguous"),
+    ("Combien de personnes ?", "quatre-vingts", "ambiguous"),
+    ("Combien ?", "deux cents", "ambiguous"),
+    ("Wie viele Einwohner?", "2 Millionen", "ambiguous"),
+    ("¿Cuántos?", "3 mil", "ambiguous"),
+    ("How many dogs are black?", "None of the three dogs is black.", "ambiguous"),
+    ("How many dogs are black?", "None of the three dogs is black, so 0.", "0"),
+    ("How many dogs are black?", "All but 2 of the dogs are black.", "ambiguous"),
+    ("How many people wear hats?", "Everyone except 2 people wears a hat.", "ambiguous"),
+    ("How many legs?", "It has twice as many legs as 4", "ambiguous"),
+]
+
+
+@pytest.mark.parametrize(("question", "answer", "right"), SCALED)
+def test_a_number_is_read_with_its_scale_or_not_at_all(
+    question: str, answer: str, right: str
+) -> None:
+    reading = Number()(answer, Accepted(answers=("1",), kind="number"), question)
+    assert (reading.value or reading.status) == right
+
+
 def test_a_long_loop_is_read_in_time_that_grows_with_its_length() -> None:
     """Models that repeat themselves reach any limit of tokens; huge powers are no numbers."""
     gold = Accepted(answers=("1",), kind="number")
