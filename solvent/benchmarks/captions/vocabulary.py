@@ -12,7 +12,9 @@ from types import MappingProxyType
 from solvent.benchmarks.parsers import NOTHING, Reading, without_reasoning
 from solvent.core.types import Accepted
 
-TOKEN = re.compile(r"[^\W_]+(?:-[^\W_]+)*|[^\w\s]")  # a word, or a mark, which parts phrases
+TOKEN = re.compile(
+    r"[^\W_]+(?:(?:['\u2019]s)?-[^\W_]+)*|[^\w\s]"
+)  # a word, or a mark, which parts phrases
 IRREGULAR = MappingProxyType({"geese": "goose", "mice": "mouse", "oxen": "ox"})
 ENDINGS = tuple(  # of plurals, and what stands there in the singular; the first known word counts
     (re.compile(f"{plural}$"), singular)
@@ -121,8 +123,10 @@ class Mentions:
 
 
 def tokens(caption: str) -> list[str]:
-    """Words in lower case, and marks between them; a hyphen joins, "'s" is no part of a word."""
-    return TOKEN.findall(re.sub(r"['\u2019]s\b", " ", caption.lower()))
+    """Words in lower case, and marks between them; a hyphen joins, "'s" is no part of a word but
+    before a hyphen ("bird's-eye").
+    """
+    return TOKEN.findall(re.sub(r"['\u2019]s\b(?!-)", " ", caption.lower()))
 
 
 def count_words(caption: str) -> int:

@@ -143,11 +143,12 @@ class _Drawing:
         nouns = {folder: noun(folder, given.get(folder)) for folder in self.stock}
         owners: dict[str, str] = {}
         for folder, named in nouns.items():
-            if (owner := owners.setdefault(named.name.casefold(), folder)) != folder:
-                raise ValueError(
-                    f"the folders {owner!r} and {folder!r} are both called {named.name!r}: put "
-                    "their photos together, or correct benchmark.source.names"
-                )
+            for name in (named.name, named.plural):  # "cats" would be two classes, of cat and cats
+                if (owner := owners.setdefault(name.casefold(), folder)) != folder:
+                    raise ValueError(
+                        f"the folders {owner!r} and {folder!r} are both called {name!r}: put "
+                        "their photos together, or correct benchmark.source.names"
+                    )
         return nouns
 
     @cached_property

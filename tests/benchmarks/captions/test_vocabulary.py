@@ -65,6 +65,7 @@ def test_the_published_list_is_whole(coco: Mentions) -> None:
 @pytest.mark.parametrize(
     ("caption", "named"),
     [
+        ("A bird's-eye view of the dog's bed", ["dog", "bed"]),
         ("Two hot dogs beside a dog", ["hot dog", "dog"]),
         ("baby elephants, adult giraffes and a baby", ["elephant", "giraffe", "person"]),
         ("A teddy bear and bears on the toilet seat", ["teddy bear", "bear", "toilet"]),

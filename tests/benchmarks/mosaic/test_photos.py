@@ -64,6 +64,7 @@ def test_parts_share_no_photo_and_no_question(tmp_path: Path) -> None:
         ({"kinds": ["plaice"]}, "kinds has 'plaice'; did you mean 'place'"),
         ({"part": "third"}, "part has 'third'"),
         ({"names": {"dog": "Cat"}}, "the folders 'cat' and 'dog' are both called"),
+        ({"names": {"dog": "cats"}}, "are both called 'cats'"),  # how many photos of cats?
         ({"names": {"dog": {"many": "dogs"}}}, "has 'many' for 'dog'; .*article, name, plural"),
     ],
 )  # fmt: skip
