@@ -129,6 +129,8 @@ WORDS = [
     ("x = \u22121", ("1", "-1"), 1),  # the minus sign itself, not a hyphen
     ("The result is \u20131.", ("1", "\u22121"), 1),
     ("minus 1", ("1", "2"), "none"),
+    ("2\u20133", ("2", "3", "2-3"), 2),
+    ("x \u2212 3", ("3", "x - 3"), 1),
     ("negative three", ("3", "4"), "none"),
     ("Option 3", ("2", "3", "4"), "none"),  # the third, or the text?
     ("Option 3", ("Option 3", "Option 4"), 0),

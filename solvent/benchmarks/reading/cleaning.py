@@ -26,8 +26,8 @@ def without_reasoning(raw: str) -> str:
 
 
 def plain_minus(text: str) -> str:
-    """A minus sign, or a dash for one, before a number becomes "-"; all stay in their places."""
-    return re.sub(r"−(?=[\d.])|(?<![^\s=(:$])–(?=[\d.])", "-", text)
+    """A minus sign becomes "-", and so does a dash that stands for one or between two numbers."""
+    return re.sub(r"−|(?<![^\s=(:$])–(?=[\d.])|(?<=\d)–(?=\d)", "-", text)
 
 
 def without_markup(text: str) -> str:
