@@ -1,4 +1,4 @@
-"""Two published sets of real models' answers give the published numbers, and docs/readings.md says
+"""Two published sets of real models' answers give the published numbers, and docs/imported.md says
 what our commands make of them. Skipped where the files are not there.
 """
 
@@ -24,7 +24,7 @@ from solvent.reports.comparison import compare
 from tests.conftest import ROOT
 
 DATA = paths.resolve(os.environ.get("SOLVENT_DATA", "../shared/data"))
-PAGE = (ROOT / "docs/readings.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/imported.md").read_text(encoding="utf-8")
 MODELS = {"llava_1_5_7b": "LLaVA-1.5-7B", "gpt_4_1_mini": "GPT-4.1-mini"}
 TEXTS = ("contradicting", "irrelevant", "supporting")
 Found = Mapping[str, Any]
