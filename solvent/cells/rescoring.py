@@ -62,8 +62,10 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
         new["compat"] = config["compat"]["name"]
     screen = console()
     _show(screen, metrics, new)
-    changed_rows = [a for a, b in zip(after, before, strict=True) if _said(a) != _said(b)]
-    screen.print(f"{len(changed_rows):,} of {len(before):,} answers are read otherwise")
+    pairs = list(zip(after, before, strict=True))
+    read = sum(_said(one) != _said(other) for one, other in pairs)
+    worth = sum(one.credit != other.credit for one, other in pairs)
+    screen.print(f"{read:,} of {len(before):,} answers are read otherwise, {worth:,} judged otherwise")
     if write:
         said = [redacted_text(change) for change in changes]
         path = _write(run, label or _label(said), new | {"changes": said})

@@ -239,7 +239,8 @@ def _show_slices(screen: Console, metrics: Mapping[str, Any]) -> None:
         for value, estimate in values.items():
             name = marked(f"{tag} = {value}")
             table.add_row(name, percent(estimate), f"{estimate['n']:,}", unread(estimate))
-    screen.print(table)
+    if table.row_count:
+        screen.print(table)
 
 
 def _measure_name(name: str, measure: Mapping[str, Any]) -> str:

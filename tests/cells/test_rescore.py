@@ -100,7 +100,7 @@ def test_another_parser_reads_otherwise(said: Path, capsys: pytest.CaptureFixtur
     golds = [row.gold for row in CellFolder(said).predictions()]
     assert letters["unparsed"] == 0
     assert letters["score"]["value"] == pytest.approx(golds.count(1) / 9)  # one question per kind
-    assert "9 of 9 answers are read otherwise" in capsys.readouterr().out
+    assert "9 of 9 answers are read otherwise, " in capsys.readouterr().out
     stored = json.loads((said / "metrics-parser-Letter.json").read_text())
     assert stored == letters | {"changes": ["parser=Letter"]}
     with pytest.raises(ValueError, match=r"metrics-parser-Letter\.json exists already"):
