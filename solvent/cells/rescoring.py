@@ -65,10 +65,11 @@ def rescore(run: Path, changes: Sequence[str], *, label: str | None, write: bool
     pairs = list(zip(after, before, strict=True))
     read = sum(_said(one) != _said(other) for one, other in pairs)
     worth = sum(one.credit != other.credit for one, other in pairs)
-    screen.print(f"{read:,} of {len(before):,} answers are read otherwise, {worth:,} judged otherwise")
+    said = f"{read:,} of {len(before):,} answers are read otherwise, {worth:,} judged otherwise"
+    screen.print(said)
     if write:
-        said = [redacted_text(change) for change in changes]
-        path = _write(run, label or _label(said), new | {"changes": said})
+        typed = [redacted_text(change) for change in changes]
+        path = _write(run, label or _label(typed), new | {"changes": typed})
         screen.print(f"[dim]{marked(str(path))}[/dim]", highlight=False)
     return new
 

@@ -31,7 +31,7 @@ def contact_sheet(
     rows = max(1, -(-len(cells) // columns))
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
-            rows, columns, figsize=(3.4 * columns, 3.9 * rows), squeeze=False
+            rows, columns, figsize=(3.4 * columns, 4.2 * rows), squeeze=False, layout="constrained"
         )
         for axes in grid.flat:
             axes.axis("off")
@@ -44,7 +44,6 @@ def contact_sheet(
             place = {"transform": axes.transAxes, "va": "top", "fontsize": 7}
             axes.text(0, -0.03 if pictures else 1, "\n".join(lines), **place)
         figure.suptitle(visible(title), x=0.01, ha="left", weight="bold")
-        figure.tight_layout()
         figure.savefig(path)
         plt.close(figure)
     return path
