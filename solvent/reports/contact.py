@@ -20,6 +20,8 @@ COLUMNS = 3
 MOST_PICTURES = 25  # of one sample; the caption says how many there are
 IN_A_ROW = 3  # so many stand in one
 MOST_LINES = 60  # of one caption
+SIDE = 3.4  # inches of a picture, and of a column
+LINE = 0.14  # inches of a line of a caption
 
 
 def contact_sheet(
@@ -29,24 +31,32 @@ def contact_sheet(
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = min(COLUMNS, max(1, len(cells)))
     rows = max(1, -(-len(cells) // columns))
+    captions = [_caption(pictures, caption) for pictures, caption in cells]
+    tall = SIDE + LINE * max((len(lines) for lines in captions), default=0)
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
-            rows, columns, figsize=(3.4 * columns, 4.2 * rows), squeeze=False, layout="constrained"
+            rows,
+            columns,
+            figsize=(SIDE * columns, tall * rows),
+            squeeze=False,
+            layout="constrained",
         )
         for axes in grid.flat:
             axes.axis("off")
-        for axes, (pictures, caption) in zip(grid.flat, cells, strict=False):
+        for axes, (pictures, _), lines in zip(grid.flat, cells, captions, strict=False):
             if pictures:
                 axes.imshow(_mosaic(pictures[:MOST_PICTURES]))
-            lines = _wrapped(visible(caption))
-            more = len(pictures) - MOST_PICTURES
-            lines += [f"and {more} more pictures"] if more > 0 else []
             place = {"transform": axes.transAxes, "va": "top", "fontsize": 7}
             axes.text(0, -0.03 if pictures else 1, "\n".join(lines), **place)
         figure.suptitle(visible(title), x=0.01, ha="left", weight="bold")
         figure.savefig(path)
         plt.close(figure)
     return path
+
+
+def _caption(pictures: Sequence[Image.Image], caption: str) -> list[str]:
+    more = len(pictures) - MOST_PICTURES
+    return _wrapped(visible(caption)) + ([f"and {more} more pictures"] if more > 0 else [])
 
 
 def _wrapped(caption: str) -> list[str]:

@@ -34,7 +34,7 @@ class CocoCaptions:
         instances: the file with the marked objects, below `root`.
         captions: the file with people's captions, below `root`.
         obtain: how to get the data, as the end of the sentence "... is missing: ..., or <obtain>".
-        held: pictures that the annotations must hold: of others, others would be drawn.
+        held: pictures that the annotations must hold: of another number, others would be drawn.
         count: pictures that are asked, the first by their hash.
         seed: of the hash.
         ids: a file, below `root`, with the pictures to ask in the place of those that are drawn:
@@ -82,8 +82,8 @@ class CocoCaptions:
         if len(known) != self.held:
             raise ValueError(
                 f"{self.files()[0]} describes {len(known):,} pictures, expected {self.held:,}: of "
-                "others, others would be drawn; take the file of the whole split, or set "
-                "benchmark.source.held"
+                "another number, other pictures would be asked; take the file of the whole split, "
+                f"or say that yours is meant with benchmark.source.held={len(known)}"
             )
         chosen = self._listed(known) if self.ids else drawn(list(known), self.count, self.seed)
         return tuple(self._sample(number, known[number], root) for number in sorted(chosen))

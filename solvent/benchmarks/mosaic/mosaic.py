@@ -174,7 +174,7 @@ class _Drawing:
             barred = BARRED.get(kind, 0)
             free, wanted = sum(sizes[barred:]), rows * columns - 2 * (kind == "relation")
             if free < wanted:
-                beside = f" beside those of {barred} class(es)" if barred else ""
+                beside = f" beside those of {barred} of the classes" if barred else ""
                 raise ValueError(
                     f"{here}: questions of the kind {kind!r} in a grid of {rows} x {columns} need "
                     f"{wanted} photos{beside}, and there are {free}: add photos or classes, or "
