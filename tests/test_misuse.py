@@ -135,7 +135,7 @@ SETTINGS = {  # overrides: what the sentence says
         for change, sentence in (
             ("benchmark.source.local={place}/none", "is missing: benchmark.source.local expects"),
             ("benchmark.source.local={place}/torn", "cannot be read as json"),
-            ("benchmark.source.local={place}/empty", "cannot be read as json: it is empty"),
+            ("benchmark.source.local={place}/empty", "cannot be read as jsonl: it is empty"),
             ("benchmark.source.local={place}/other", "row 0: the row has no column 'category'"),
             ("benchmark.source.id=null", "benchmark.source.id is null; expected a text"),
             ("~benchmark.source.split", "the setting benchmark.source.split is missing"),

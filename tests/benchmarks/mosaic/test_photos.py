@@ -51,7 +51,7 @@ def test_parts_share_no_photo_and_no_question(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"grid": (3, 3)}, r"need 9 photos beside those of 1 class\(es\), and there are 8: add"),
+        ({"grid": (3, 3)}, r"need 9 photos beside those of 1 of the classes, and there are 8: add"),
         ({"grid": (3, 3), "kinds": ["relation"]}, "grid of 3 x 3 need 7 photos beside .* are 4"),
         ({"most": 5}, "'cat' has 4 photos, and questions of the kind 'count' need 5 of every"),
         ({"classes": 1}, "classes is 1; expected 2 or more"),
