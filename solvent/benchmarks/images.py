@@ -233,7 +233,7 @@ def reason(error: Exception) -> str:
     """What it says, a file by its name alone: the folder is another one on every machine."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {Path(error.filename).name}"
-    return str(error)
+    return str(error).rstrip(".")  # it ends a sentence of ours
 
 
 def eight_bits(picture: Image.Image) -> Image.Image:

@@ -65,7 +65,7 @@ def draw_card(findings: Mapping[str, Found], title: str, folder: Path) -> Path:
 def _draw_row(axes: Axes, facts: Facts, finding: Found) -> None:
     colour, word = CHIPS[finding["verdict"]]
     place = {"transform": axes.transAxes, "va": "center"}
-    asks = textwrap.fill(visible(facts.asks), WRAP_ASKS, max_lines=2, placeholder=" ...")
+    asks = textwrap.fill(visible(facts.asks), WRAP_ASKS, max_lines=3, placeholder=" ...")
     axes.text(-2.95, 0.5, asks, weight="bold", fontsize=9.5, **place)
     axes.text(
         -0.5, 0.5, word, color="white", ha="center", fontsize=9, weight="bold", **place,

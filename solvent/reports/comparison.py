@@ -170,8 +170,9 @@ def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Pat
     path = folder / f"comparison-{'-'.join(family)}.png"
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(3, 2), sharey=True)
-        _draw_by_layers(axes[0], rows)
-        _draw_by_mass(axes[1], rows)
+        arms = [row for row in rows if not _is_reference(row, baseline)]
+        _draw_by_layers(axes[0], arms)
+        _draw_by_mass(axes[1], arms)
         for axis in axes:
             _draw_references(axis, rows, baseline, label=axis is axes[1])
         axes[0].set(ylabel="score, with 95 % interval", ylim=(0, 1.02))
@@ -204,9 +205,14 @@ def _unread(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _is_reference(row: Row, baseline: str) -> bool:
+    """Whether it is a line across the figure: the baseline, which edits nothing."""
+    metrics = row.cell.metrics
+    return metrics["intervention"] == baseline and not metrics["layers"]
+
+
 def _interventions(rows: Sequence[Row]) -> list[str]:
-    edited = (row.cell.metrics for row in rows if row.cell.metrics["layers"])
-    return list(dict.fromkeys(intervention_name(metrics) for metrics in edited))
+    return list(dict.fromkeys(intervention_name(row.cell.metrics) for row in rows))
 
 
 def _layers(rows: Sequence[Row]) -> list[str]:
@@ -216,7 +222,7 @@ def _layers(rows: Sequence[Row]) -> list[str]:
 def _style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
     metrics = row.cell.metrics
     colour = _interventions(rows).index(intervention_name(metrics))
-    marker = _layers(rows).index(metrics["layers"])
+    marker = _layers(rows).index(metrics["layers"]) if metrics["layers"] else 0
     return {
         "color": COLOURS[colour % len(COLOURS)],
         "marker": MARKERS[marker % len(MARKERS)],
@@ -235,10 +241,9 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
     width = 0.8 / max(1, len(layers))
     for row in rows:
         metrics, estimate = row.cell.metrics, as_share(row.cell.metrics["score"])
-        if not metrics["layers"]:
-            continue
         place = interventions.index(intervention_name(metrics))
-        place += (layers.index(metrics["layers"]) - (len(layers) - 1) / 2) * width
+        if metrics["layers"]:
+            place += (layers.index(metrics["layers"]) - (len(layers) - 1) / 2) * width
         axes.errorbar(place, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
     axes.set_xticks(range(len(interventions)), interventions)
     for marker, name in zip(MARKERS, layers, strict=False):
@@ -260,9 +265,11 @@ def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axvline(1, color="grey", linestyle=":", linewidth=1)
     for row in rows:
         masses, estimate = row.cell.metrics["visual_mass"], as_share(row.cell.metrics["score"])
-        if row.cell.metrics["layers"] and masses["before"]:
+        if masses["before"]:
             left = masses["after"] / masses["before"]
             axes.errorbar(left, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
+    if not any(row.cell.metrics["visual_mass"]["before"] for row in rows):
+        axes.text(0.5, 0.25, "not measured", color="grey", ha="center", transform=axes.transAxes)
     axes.set(xlabel="visual mass after / before, mean over all layers")
     axes.set_title("how much attention the image kept")
 

@@ -32,7 +32,7 @@ def contact_sheet(
     columns = min(COLUMNS, max(1, len(cells)))
     rows = max(1, -(-len(cells) // columns))
     captions = [_caption(pictures, caption) for pictures, caption in cells]
-    tall = SIDE + LINE * max((len(lines) for lines in captions), default=0)
+    tall = SIDE + LINE * (1 + max((len(lines) for lines in captions), default=0))
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from solvent.core.types import Facts
@@ -38,10 +39,19 @@ def with_facts(
 
 
 def in_order(facts: Mapping[str, Facts]) -> dict[str, Facts]:
-    """Tests that have a place first, then all others by name."""
+    """Tests that have a place first, then all others by name.
+
+    Of tests that ask the same, of several texts say, each has its name in front of the question.
+    """
 
     def key(name: str) -> tuple[bool, int, str]:
         place = facts[name].place
         return place is None, place or 0, name
 
-    return {name: facts[name] for name in sorted(facts, key=key)}
+    asked = Counter(each.asks for each in facts.values())
+    return {
+        name: facts[name]
+        if asked[facts[name].asks] == 1
+        else replace(facts[name], asks=f"{name}: {facts[name].asks}")
+        for name in sorted(facts, key=key)
+    }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from solvent.core.paths import CONF, ROOT
 from tools import sets
 
 
@@ -33,3 +34,11 @@ def test_other_first_lines_are_refused(tmp_path: Path) -> None:
     path.write_text("# A set: of mine.\n# By me, https://example.org; licence: MIT.\nname: own\n")
     with pytest.raises(ValueError, match=r"own\.yaml begins with .*; expected '# NAME: what"):
         sets.entry(path)
+
+
+def test_the_readme_counts_the_sets() -> None:
+    """All but those that it names itself."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = {"shapes", "shapes_prior", "mosaic", "mosaic_prior", "nlvr"}
+    others = {path.stem for path in (CONF / "benchmark").glob("*.yaml")} - named
+    assert f"{len(others)} other sets" in readme
