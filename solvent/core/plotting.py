@@ -6,6 +6,7 @@ Okabe and Ito, safe for colour-blind readers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +34,21 @@ def draw_nothing(axes: Axes) -> None:
     axes.set_axis_off()
 
 
+def interval_of(estimate: Number) -> list[float]:
+    """Both ends; not a number, which is not drawn, where there is no interval."""
+    return [math.nan if estimate[end] is None else float(estimate[end]) for end in ("low", "high")]
+
+
 def draw_estimate(axes: Axes, place: float, estimate: Number, colour: str) -> None:
     """A point with its interval, lying on the row `place`."""
-    axes.plot([estimate["low"], estimate["high"]], [place, place], color=colour, linewidth=1.5)
+    axes.plot(interval_of(estimate), [place, place], color=colour, linewidth=1.5)
     axes.plot(estimate["value"], place, "o", color=colour, markersize=4)
 
 
 def draw_bar(axes: Axes, place: float, estimate: Number, colour: str) -> None:
     """A bar with its interval, standing in the column `place`."""
     axes.bar(place, estimate["value"], color=colour, width=0.6)
-    axes.plot([place, place], [estimate["low"], estimate["high"]], color="black", linewidth=1.2)
+    axes.plot([place, place], interval_of(estimate), color="black", linewidth=1.2)
 
 
 def draw_curve(
@@ -54,8 +60,7 @@ def draw_curve(
     )
     axes.fill_between(
         x,
-        [point["low"] for point in points],
-        [point["high"] for point in points],
+        *zip(*map(interval_of, points), strict=True),
         color=colour,
         alpha=0.15,
         linewidth=0,

@@ -1,11 +1,11 @@
-"""Intervals of means over rows that may belong together, and paired comparisons. Pure functions.
+"""Which rows belong together, resamples and flips of what does, and paired comparisons.
 
-Axes: C clusters (independent units), T cells (values of a tag; one for a plain mean).
+Axes: C clusters (independent units).
 """
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,49 +13,16 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.special import ndtri
 from scipy.stats import binomtest
 
+from solvent.core.intervals import CONFIDENCE, DIFFERENCE, of_values
 from solvent.core.types import Prediction
 
-CONFIDENCE = 0.95
 RESAMPLES = 10_000  # the 2.5 % quantile then varies by 0.03 standard errors from seed to seed
 SEED = 0
 CHUNK = 500_000  # draws held in memory at a time
-
-
-def wilson(successes: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, in [0, 1].
-
-    Successes may be shares of one: credits, or means of clusters. Source: Wilson (1927),
-    https://doi.org/10.1080/01621459.1927.10502953. `scipy.stats.binomtest` (whole successes only)
-    and statsmodels' `proportion_confint` have it too, and take a hundred times as long.
-    """
-    z = ndtri(0.5 + 0.5 * confidence)
-    share = successes / trials
-    middle = 2 * trials * share + z**2
-    spread = z * math.sqrt(4 * trials * share * (1 - share) + z**2)
-    low, high = ((middle + side * spread) / (2 * (trials + z**2)) for side in (-1, 1))
-    return (0.0 if successes == 0 else float(low), 1.0 if successes == trials else float(high))
-
-
-def bootstrap(
-    sums: Float[np.ndarray, "C T"],
-    counts: Float[np.ndarray, "C T"],
-    weights: Float[np.ndarray, " T"],
-    strata: Int[np.ndarray, " C"],
-) -> tuple[float, float]:
-    """Percentile interval of the weighted sum over T of (sum over C of sums) / (that of counts).
-
-    Args:
-        sums: credits of a cluster, added up, per cell.
-        counts: number of credits in them.
-        weights: of the cells.
-        strata: clusters with an equal number have the same cells occupied, which keeps every cell
-            occupied in every resample.
-    """
-    top, bottom = np.split(resampled(np.hstack([sums, counts]), strata), 2, axis=1)
-    return percentiles((top / bottom) @ weights)
+ENUMERATED = 16  # clusters that differ, up to which all flips of signs are looked at
+ROUNDING = 1e-12  # of a sum, as a share of what was added
 
 
 def resampled(
@@ -113,26 +80,60 @@ def connected(groups: Sequence[Mapping[str, str]]) -> list[int]:
     return [order.setdefault(int(label), len(order)) for label in labels]
 
 
+def sign_flips(sums: Float[np.ndarray, " C"]) -> tuple[float, float]:
+    """One-sided p-values of a mean above 0 and of one below 0, where under the null hypothesis the
+    sign of every cluster's sum is a coin.
+
+    Exact up to 16 sums that are not 0, and where these are equally large, which makes it the exact
+    McNemar (1947) test, https://doi.org/10.1007/BF02295996; else from as many random flips as
+    `RESAMPLES`, the observed one among them. Source: Fisher's randomisation test of paired
+    differences, on clusters.
+    """
+    sums = sums[sums != 0]
+    ups = int((sums > 0).sum())
+    if len(sums) == 0:
+        return 1.0, 1.0
+    if np.ptp(np.abs(sums)) <= ROUNDING * np.abs(sums).max():
+        above, below = (
+            binomtest(k, len(sums), alternative="greater") for k in (ups, len(sums) - ups)
+        )
+        return float(above.pvalue), float(below.pvalue)
+    total, slack = sums.sum(), ROUNDING * np.abs(sums).sum()
+    flipped = _flipped(sums)
+    return float((flipped >= total - slack).mean()), float((flipped <= total + slack).mean())
+
+
+def _flipped(sums: Float[np.ndarray, " C"]) -> Float[np.ndarray, " R"]:
+    """The total under flips of signs, the observed one among them."""
+    if len(sums) <= ENUMERATED:
+        return np.array(list(itertools.product((1.0, -1.0), repeat=len(sums)))) @ sums
+    generator = np.random.default_rng(SEED)
+    step = max(1, CHUNK // len(sums))
+    totals = [sums[None].sum(axis=1)]
+    for start in range(1, RESAMPLES, step):
+        rows = min(step, RESAMPLES - start)
+        totals.append((1.0 - 2.0 * generator.integers(2, size=(rows, len(sums)))) @ sums)
+    return np.concatenate(totals)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
     """Mean credit of one cell minus that of another, over the same samples."""
 
     value: float  # in [-1, 1]
-    low: float  # 95 % interval, bootstrap over clusters
+    low: float  # 95 % interval, over clusters; [-1, 1] where they are too few to say anything
     high: float
     n: int  # samples
     clusters: int  # independent units: samples that share an image or another group are one
-    p: float  # two-sided exact McNemar test of equal accuracy, samples taken as independent
+    p: float  # two-sided test of equal accuracy: signs of the clusters' sums are flipped
     discordant: float  # share of samples whose credit differs, in [0, 1]
 
 
 def paired_difference(
     treated: Sequence[Prediction], baseline: Sequence[Prediction]
 ) -> PairedDifference:
-    """Compare two cells sample by sample.
-
-    The interval is a percentile bootstrap that draws whole clusters; the test is McNemar's (1947),
-    https://doi.org/10.1007/BF02295996, exact.
+    """Compare two cells sample by sample: the interval of `solvent.core.intervals`, and the test of
+    `sign_flips`, which is McNemar's exact test where every sample is a cluster of its own.
 
     Raises `ValueError` when the two cells did not answer the same samples.
     """
@@ -145,15 +146,14 @@ def paired_difference(
     uids = sorted(ours)
     differences = np.array([ours[uid].credit - theirs[uid].credit for uid in uids])
     units = np.array(connected([ours[uid].groups for uid in uids]))
-    sums, sizes = np.bincount(units, differences), np.bincount(units)
-    low, high = bootstrap(sums[:, None], sizes[:, None], np.ones(1), np.zeros_like(sizes))
-    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    mean = of_values(differences, units, DIFFERENCE)
+    low, high = mean.interval() or DIFFERENCE
     return PairedDifference(
-        value=float(differences.mean()),
+        value=mean.mean,
         low=low,
         high=high,
         n=len(uids),
-        clusters=len(sizes),
-        p=float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
-        discordant=(wins + losses) / len(uids),
+        clusters=len(mean.sizes),
+        p=min(1.0, 2 * min(sign_flips(mean.sums))),
+        discordant=float((differences != 0).mean()),
     )

@@ -132,7 +132,5 @@ class UsageTest:
 
 def measured(mean: Estimate, unit: str = "") -> str:
     """A mean with its interval, and a warning where too few samples are independent."""
-    number = f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]{unit and ' ' + unit}"
-    if mean.reliable:
-        return number
-    return f"{number} (only {mean.clusters} independent samples: interval unreliable)"
+    number = f"{mean.value:.3f} {mean.interval}{unit and ' ' + unit}"
+    return f"{number} (no verdict: {mean.doubt})" if mean.doubt else number

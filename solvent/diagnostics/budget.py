@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from solvent.core.intervals import SHARE
 from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
 from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
@@ -207,27 +208,28 @@ class Budget(UsageTest):
 
     def _judged(self, seen: Place) -> tuple[Verdict, Verdict, str]:
         """Both verdicts and the reason, about one place."""
-        start = estimate(seen.told[:, 0], seen.clusters)
+        bounds = SHARE if self.measure == "dependency" else None  # J, of two pictures
+        start = estimate(seen.told[:, 0], seen.clusters, bounds)
         if start is None:
             reason = "No sample is left at chance by its text, so none needs the image."
             return "NOT APPLICABLE", "NOT APPLICABLE", reason
         sign, lost = MEASURES[self.measure], seen.told[:, 0] - seen.told[:, -1]
         strict: Verdict = "PASS" if (lost <= EQUAL).all() else "FAIL"
-        if start.upper < self.influence_bits:
+        if decide(start, self.influence_bits) == "FAIL":
             reason = f"{sign} is {start.value:.4f} bits without filler, so there is none to lose."
             return "VACUOUS", strict, reason
         fall = seen.metrics[seen.fall]
         verdict = decide(fall, -self.margin_bits)
         reason = (
-            f"{sign} changes by {fall.value:+.4f} bits [{fall.low:+.4f}, {fall.high:+.4f}] per "
-            f"doubling of the filler, in {fall.n} samples that need the image"
+            f"{sign} changes by {fall.value:+.4f} bits {fall.interval} per doubling of the "
+            f"filler, in {fall.n} samples that need the image"
         )
         if verdict != "FAIL":
             return verdict, strict, f"{reason}."
         text = seen.metrics[seen.text]
-        if text is not None and text.lower > -self.text_margin:
+        if decide(text, -self.text_margin) == "PASS":
             return "FAIL", strict, f"{reason}, while accuracy from text alone stays."
-        decay = f"{text.low:+.4f} to {text.high:+.4f} per doubling" if text else "no such samples"
+        decay = f"{text.interval} per doubling" if text else "no such samples"
         reason = f"{reason}, but decay of accuracy from text alone is not ruled out ({decay})."
         return "INCONCLUSIVE", strict, reason
 
@@ -257,14 +259,15 @@ def _slopes(
 ) -> Metrics:
     """Changes per doubling of the text, and the dilution exponent."""
     found: Metrics = {}
-    for name, values, rows in (
-        ("dependency_slope_bits", each.dependency, needs),
-        ("gain_slope_bits", each.gain, needs),
-        ("effect_slope_bits", each.effect, needs),
-        ("text_accuracy_slope", each.text_right, others),
+    most = float(np.log2(answers.sizes.max()))
+    for name, values, rows, reach in (
+        ("dependency_slope_bits", each.dependency, needs, most),
+        ("gain_slope_bits", each.gain, needs, None),
+        ("effect_slope_bits", each.effect, needs, 1.0),
+        ("text_accuracy_slope", each.text_right, others, 1.0),
     ):
         found[f"{name}_{each.place}"] = slope(
-            each.doublings[rows], values[rows], answers.clusters[rows]
+            each.doublings[rows], values[rows], answers.clusters[rows], reach
         )
     dilution = slope(-each.crowding, each.log_odds, answers.clusters)
     return found | {f"dilution_{each.place}": dilution}

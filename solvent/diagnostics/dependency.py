@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.intervals import DIFFERENCE, SHARE, Bounds
 from solvent.core.plotting import COLOURS, draw_nothing
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
@@ -26,8 +28,8 @@ from solvent.diagnostics.statistics.estimates import (
     Verdict,
     decide,
     estimate_columns,
+    p_above,
     proportion,
-    sign_flip,
 )
 from solvent.diagnostics.statistics.floors import (
     PLACEBOS,
@@ -53,6 +55,20 @@ if TYPE_CHECKING:
 NEEDED = ("real", "swap", *PLACEBOS)
 CONTENT = ("swap_same", "swap_diff")
 WITHOUT_CONTENT = ("blank", "noise")
+
+
+BOUNDS: Mapping[str, Bounds] = MappingProxyType(
+    {
+        "jsd_": SHARE,
+        "jsd_over_": DIFFERENCE,
+        "content_contrast": DIFFERENCE,
+        "total_variation": SHARE,
+        "flips": SHARE,
+        "ties": SHARE,
+        "accuracy": SHARE,
+        "perceptual_score": DIFFERENCE,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +113,7 @@ class Dependency(UsageTest):
         answers = screened.answers
         gap = probability_gap(answers, jensen_shannon_bits)
         columns = _columns(answers, gap)
-        estimates = estimate_columns(columns, answers.clusters)
+        estimates = estimate_columns(columns, answers.clusters, BOUNDS)
         bits, limits = columns["jsd_bits"], floor(gap, answers)
         images = image_information_bits(answers)[1]
         effect = estimates["jsd_over_placebo_bits"]
@@ -118,7 +134,12 @@ class Dependency(UsageTest):
                 "floor_bits": limits.threshold,
                 "placebo_floor_bits": limits.placebo,
                 "unlikely": int(unlikely(answers, "real", "swap").sum()),
-                "p_value": sign_flip(columns["jsd_over_placebo_bits"], answers.clusters),
+                "p_value": p_above(
+                    columns["jsd_over_placebo_bits"],
+                    answers.clusters,
+                    self.margin_bits,
+                    DIFFERENCE,
+                ),
             },
             series=_series(answers, gap, estimates, limits),
         )
@@ -208,7 +229,9 @@ def _scaled(mean: Estimate | None, factor: float) -> Estimate | None:
     if mean is None:
         return None
     names = ("value", "low", "high", "lower", "upper")
-    return replace(mean, **{name: factor * getattr(mean, name) for name in names})
+    known = {name: getattr(mean, name) for name in names}
+    scaled = {name: None if each is None else factor * each for name, each in known.items()}
+    return replace(mean, **scaled)
 
 
 def _reason(verdict: Verdict, effect: Estimate | None, margin: float) -> str:

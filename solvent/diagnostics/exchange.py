@@ -92,7 +92,9 @@ class Exchange(UsageTest):
         metrics: Metrics = {
             "n": len(kept),
             "invalid": int((~valid).sum()),
-            **estimate_columns({f"v_{n}_bits": each for n, each in labels.items()}, kept.clusters),
+            **estimate_columns(
+                {f"v_{n}_bits": each for n, each in labels.items()}, kept.clusters, {}
+            ),
             **_contributions(labels, kept, ""),
             **_contributions(free, kept, "label_free_"),
             **self._by_blind(kept, labels),
@@ -152,7 +154,7 @@ class Exchange(UsageTest):
             text = np.where(np.isfinite(text), text, np.nan)
             columns[f"image_bits_over_{blind}"] = _shapley(labels | {"text": text})[0]
             columns[f"zero_shot_gain_bits_over_{blind}"] = labels["both"] - text
-        return dict(estimate_columns(columns, kept.clusters))
+        return dict(estimate_columns(columns, kept.clusters, {}))
 
     def _weight(self, answers: Answers) -> Weight:
         conflict = asserted_conflicts(answers, "mislead", (self.text_alone,))
@@ -188,7 +190,7 @@ class Exchange(UsageTest):
         if any(each is None for each in bits.values()):
             return dict.fromkeys(pairs)
         columns = {name: bits[more] - bits[less] for name, (more, less) in pairs.items()}
-        return dict(estimate_columns(columns, kept.clusters))
+        return dict(estimate_columns(columns, kept.clusters, {}))
 
     def _verdict(self, metrics: Metrics, samples: int) -> Verdict:
         if metrics["invalid"] > self.most_invalid * samples:
@@ -211,9 +213,9 @@ def _shapley(v: Values) -> tuple[Float[np.ndarray, " N"], ...]:
 def _contributions(v: Values, kept: Answers, prefix: str) -> Metrics:
     image, text, synergy = _shapley(v)
     columns = {"image_bits": image, "text_bits": text, "synergy_bits": synergy}
-    found: Metrics = dict(estimate_columns(columns, kept.clusters))
+    found: Metrics = dict(estimate_columns(columns, kept.clusters, {}))
     pair = np.column_stack([image, text])
-    positive = len(kept) and found["image_bits"].lower > 0 and found["text_bits"].lower > 0
+    positive = all(decide(found[name], 0.0) == "PASS" for name in ("image_bits", "text_bits"))
     found["image_share"] = (
         function_of_means(pair, kept.clusters, lambda mean: mean[:, 0] / mean.sum(axis=1))
         if positive
@@ -243,10 +245,10 @@ def _reason(verdict: Verdict, metrics: Metrics, weight: Weight) -> str:
         return "no sample has answers with and without image and text"
     image, text = metrics["image_bits"], metrics["text_bits"]
     said = (
-        f"the image contributes {image.value:.3f} bits ({image.low:.3f} to {image.high:.3f}) and "
-        f"the text {text.value:.3f} ({text.low:.3f} to {text.high:.3f})"
+        f"the image contributes {image.value:.3f} bits {image.interval} and the text "
+        f"{text.value:.3f} {text.interval}"
     )
     if weight.rho is None:
         return f"{said}; the evidence weight is not identified: {weight.reason}"
     rho = weight.rho
-    return f"{said}; the evidence weight is {rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f})"
+    return f"{said}; the evidence weight is {rho.value:.2f} {rho.interval}"

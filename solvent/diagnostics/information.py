@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from solvent.core.plotting import COLOURS, draw_estimate, draw_nothing
+from solvent.core.intervals import DIFFERENCE, SHARE, Bounds
+from solvent.core.plotting import COLOURS, draw_estimate, draw_nothing, interval_of
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.statistics.distances import FLOOR, entropy_bits, kullback_leibler_bits
 from solvent.diagnostics.statistics.estimates import (
+    WIDE,
     Estimate,
     Verdict,
     decide,
     estimate_columns,
+    largest,
+    p_above,
     proportion,
-    sign_flip,
     weakest,
 )
 from solvent.diagnostics.statistics.floors import RERUNS, floor, in_every_sample
@@ -35,6 +38,9 @@ from solvent.diagnostics.swaps import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+PSEUDO = 1.4  # times the range of values by the number of images: what known bounds cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +87,8 @@ class Information(UsageTest):
             return screened.finding(self.name)
         answers = screened.answers
         columns = self._columns(answers)
-        estimates = estimate_columns(columns, answers.clusters)
+        bounds = _bounds(answers, self.margin_bits)
+        estimates = estimate_columns(columns, answers.clusters, bounds)
         raw = {
             name: decide(estimates[_named("entropy_gain", name, primary)], self.margin_bits)
             for name in self._there(answers)
@@ -108,7 +115,10 @@ class Information(UsageTest):
                 "floor_bits": tau,
                 "floored": int(_floored(answers, primary).sum()),
                 "unlikely": int(unlikely(answers, "real", primary).sum()),
-                "p_value": sign_flip(gain, answers.clusters),
+                "p_value": largest(
+                    p_above(gain, answers.clusters, self.margin_bits, bounds["entropy_gain"]),
+                    _p_of_information(columns["mutual_information_bits"], answers, least, bounds),
+                ),
             },
             series=_series(estimates, columns, raw, gate, primary),
         )
@@ -127,7 +137,8 @@ class Information(UsageTest):
             }
             level = 0.12 + 0.1 * place
             draw_estimate(axes, level, mean, COLOURS[1])
-            axes.annotate(f"mean over {name}", (mean["high"], level), xytext=(4, -3),
+            right = np.nanmax([*interval_of(mean), mean["value"]])
+            axes.annotate(f"mean over {name}", (right, level), xytext=(4, -3),
                           textcoords="offset points", fontsize=7)  # fmt: skip
         axes.axvline(0, color="grey", linestyle=":", linewidth=1)
         axes.set(xlabel="bits of entropy that the image removes", ylabel="share of samples below")
@@ -173,6 +184,35 @@ class Information(UsageTest):
             verdicts = ", ".join(f"{name} {each}" for name, each in raw.items())
             said += f"; it depends on what stands for no picture ({verdicts})"
         return f"{said}."
+
+
+def _bounds(answers: Answers, margin: float) -> dict[str, Bounds | None]:
+    """Of entropies of K options, in [0, log2 K] bits; those of a difference of two only where they
+    do not make its interval wider than the margin can bear.
+    """
+    most = float(np.log2(answers.sizes.max()))
+    reach = PSEUDO * 2 * most / len(np.unique(answers.clusters))
+    narrow = 2 * most <= WIDE or reach < margin / 2
+    return {
+        "entropy_gain": (-most, most) if narrow else None,
+        "entropy_real": (0.0, most),
+        "entropy_without": (0.0, most),
+        "mutual_information": (0.0, most),
+        "accuracy": SHARE,
+        "accuracy_gain": DIFFERENCE,
+        "entropy_gain_normalised": DIFFERENCE,
+    }
+
+
+def _p_of_information(
+    bits: Float[np.ndarray, " N"],
+    answers: Answers,
+    least: float,
+    bounds: Mapping[str, Bounds | None],
+) -> float | None:
+    known = np.isfinite(bits)
+    clusters = answers.clusters[known]
+    return p_above(bits[known], clusters, least, bounds["mutual_information"])
 
 
 def _judged(raw: Mapping[str, Verdict]) -> set[Verdict]:

@@ -63,8 +63,8 @@ class Interaction(UsageTest):
             return self._finding("ERROR", reason, metrics)
         gain = found.accuracy_of_interaction
         reason = (
-            f"putting image and question together is worth {gain.value:.3f} "
-            f"({gain.low:.3f} to {gain.high:.3f}) of accuracy over the best sum of the two"
+            f"putting image and question together is worth {gain.value:.3f} {gain.interval} of "
+            "accuracy over the best sum of the two"
         )
         return self._finding(decide(gain, self.margin), reason, metrics)
 

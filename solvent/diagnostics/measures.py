@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from solvent.core.intervals import DIFFERENCE, SHARE
 from solvent.core.plotting import COLOURS, draw_estimate
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
@@ -79,7 +81,7 @@ class Measures(UsageTest):
             "n": len(answers),
             "invalid": int(bad.sum()),
             "majority": majority,
-            **estimate_columns(columns, clusters),
+            **estimate_columns(columns, clusters, BOUNDS),
             "perceptual_score_of_accuracy": function_of_means(
                 pair[both], clusters[both], lambda mean: 1 - mean[:, 1] / mean[:, 0]
             ),
@@ -124,6 +126,16 @@ class Measures(UsageTest):
         return failed
 
 
+BOUNDS = MappingProxyType(
+    {
+        "accuracy": SHARE,
+        "perceptual_score": DIFFERENCE,
+        "perceptual_score_of_majority": None,  # may leave them
+        "multimodal_gain": DIFFERENCE,
+    }
+)
+
+
 def shared_credit(
     log_probabilities: Float[np.ndarray, "N K"], gold: Int[np.ndarray, " N"]
 ) -> Float[np.ndarray, " N"]:
@@ -154,7 +166,4 @@ def _reason(verdict: Verdict, metrics: Metrics) -> str:
     score = metrics["perceptual_score"]
     if score is None:
         return "no sample was shown another picture"
-    return (
-        f"accuracy falls by {score.value:.3f} ({score.low:.3f} to {score.high:.3f}) when another "
-        "picture is shown"
-    )
+    return f"accuracy falls by {score.value:.3f} {score.interval} when another picture is shown"

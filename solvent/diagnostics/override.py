@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from solvent.core.intervals import DIFFERENCE, SHARE
 from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
 from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE
@@ -21,7 +23,7 @@ from solvent.diagnostics.statistics.estimates import (
     Verdict,
     decide,
     estimate_columns,
-    sign_flip,
+    p_above,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
 CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
 CONTROLS = ("congruent", "irrelevant", "mislead")
-LEVEL = 0.05  # of the sign-flip test, which stays exact where clusters are too few for an interval
+BOUNDS = MappingProxyType(
+    {"win_rate": SHARE, "strict_win_rate": SHARE, "tie_rate": SHARE, "third_answer_rate": SHARE}
+)
 
 Metrics = dict[str, Estimate | float | int | None]
 
@@ -39,10 +43,10 @@ class Override(UsageTest):
     """P(c_i | image, text) > P(c_t | image, text), though the text asserts c_t.
 
     c_i is the right option and c_t the asserted one; M = ln P(c_i) - ln P(c_t) in nats. The image
-    wins a sample when M exceeds what reruns move it by; ties count 1/2. PASS and FAIL need both the
-    interval of the win rate and a sign-flip test over clusters. Verdicts are about eligible
-    samples: the image alone prefers c_i and the text alone c_t, so that there is a conflict inside
-    the model. Both runs are unimodal, so that nothing is selected by its outcome.
+    wins a sample when M exceeds what reruns move it by; ties count 1/2. PASS and FAIL are about the
+    interval of the win rate over eligible samples: the image alone prefers c_i and the text alone
+    c_t, so that there is a conflict inside the model. Both runs are unimodal, so that nothing is
+    selected by its outcome.
 
     Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
     answer goes with the picture that is shown.
@@ -149,7 +153,8 @@ class Override(UsageTest):
             "after_minus_before_nats": after - before,
             "after_minus_before_win_rate": wins(after, noise) - wins(before, noise),
         }
-        return dict(estimate_columns(shifts | moved, conflict.answers.clusters))
+        bounds = {"after_minus_before_win_rate": DIFFERENCE}
+        return dict(estimate_columns(shifts | moved, conflict.answers.clusters, bounds))
 
     def _outcome(
         self, conflict: Conflict, rows: Bool[np.ndarray, " N"], noise: float, suffix: str
@@ -157,7 +162,6 @@ class Override(UsageTest):
         some = conflict.take(rows)
         margins = some.margins(CONFLICT)
         won, clusters = wins(margins, noise), some.answers.clusters
-        over = won - 0.5 - self.margin
         found: Metrics = {
             **estimate_columns(
                 {
@@ -168,9 +172,10 @@ class Override(UsageTest):
                     "third_answer_rate": some.third(CONFLICT),
                 },
                 clusters,
+                BOUNDS,
             ),
-            "p_value": sign_flip(over, clusters) if len(some) else None,
-            "loss_p": sign_flip(-over, clusters) if len(some) else None,
+            "p_value": p_above(won, clusters, 0.5 + self.margin, SHARE),
+            "loss_p": p_above(1 - won, clusters, 0.5 - self.margin, SHARE),
             "margin_median_nats": float(np.median(margins)) if len(some) else None,
             "text_preference": some.text_preference(CONFLICT, self.image_alone, self.text_alone),
         }
@@ -179,11 +184,7 @@ class Override(UsageTest):
     def _verdict(self, metrics: Metrics, rows: str) -> Verdict:
         if metrics["invalid"] > self.most_invalid * metrics["conflicts"]:
             return "ERROR"
-        verdict = decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
-        p = {"PASS": metrics[f"p_value_{rows}"], "FAIL": metrics[f"loss_p_{rows}"]}.get(
-            verdict, 0.0
-        )
-        return verdict if p < LEVEL else "INCONCLUSIVE"
+        return decide(metrics[f"win_rate_{rows}"], 0.5 + self.margin)
 
     def _won(self, conflict: Conflict, noise: float) -> Float[np.ndarray, "D N"]:
         return np.stack([wins(conflict.margins(name), noise) for name in self.doses])
@@ -197,7 +198,7 @@ class Override(UsageTest):
     def _curve(self, conflict: Conflict, noise: float) -> list[dict[str, Any]]:
         """Win rate at every dose, over all conflicts: eligible ones are all won at dose 0."""
         won = dict(zip(self.doses, self._won(conflict, noise), strict=True))
-        rates = estimate_columns(won, conflict.answers.clusters)
+        rates = estimate_columns(won, conflict.answers.clusters, dict.fromkeys(won, SHARE))
         return [
             {"condition": name, "dose": float(dose), "win_rate": asdict(rates[name])}
             for name, dose in self.doses.items()
@@ -225,7 +226,7 @@ def _reason(verdict: Verdict, metrics: Metrics) -> str:
         )
     won = metrics["win_rate_eligible"]
     return (
-        f"the image wins {won.value:.1%} ({won.low:.1%} to {won.high:.1%}) of {eligible} conflicts "
+        f"the image wins a share of {won.value:.3f} {won.interval} of {eligible} conflicts "
         "in which each modality alone prefers its own option"
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.intervals import DIFFERENCE, SHARE, Bounds
 from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
 from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import Answers
@@ -26,8 +27,9 @@ from solvent.diagnostics.statistics.estimates import (
     decide,
     estimate_columns,
     estimate_ratio,
+    largest,
+    p_above,
     proportion,
-    sign_flip,
     weakest,
 )
 from solvent.diagnostics.statistics.floors import PLACEBOS, RERUNS, floor, in_every_sample, mean_gap
@@ -97,7 +99,7 @@ class Perturbation(UsageTest):
         answers = screened.answers
         gap = probability_gap(answers, total_variation)
         columns, curves = self._columns(answers), self._curves(answers)
-        estimates = estimate_columns(columns, answers.clusters)
+        estimates = estimate_columns(columns, answers.clusters, self._bounds(columns))
         moved, limits = gap(self.primary), floor(gap, answers)
         rate = proportion(moved > limits.threshold, answers.clusters)
         verdict = self._judge(estimates)
@@ -119,7 +121,7 @@ class Perturbation(UsageTest):
                 "floor": limits.threshold,
                 "placebo_floor": limits.placebo,
                 "unlikely": int(unlikely(answers, "real", self.primary).sum()),
-                "p_value": sign_flip(columns["over_placebo"], answers.clusters),
+                "p_value": self._p_value(columns, answers),
             },
             series=self._series(estimates),
         )
@@ -177,6 +179,28 @@ class Perturbation(UsageTest):
                     np.column_stack([np.zeros(len(answers)), *moved]),
                 )
         return curves
+
+    @staticmethod
+    def _bounds(columns: Mapping[str, Any]) -> dict[str, Bounds]:
+        """Everything is a distance in [0, 1], or a difference of two, but what is in nats."""
+        signed = ("over_placebo", "over_placebo_likely", "evidence_contrast")
+        return {
+            name: DIFFERENCE if name in signed else SHARE
+            for name in columns
+            if not name.endswith("_nats")
+        }
+
+    def _p_value(
+        self, columns: Mapping[str, Float[np.ndarray, " N"]], answers: Answers
+    ) -> float | None:
+        """Of all that is judged: the larger one."""
+        margins = {"over_placebo": self.margin, "evidence_contrast": 0.0}
+        found = []
+        for name in margins.keys() & columns.keys():
+            known = np.isfinite(columns[name])
+            values, clusters = columns[name][known], answers.clusters[known]
+            found.append(p_above(values, clusters, margins[name], DIFFERENCE))
+        return largest(*found)
 
     def _judge(self, estimates: Mapping[str, Estimate | None]) -> Verdict:
         moves = decide(estimates["over_placebo"], self.margin)

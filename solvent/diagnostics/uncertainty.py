@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
+from solvent.core.intervals import DIFFERENCE, SHARE, Bounds
 from solvent.core.plotting import COLOURS, draw_nothing
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
@@ -20,8 +22,9 @@ from solvent.diagnostics.statistics.estimates import (
     decide,
     estimate,
     estimate_columns,
+    largest,
+    p_above,
     proportion,
-    sign_flip,
     weakest,
 )
 from solvent.diagnostics.statistics.floors import PLACEBOS, RERUNS, floor, in_every_sample
@@ -38,6 +41,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STRONG = 0.9  # share of samples above which a gain is called consistent
+
+
+BOUNDS: Mapping[str, Bounds] = MappingProxyType(
+    {
+        "confidence": SHARE,
+        "confidence_gain": DIFFERENCE,
+        "accuracy": SHARE,
+        "brier": SHARE,
+        "discrimination": SHARE,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +101,7 @@ class Uncertainty(UsageTest):
         answers = screened.answers
         limits = floor(change(lambda name: _confidence(answers, name)), answers)
         columns = self._columns(answers)
-        estimates = estimate_columns(columns, answers.clusters)
+        estimates = estimate_columns(columns, answers.clusters, BOUNDS)
         kept = self._kept(columns, -limits.threshold, answers)
         raw = self._ungated(estimates, kept)
         gate = decide(_mean(image_effect_bits(answers), answers), self.dependency_margin_bits)
@@ -156,16 +170,21 @@ class Uncertainty(UsageTest):
     def _rates(
         self, answers: Answers, gain: Float[np.ndarray, " N"], tau: float
     ) -> dict[str, Estimate | float | int | None]:
-        """Ceiling, answers that switch at equal confidence, refusals, and p of both claims."""
+        """Ceiling, answers that switch at equal confidence, refusals, and p of all claims."""
         primary, clusters = self.baselines[0], answers.clusters
         switched = flips(answers.scores["real"], answers.scores[primary]) & (np.abs(gain) <= tau)
-        means = sign_flip(gain + self.margin, clusters)
-        rates = sign_flip((gain >= -tau) - 0.5, clusters)
+        kept = (gain >= -tau).astype(float)
+        effect = image_effect_bits(answers)
+        known = np.isfinite(effect)
         return {
             "ceiling": proportion(_confidence(answers, primary) >= 1 - tau, clusters),
             "switches": proportion(switched, clusters),
             "unlikely": int(unlikely(answers, "real", primary).sum()),
-            "p_value": max(means, rates),
+            "p_value": largest(
+                p_above(gain, clusters, -self.margin, DIFFERENCE),
+                p_above(kept, clusters, 0.5, SHARE),
+                p_above(effect[known], clusters[known], self.dependency_margin_bits, DIFFERENCE),
+            ),
         }
 
     def _columns(self, answers: Answers) -> dict[str, Float[np.ndarray, " N"]]:
@@ -205,7 +224,7 @@ class Uncertainty(UsageTest):
             "VACUOUS": "The model is at least as sure with the picture, but it is not shown that "
             "its answers depend on which picture it is",
         }[verdict]
-        if verdict == "PASS" and rate.lower > STRONG:
+        if verdict == "PASS" and rate.lower is not None and rate.lower > STRONG:
             said += ", and consistently so"
         said += (
             f": confidence changes by {measured(estimates['confidence_gain'])} and holds in "
@@ -249,4 +268,4 @@ def _series(
 
 def _mean(values: Float[np.ndarray, " N"], answers: Answers) -> Estimate | None:
     rows = ~np.isnan(values)
-    return estimate(values[rows], answers.clusters[rows])
+    return estimate(values[rows], answers.clusters[rows], DIFFERENCE)

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from solvent.core.plotting import interval_of
 from solvent.core.text import visible
 from solvent.core.types import Facts
 from solvent.reports.facts import Found, facts_of, in_order
@@ -83,7 +84,7 @@ def _draw_row(axes: Axes, facts: Facts, finding: Found) -> None:
         axes.axvline(facts.neutral, color="grey", linewidth=1, linestyle=":")
     number = finding["metrics"].get(facts.number)
     if isinstance(number, Mapping):
-        axes.plot([number["low"], number["high"]], [0, 0], color=colour, linewidth=2.5)
+        axes.plot(interval_of(number), [0, 0], color=colour, linewidth=2.5)
         axes.plot(number["value"], 0, "o", color=colour, markersize=6)
         axes.margins(x=0.25)
     else:

@@ -40,11 +40,17 @@ def coloured(verdict: str) -> str:
     return f"[{colour}]{verdict}[/{colour}]" if colour else marked(verdict)
 
 
+def with_interval(number: Mapping[str, Any]) -> str:
+    """`0.123 [0.100, 0.150]`, marked where there are too few images for a verdict."""
+    low, high = number["low"], number["high"]
+    interval = "no interval" if low is None or high is None else f"{low:.3f}, {high:.3f}"
+    few = number.get("doubt") or not number.get("reliable", True)  # the latter in older files
+    return f"{number['value']:.3f} [{interval}]{' (few images)' if few else ''}"
+
+
 def _cells(value: Any) -> tuple[str, str]:
     if isinstance(value, Mapping):
-        spread = f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
-        doubt = "" if value["reliable"] else " (few images)"
-        return spread + doubt, f"{value['n']:,}"
+        return with_interval(value), f"{value['n']:,}"
     if value is None:
         return "undefined", ""
     return (f"{value:,}" if isinstance(value, int) else f"{value:.4g}"), ""

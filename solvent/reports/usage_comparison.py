@@ -13,12 +13,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from solvent.core.plotting import interval_of
 from solvent.core.text import marked, spreadsheet, visible
 from solvent.core.types import Facts
 from solvent.reports.card import CHIPS
 from solvent.reports.facts import facts_of, in_order
 from solvent.reports.figures import STYLE
-from solvent.reports.findings import coloured
+from solvent.reports.findings import coloured, with_interval
 from solvent.reports.table import cell_title, imported
 
 Metrics = Mapping[str, Any]
@@ -83,9 +84,7 @@ def _told(found: Mapping[str, Any] | None, metric: str) -> str:
     verdict = coloured(found["verdict"])
     if not isinstance(number, Mapping):
         return verdict
-    spread = f"{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
-    doubt = "" if number["reliable"] else " (few images)"
-    return f"{verdict}\n{spread}{doubt}  n {number['n']:,}"
+    return f"{verdict}\n{with_interval(number)}  n {number['n']:,}"
 
 
 def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> None:
@@ -126,7 +125,7 @@ def _draw_point(axes: Any, place: int, found: Mapping[str, Any] | None, metric: 
     number = found["metrics"].get(metric) if found else None
     colour = CHIPS[found["verdict"]][0] if found else "#999999"
     if isinstance(number, Mapping):
-        axes.plot([number["low"], number["high"]], [place, place], color=colour, linewidth=1.8)
+        axes.plot(interval_of(number), [place, place], color=colour, linewidth=1.8)
         axes.plot(number["value"], place, "o", color=colour, markersize=4.5)
     elif found:
         axes.annotate(

@@ -76,7 +76,10 @@ MODELS: dict[str, Callable[..., Logits]] = {
 
 
 def scripted(
-    model: str, repeats: int = REPEATS, strengths: tuple[Strength, Strength] = (1, 1)
+    model: str,
+    repeats: int = REPEATS,
+    strengths: tuple[Strength, Strength] = (1, 1),
+    spread: float = 0.0,
 ) -> Answers:
     """Answers of a model to all cells.
 
@@ -89,14 +92,16 @@ def scripted(
         model: `M0` to `M6`.
         repeats: copies of every cell.
         strengths: of image and text evidence everywhere.
+        spread: of the strengths over the copies of a cell, as a share of them.
     """
     a, b = np.array(list(product(range(4), repeat=2))).repeat(repeats, axis=0).T
     pictures, words = strengths
+    sharpness = np.tile(1 + spread * np.linspace(-1, 1, repeats), 16)[:, None]
 
     def told(turn: int = 0, image: Strength = 1.0, text: Strength = 1.0) -> Logits:
         seen = None if image is None else image * pictures
         read = None if text is None else text * words
-        return log_softmax(MODELS[model]((a + turn) % 4, b, seen, read), axis=1)
+        return log_softmax(sharpness * MODELS[model]((a + turn) % 4, b, seen, read), axis=1)
 
     same = ("real", "rerun_1", "rerun_2", "rerun_3", "placebo_jpeg", "placebo_shift", "paraphrase")
     scores = dict.fromkeys((*same, "mislead", "mislead_after"), told())

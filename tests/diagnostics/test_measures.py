@@ -37,7 +37,7 @@ TEST = Measures(**{name: value for name, value in SETTINGS.items() if name[0] !=
     ],
 )
 def test_accuracies(model: str, real: float, swap: float, blind: float, verdict: str) -> None:
-    finding = TEST.judge(seen(scripted(model, repeats=4)))
+    finding = TEST.judge(seen(scripted(model, repeats=20)))
     values = {
         "accuracy_real": real,
         "accuracy_swap": swap,

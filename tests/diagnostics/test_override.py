@@ -191,12 +191,12 @@ def test_answers_follow_the_picture(model: str, rate: float, shift: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("count", "verdict"), [(1, "INCONCLUSIVE"), (4, "INCONCLUSIVE"), (5, "PASS")]
+    ("count", "verdict"), [(1, "INCONCLUSIVE"), (19, "INCONCLUSIVE"), (20, "PASS")]
 )
 def test_few_wins_are_no_proof(count: int, verdict: str) -> None:
     answers = world("M3")
     finding = TEST.judge(seen(answers.take(np.arange(len(answers)) < count)))
     assert finding.metrics["win_rate_eligible"].value == 1
-    # Signs of all clusters agree by chance with probability 1 / 2 ** count.
-    assert finding.metrics["p_value_eligible"] == pytest.approx(0.5**count, abs=0.01)
+    p_value = finding.metrics["p_value_eligible"]
+    assert p_value is None if count == 1 else p_value < 0.01
     assert (finding.verdict, finding.strict) == (verdict, "PASS")

@@ -16,7 +16,6 @@ from solvent.benchmarks.reducers.leaves import Leaves, score
 from solvent.benchmarks.reducers.means import Mean
 from solvent.benchmarks.reducers.pooled import pooled
 from solvent.benchmarks.reducers.units import Unit
-from solvent.core.statistics import percentiles, resampled
 from solvent.core.types import Accepted, Prediction
 
 COUNTS = ("captions", "with_absent", "mentions", "absent", "distinct", "true", "named", "usual",
@@ -57,7 +56,7 @@ class Hallucination:
 
     Each says whether lower or higher is better. A ratio of nothing, as of no mention at all, is
     undefined (None). An empty answer is a caption without mentions, and counts as such in all
-    measures, but earns nothing in the score; a failed sample is no caption. Intervals resample
+    measures, but earns nothing in the score; a failed sample is no caption. Intervals are over
     pictures. The score also says what was asked, as other words or another length change all of it.
     Sources: Rohrbach et al. (2018), https://arxiv.org/abs/1809.02156; Wang et al. (2023),
     https://arxiv.org/abs/2311.07397.
@@ -97,11 +96,7 @@ class Hallucination:
         table = np.zeros((len(clusters), len(COUNTS)))
         for unit in captions:
             table[place[unit.cluster]] += counts_of(unit.rows[0], self.safe)
-        drawn = resampled(table, np.zeros(len(table), dtype=int)) if clusters else table
-        return {
-            name: _measure(kind, table, drawn, len(captions))
-            for name, kind in self.measures.items()
-        }
+        return {name: _measure(kind, table, len(captions)) for name, kind in self.measures.items()}
 
 
 def counts_of(row: Prediction, safe: Sequence[str]) -> tuple[int, ...]:
@@ -125,26 +120,8 @@ def counts_of(row: Prediction, safe: Sequence[str]) -> tuple[int, ...]:
     )
 
 
-def _measure(kind: str, table: np.ndarray, drawn: np.ndarray, n: int) -> dict[str, Any]:
-    whole = float(_ratio(kind, table.sum(axis=0, keepdims=True))[0])
-    values = _ratio(kind, drawn)
+def _measure(kind: str, table: np.ndarray, n: int) -> dict[str, Any]:
+    above, below = (sum(table[:, COUNTS.index(name)] for name in names) for names in RATIOS[kind])
     if kind == "words":
-        return _length(whole, values, len(table), n)
-    return {**pooled(whole, values, len(table), n), "better": BETTER[kind]}
-
-
-def _length(mean: float, values: np.ndarray, clusters: int, n: int) -> dict[str, Any]:
-    """A mean number of words; nothing is known of its interval where there is but one picture."""
-    if clusters < 2:
-        value = mean if clusters else None
-        return {"value": value, "low": None, "high": None, "interval": "unknown", "n": n,
-                "unit": "words"}  # fmt: skip
-    low, high = percentiles(values)
-    return {"value": mean, "low": low, "high": high, "interval": "bootstrap", "n": n,
-            "unit": "words"}  # fmt: skip
-
-
-def _ratio(kind: str, totals: np.ndarray) -> np.ndarray:
-    """Of every line of totals; nan where it is a ratio to nothing."""
-    above, below = (sum(totals[:, COUNTS.index(name)] for name in names) for names in RATIOS[kind])
-    return np.divide(above, below, out=np.full(len(totals), np.nan), where=below > 0)
+        return {**pooled(above, below, n, bounds=None), "unit": "words"}
+    return {**pooled(above, below, n), "better": BETTER[kind]}

@@ -16,10 +16,9 @@ and, of `Points`, `highest`, the points of a model that is always right; of `Det
 More is better, but in `PriorShare`. A mean over nothing, that of `Given` where no group passed, has
 no value: None, with the interval "unknown", the whole range.
 
-The interval is "wilson" where every cluster has one binary credit, else "bootstrap" over clusters,
-with a fixed seed. Where all credits are 0, or all are 1, resampling would show no spread, and it is
-"wilson_clusters", with the clusters as trials. A cluster alone says nothing: "unknown", the whole
-range.
+The interval is "clustered" where one mean or ratio is scored, "nested" where means of means are
+(both of `solvent.core.intervals`), and "unknown", the whole range, where there are too few clusters
+to say anything.
 """
 
 from collections.abc import Sequence

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from solvent.benchmarks.reducers.leaves import counts, slices, strata_of
+from solvent.benchmarks.reducers.leaves import counts, slices
 from solvent.benchmarks.reducers.means import value_of
 from solvent.benchmarks.reducers.pooled import pooled
 from solvent.benchmarks.reducers.units import Unit, rows_of
-from solvent.core.statistics import percentiles, resampled, wilson
+from solvent.core.intervals import SHARE, of_nested_mean
 from solvent.core.types import Prediction
 
 # Every measure is a ratio of sums of these counts.
@@ -56,8 +56,7 @@ class Detection:
 
     def _estimate(self, units: Sequence[Unit]) -> dict[str, Any]:
         table, clusters = _clustered(units, self.positive)
-        drawn = resampled(table, np.zeros(clusters, dtype=int))
-        measures = {name: _measure(name, table, drawn, len(units)) for name in RATIOS}
+        measures = {name: _measure(name, table, len(units)) for name in RATIOS}
         f1 = measures.pop("f1")
         rows = [unit.rows[0] for unit in units]
         return {**f1, **counts(rows), "clusters": clusters, "measures": measures}
@@ -100,15 +99,16 @@ class MeanF1:
         self, units: Sequence[Unit], parts: Mapping[str, Sequence[Unit]]
     ) -> tuple[float, float, str]:
         clusters = sorted({unit.cluster for unit in units})
-        blocks = [_clustered(part, self.positive, clusters)[0] for part in parts.values()]
-        strata = strata_of(np.stack([block[:, COUNTS.index("rows")] for block in blocks], axis=1))
-        if (np.bincount(strata) == 1).any():
-            return 0.0, 1.0, "unknown"
-        drawn = np.split(resampled(np.hstack(blocks), strata), len(blocks), axis=1)
-        low, high = percentiles(np.mean([_ratio("f1", totals) for totals in drawn], axis=0))
-        if low == high:
-            return *wilson(round(low) * len(clusters), len(clusters)), "wilson_clusters"
-        return low, high, "bootstrap"
+        tables = [_clustered(part, self.positive, clusters)[0] for part in parts.values()]
+        sums, sizes = (
+            np.stack([side[:, part] for side in map(_f1_parts, tables)], axis=1) for part in (0, 1)
+        )
+        if not sizes.any(
+            axis=0
+        ).all():  # a value without positives has an F1 of 0, whoever is drawn
+            return *SHARE, "unknown"
+        found = of_nested_mean(sums, sizes, np.full(len(parts), 1 / len(parts)))
+        return (*found, "nested") if found else (*SHARE, "unknown")
 
 
 def _clustered(
@@ -137,14 +137,15 @@ def _index(row: Prediction, positive: str) -> int:
     return names.index(positive.casefold())
 
 
-def _ratio(name: str, totals: np.ndarray) -> np.ndarray:
-    """The measure of every line of totals; F1 without positives is 0, other measures are nan."""
-    top, bottom = (totals @ np.array(part) for part in RATIOS[name])
-    nothing = 0.0 if name == "f1" else np.nan
-    return np.divide(top, bottom, out=np.full(len(totals), nothing), where=bottom > 0)
+def _parts(name: str, table: np.ndarray) -> np.ndarray:
+    """Upper and lower part of a measure, of every line of a table."""
+    return np.stack([table @ np.array(part) for part in RATIOS[name]], axis=1)
 
 
-def _measure(name: str, table: np.ndarray, drawn: np.ndarray, n: int) -> dict[str, Any]:
-    """One measure with its interval."""
-    value = float(_ratio(name, table.sum(axis=0, keepdims=True))[0])
-    return pooled(value, _ratio(name, drawn), len(table), n)
+def _f1_parts(table: np.ndarray) -> np.ndarray:
+    return _parts("f1", table)
+
+
+def _measure(name: str, table: np.ndarray, n: int) -> dict[str, Any]:
+    """One measure with its interval; F1 without positives is 0."""
+    return pooled(*_parts(name, table).T, n, nothing=0.0 if name == "f1" else None)

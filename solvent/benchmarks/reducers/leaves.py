@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from solvent.benchmarks.reducers.units import Unit
-from solvent.core.statistics import bootstrap, wilson
+from solvent.core.intervals import SHARE, Clustered, of_nested_mean
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, Sequence[Unit]]
@@ -102,35 +102,23 @@ def _interval(
     leaves: Leaves, paths: Sequence[Path], shares: Sequence[float]
 ) -> tuple[float, float, str]:
     """Low, high and the name of the method."""
-    units = [unit for path in paths for unit in leaves[path]]
-    credits = {unit.credit for unit in units}
-    clusters = len({unit.cluster for unit in units})
-    binary = credits <= {0.0, 1.0}
-    if binary and len(paths) == 1 and clusters == len(units):
-        return *wilson(sum(int(unit.credit) for unit in units), clusters), "wilson"
-    if clusters == 1:
-        return 0.0, 1.0, "unknown"
-    if binary and len(credits) == 1:
-        return *wilson(int(credits.pop()) * clusters, clusters), "wilson_clusters"
-    sums, sizes = _clustered(leaves, paths)
-    strata = strata_of(sizes)
-    if (np.bincount(strata) == 1).any():  # alone in its stratum, a cluster would show no spread
-        return 0.0, 1.0, "unknown"
-    return *bootstrap(sums, sizes, np.array(shares), strata), "bootstrap"
+    sums, sizes, squares = _clustered(leaves, paths)
+    if len(paths) > 1:
+        found, name = of_nested_mean(sums, sizes, np.array(shares)), "nested"
+    else:
+        found = Clustered(sums[:, 0], sizes[:, 0], squares[:, 0], SHARE).interval()
+        name = "clustered"
+    return (*found, name) if found else (*SHARE, "unknown")
 
 
-def _clustered(leaves: Leaves, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Per cluster and leaf the sum and the number of credits."""
+def _clustered(leaves: Leaves, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per cluster and leaf the sum, the number and the squared sum of credits."""
     numbers = sorted({unit.cluster for units in leaves.values() for unit in units})
     place = {number: row for row, number in enumerate(numbers)}
-    sums, sizes = np.zeros((2, len(numbers), len(paths)))
+    sums, sizes, squares = np.zeros((3, len(numbers), len(paths)))
     for column, path in enumerate(paths):
         for unit in leaves[path]:
             sums[place[unit.cluster], column] += unit.credit
             sizes[place[unit.cluster], column] += 1
-    return sums, sizes
-
-
-def strata_of(sizes: np.ndarray) -> np.ndarray:
-    """Clusters with an equal number occupy the same leaves."""
-    return np.unique(sizes > 0, axis=0, return_inverse=True)[1].ravel()
+            squares[place[unit.cluster], column] += unit.credit**2
+    return sums, sizes, squares

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from solvent.core.statistics import percentiles, wilson
+from solvent.core.intervals import SHARE, Bounds, Clustered
 
 
-def pooled(value: float, values: np.ndarray, clusters: int, n: int) -> dict[str, Any]:
-    """A share with its interval; undefined (None) where it is a share of nothing.
+def pooled(
+    tops: np.ndarray,
+    bottoms: np.ndarray,
+    n: int,
+    *,
+    nothing: float | None = None,
+    bounds: Bounds | None = SHARE,
+) -> dict[str, Any]:
+    """The sum of `tops` over that of `bottoms`, one of each per cluster, with its interval.
 
     Args:
-        value: of all rows, in [0, 1], or nan.
-        values: of resamples of the clusters; nan where one holds nothing that it is a share of.
-        clusters: how many there are.
+        tops: for a share, how many of what `bottoms` counts.
+        bottoms: at least 0.
         n: rows.
+        nothing: the value where the lower sum is 0; None: undefined.
+        bounds: of the ratio of one row; None: it has none.
     """
-    if math.isnan(value):
-        return {"value": None, "low": 0.0, "high": 1.0, "interval": "unknown", "n": n}
-    if clusters == 1:
-        low, high, interval = 0.0, 1.0, "unknown"
-    elif value in (0.0, 1.0):  # resampling would show no spread
-        low, high = wilson(int(value) * clusters, clusters)
-        interval = "wilson_clusters"
-    else:
-        low, high = percentiles(values[~np.isnan(values)])
-        interval = "bootstrap"
-    return {"value": value, "low": low, "high": high, "interval": interval, "n": n}
+    low, high = bounds or (None, None)
+    tops, bottoms = tops[bottoms > 0], bottoms[bottoms > 0]
+    if not len(bottoms):
+        return {"value": nothing, "low": low, "high": high, "interval": "unknown", "n": n}
+    ratio = Clustered(tops, bottoms, tops, bounds)
+    found = ratio.interval()
+    low, high = found or (low, high)
+    interval = "clustered" if found else "unknown"
+    return {"value": ratio.mean, "low": low, "high": high, "interval": interval, "n": n}

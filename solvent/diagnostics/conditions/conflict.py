@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from solvent.core.intervals import SHARE
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.statistics.distances import top_set
 from solvent.diagnostics.statistics.estimates import Estimate, estimate_columns
@@ -160,5 +161,6 @@ def follow(
         "follow_rate_when_right": np.where(own < -noise, followed, np.nan),
         "follow_shift_nats": moved - own,
     }
-    estimates = estimate_columns(columns, conflict.answers.clusters)
+    bounds = {"follow_rate": SHARE}
+    estimates = estimate_columns(columns, conflict.answers.clusters, bounds)
     return {"follow_conflicts": len(conflict), **estimates}

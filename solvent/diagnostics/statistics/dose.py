@@ -11,7 +11,7 @@ import numpy as np
 import statsmodels.api as sm
 from jaxtyping import Float, Int
 
-from solvent.diagnostics.statistics.estimates import Estimate
+from solvent.diagnostics.statistics.estimates import Estimate, of_ends
 from solvent.diagnostics.statistics.ratios import fieller
 
 
@@ -63,14 +63,6 @@ def half_dose(
 
 
 def _between(low: float, high: float, samples: int, clusters: int) -> HalfDose:
-    bracket = Estimate(
-        value=(low + high) / 2,
-        low=low,
-        high=high,
-        lower=low,
-        upper=high,
-        n=samples,
-        clusters=clusters,
-        reliable=False,
-    )
+    doubt = "it lies between two doses"
+    bracket = of_ends((low + high) / 2, (low, high, low, high), samples, clusters, doubt)
     return HalfDose(value=bracket, reason="wins and losses separate; bracketed by two doses")

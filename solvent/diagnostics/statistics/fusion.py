@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import norm
 
-from solvent.diagnostics.statistics.estimates import FEW_CLUSTERS, Estimate
+from solvent.diagnostics.statistics.estimates import Estimate, of_ends
 from solvent.diagnostics.statistics.information_theory import (
     conditional_information_bits,
     halves,
@@ -108,16 +108,8 @@ def band(
 
     gain, units = found.min(axis=0), len(np.unique(clusters))
     low, high = below(SELDOM / 2), above(SELDOM / 2)
-    best = Estimate(
-        value=float(gain.max()),
-        low=float(low.max()),
-        high=float(high.max()),
-        lower=float(below(SELDOM).max()),
-        upper=float(above(SELDOM).max()),
-        n=len(clusters),
-        clusters=units,
-        reliable=units >= FEW_CLUSTERS,
-    )
+    ends = (low.max(), high.max(), below(SELDOM).max(), above(SELDOM).max())
+    best = of_ends(gain.max(), ends, len(clusters), units)
     return Band(gain=gain, low=low, high=high, best=best, layer=int(gain.argmax()))
 
 
@@ -127,16 +119,8 @@ def pointwise(
     """A number of one layer, with the spread that random halves show."""
     error, units = float(np.sqrt(((drawn - value) ** 2).mean())), len(np.unique(clusters))
     wide, narrow = norm.isf(SELDOM / 2) * error, norm.isf(SELDOM) * error
-    return Estimate(
-        value=float(value),
-        low=float(value - wide),
-        high=float(value + wide),
-        lower=float(value - narrow),
-        upper=float(value + narrow),
-        n=len(clusters),
-        clusters=units,
-        reliable=units >= FEW_CLUSTERS,
-    )
+    ends = (value - wide, value + wide, value - narrow, value + narrow)
+    return of_ends(value, ends, len(clusters), units)
 
 
 def largest_p(observed: Float[np.ndarray, " L"], null: Float[np.ndarray, "P L"]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import softmax
 
+from solvent.core.intervals import DIFFERENCE, SHARE
 from solvent.core.statistics import connected
 from solvent.core.types import Prediction, Sample
 from solvent.diagnostics.measures import shared_credit
@@ -125,9 +126,9 @@ def emap(grid: Grid) -> Emap:
     image, text, interaction = _jackknifed_shares(centred, grid.clusters)
     information = mutual_information_bits(softmax(grid.scores, axis=2))
     return Emap(
-        accuracy=estimate(own, grid.clusters),
-        emap_accuracy=estimate(projected, grid.clusters),
-        accuracy_of_interaction=estimate(own - projected, grid.clusters),
+        accuracy=estimate(own, grid.clusters, SHARE),
+        emap_accuracy=estimate(projected, grid.clusters, SHARE),
+        accuracy_of_interaction=estimate(own - projected, grid.clusters, DIFFERENCE),
         image_share=image,
         text_share=text,
         interaction_share=interaction,

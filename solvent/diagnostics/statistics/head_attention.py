@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from solvent.core.intervals import SHARE
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.layer_means import table
 from solvent.diagnostics.statistics.distances import jensen_shannon_bits
@@ -28,7 +29,7 @@ def attention(
     for name, other in (("effect_bits", "knock"), ("dependency_bits", "swap")):
         rows = answers.valid(REFERENCE, other)
         pair = (answers.probabilities(condition)[rows] for condition in (REFERENCE, other))
-        metrics[name] = estimate(jensen_shannon_bits(*pair), answers.clusters[rows])
+        metrics[name] = estimate(jensen_shannon_bits(*pair), answers.clusters[rows], SHARE)
     if REFERENCE not in shares:
         return metrics, {}
     found = shares[REFERENCE].at(answers.uids)

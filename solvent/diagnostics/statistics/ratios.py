@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy.stats import t as student
 
 from solvent.core.statistics import resampled
-from solvent.diagnostics.statistics.estimates import FEW_CLUSTERS, Estimate, cluster_sums
+from solvent.diagnostics.statistics.estimates import Estimate, cluster_sums, of_ends
 
 LEVELS = (0.025, 0.975, 0.05, 0.95)
 
@@ -39,7 +39,7 @@ def function_of_means(
     if not np.isfinite(value):
         return None
     low, high, lower, upper = map(float, np.quantile(spread[np.isfinite(spread)], LEVELS))
-    return _estimate(value, (low, high, lower, upper), len(values), len(sizes))
+    return of_ends(value, (low, high, lower, upper), len(values), len(sizes))
 
 
 def fieller(
@@ -70,27 +70,11 @@ def fieller(
         half = np.sqrt(max(middle**2 - squared * rest, 0.0))
         ends += [float((middle - half) / squared), float((middle + half) / squared)]
     low, high, lower, upper = ends
-    return _estimate(numerator / denominator, (low, high, lower, upper), samples, clusters)
+    return of_ends(numerator / denominator, (low, high, lower, upper), samples, clusters)
 
 
 def coefficient(value: float, error: float, samples: int, clusters: int) -> Estimate:
     """A regression coefficient from its standard error, t with clusters - 1 freedoms."""
     quantiles = student.ppf(LEVELS, clusters - 1)
     low, high, lower, upper = (float(value + each * error) for each in quantiles)
-    return _estimate(value, (low, high, lower, upper), samples, clusters)
-
-
-def _estimate(
-    value: float, ends: tuple[float, float, float, float], samples: int, clusters: int
-) -> Estimate:
-    low, high, lower, upper = ends
-    return Estimate(
-        value=float(value),
-        low=low,
-        high=high,
-        lower=lower,
-        upper=upper,
-        n=samples,
-        clusters=clusters,
-        reliable=clusters >= FEW_CLUSTERS,
-    )
+    return of_ends(value, (low, high, lower, upper), samples, clusters)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from solvent.core.statistics import wilson
+from solvent.core.intervals import wilson
 
 BINS = 15
+NORMAL = float(ndtri(0.975))
 DIGITS = 9  # confidences equal to here are equal
 
 
@@ -35,7 +37,7 @@ def reliability(
     points = []
     for each in np.unique(bins):
         rows = bins == each
-        low, high = wilson(float(credit[rows].sum()), int(rows.sum()))
+        low, high = wilson(float(credit[rows].mean()), int(rows.sum()), NORMAL)
         points.append(
             {
                 "confidence": float(confidence[rows].mean()),

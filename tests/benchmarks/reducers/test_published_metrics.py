@@ -138,7 +138,7 @@ def test_cvbench_official(predict: Predict) -> None:
     assert score["by_tag"]["type"]["2D"]["value"] == pytest.approx(0.5)
     assert score["by_tag"]["source"]["COCO"]["value"] == pytest.approx(0.75)
     assert score["low"] < score["value"] < score["high"]
-    assert score["interval"] == "bootstrap"
+    assert score["interval"] == "nested"
 
 
 def test_vstar_by_category(predict: Predict) -> None:
@@ -245,9 +245,10 @@ def test_detection_by_hand(predict: Predict) -> None:
     assert measures["predicted_positive"]["value"] == pytest.approx(9 / 20)
     assert (score["n"], score["none"], score["clusters"]) == (20, 3, 20)
     assert score["low"] < score["value"] < score["high"]
-    # accuracy by the bootstrap: close to the normal interval of a proportion
+    # accuracy: close to the normal interval of a proportion, which is too narrow
     half = 1.96 * math.sqrt(0.6 * 0.4 / 20)
-    assert measures["accuracy"]["low"] == pytest.approx(0.6 - half, abs=0.03)
+    assert measures["accuracy"]["low"] == pytest.approx(0.6 - half, abs=0.05)
+    assert measures["accuracy"]["low"] < 0.6 - half
 
 
 def test_detection_where_nothing_is_detected(predict: Predict) -> None:
@@ -279,7 +280,7 @@ def test_mean_f1_is_not_f1_of_the_union(predict: Predict) -> None:
         *detected(predict, {("yes", "yes"): 5, ("no", "no"): 5}, "a"),
         *detected(predict, {("yes", "yes"): 5, ("no", "no"): 5}, "b"),
     ]
-    assert MeanF1(positive="yes", tag="category")(perfect)["interval"] == "wilson_clusters"
+    assert MeanF1(positive="yes", tag="category")(perfect)["interval"] == "nested"
 
 
 def mme(predict: Predict, category: str, image: str, credits: tuple[int, int]) -> list[Prediction]:

@@ -7,6 +7,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import t
 
+from solvent.core.intervals import Clustered
 from solvent.diagnostics.layer_means import SAME, plain, table
 from solvent.diagnostics.statistics.slopes import slope
 
@@ -23,7 +24,8 @@ def test_the_slope_is_that_with_one_intercept_per_sample() -> None:
     expected = sm.OLS(Y.ravel(), design).fit().params[0]
     found = slope(X, Y, CLUSTERS)
     assert found.value == pytest.approx(expected)
-    assert (found.n, found.clusters, found.reliable) == (N, UNITS, False)
+    assert (found.n, found.clusters) == (N, UNITS)
+    assert found.doubt == "8 independent images have a say, and a verdict needs 60"
 
 
 def test_its_error_is_the_sandwich_over_clusters() -> None:
@@ -31,10 +33,15 @@ def test_its_error_is_the_sandwich_over_clusters() -> None:
     found = slope(X, Y, CLUSTERS)
     residuals = y - found.value * x
     scores = np.array([(x * residuals)[unit == CLUSTERS].sum() for unit in range(UNITS)])
-    factor = UNITS / (UNITS - 1) * (N * T - 1) / (N * T - 1)
-    error = np.sqrt(factor * (scores**2).sum()) / (x**2).sum()
-    assert found.high - found.value == pytest.approx(error * t.ppf(0.975, UNITS - 1))
-    assert found.value - found.lower == pytest.approx(error * t.ppf(0.95, UNITS - 1))
+    sizes = np.array([(x**2)[unit == CLUSTERS].sum() for unit in range(UNITS)])
+    corrected = scores / np.sqrt(1 - sizes / sizes.sum())  # CR2
+    error = np.sqrt((corrected**2).sum()) / sizes.sum()
+    freedom = Clustered(scores, sizes, scores**2, None).freedom
+    plain = error * t.ppf(0.975, freedom)
+    assert found.value - found.low >= plain - 1e-12  # Hall's transformation reaches further on
+    assert found.high - found.value >= plain - 1e-12  # one side
+    ends = (found.value - found.low, found.high - found.value)
+    assert min(ends) == pytest.approx(plain)
 
 
 def test_what_cannot_be_fitted() -> None:
@@ -45,8 +52,7 @@ def test_what_cannot_be_fitted() -> None:
     assert slope(np.ones((N, T)), Y, CLUSTERS) is None
     assert slope(X[:0], Y[:0], CLUSTERS[:0]) is None
     alone = slope(X, Y, np.zeros(N, dtype=int))
-    assert alone.low == alone.value == alone.high
-    assert not alone.reliable
+    assert (alone.low, alone.high, alone.lower, alone.upper) == (None,) * 4
 
 
 def test_intervals_of_a_table_are_those_of_a_regression_on_a_constant() -> None:
