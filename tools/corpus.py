@@ -23,12 +23,13 @@ import numpy as np
 
 from solvent.benchmarks import freeform, parsers
 from solvent.benchmarks.parsers import Reading
-from solvent.core.statistics import wilson
+from solvent.core.intervals import wilson
 from solvent.core.types import Accepted
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS = ROOT / "tests/benchmarks/answers"
 PAGE = ROOT / "docs/reading.md"
+NORMAL = 1.959963984540054  # quantile of the normal distribution for 95 %
 OPTIONS = ("Letter", "Words", "YesNo")
 KINDS = {"Number": "number", "Numbers": "list"}  # of free answers, by parser; others: text
 LANGUAGES = {
@@ -185,7 +186,7 @@ def _line(name: str, counts: Counts) -> str:
         (counts.precision, counts.well, counts.read),
         (counts.coverage, counts.covered, counts.saying),
     ):
-        low, high = wilson(part, whole) if whole else (0.0, 1.0)
+        low, high = wilson(part / whole, whole, NORMAL) if whole else (0.0, 1.0)
         shown = f"{100 * share:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
         cells.append(shown if whole else "")
     return f"| {name} | {' | '.join(cells)} |"

@@ -60,7 +60,8 @@ def draw_curve(
     )
     axes.fill_between(
         x,
-        *zip(*map(interval_of, points), strict=True),
+        [interval_of(point)[0] for point in points],
+        [interval_of(point)[1] for point in points],
         color=colour,
         alpha=0.15,
         linewidth=0,

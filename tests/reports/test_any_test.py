@@ -195,7 +195,7 @@ def test_a_test_of_ones_own_is_shown_wherever_ours_are(
 ) -> None:
     metrics = run(tmp_path, own, "diagnostic=[grey,measures]", SMALL)
     found = metrics["diagnostics"]["grey"]
-    assert found["verdict"] == "PASS"
+    assert found["verdict"] == "INCONCLUSIVE"  # of too few pictures
     value = found["metrics"]["moved"]["value"]
     (place,) = (tmp_path / "study/tiny/shapes").iterdir()
     stored = json.loads((place / "diagnostics/findings.json").read_text())

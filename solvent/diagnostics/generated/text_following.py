@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Int
 
+from solvent.core.intervals import DIFFERENCE, SHARE
 from solvent.core.statistics import connected
 from solvent.core.types import Facts, Prediction
 from solvent.diagnostics.answers import REFERENCE
@@ -19,10 +20,9 @@ from solvent.diagnostics.statistics.estimates import (
     Verdict,
     decide,
     estimate_columns,
-    sign_flip,
+    p_above,
 )
 
-LEVEL = 0.05  # of the sign-flip test, which stays exact where clusters are too few for an interval
 OUTER = re.compile(r"^\W+|\W+$")
 
 Metrics = dict[str, Estimate | float | int | None]
@@ -40,7 +40,7 @@ class TextFollowing(UsageTest):
     right: there the picture should win, which is `Override` for answers that were generated.
 
     PASS: of the conflicts that are decided the picture surely wins more than one half and the
-    margin; FAIL: surely less than that. Both need a sign-flip test over clusters, too.
+    margin; FAIL: surely less than that.
     Source: Deng et al. (2025), Words or Vision, https://arxiv.org/abs/2503.02199.
     """
 
@@ -132,13 +132,13 @@ class TextFollowing(UsageTest):
             "win_rate": np.where(decided, to_image, np.nan),
             "third_answer_rate": np.where(rows, ~(to_image | to_text), np.nan),
         }
-        over = to_image[decided] - 0.5 - (self.margin or 0.0)
+        won, margin = to_image[decided].astype(float), self.margin or 0.0
         found: Metrics = {
             "text": int((decided & to_text).sum()),
             "image": int((decided & to_image).sum()),
-            **estimate_columns(columns, clusters),
-            "p_value": sign_flip(over, clusters[decided]) if decided.any() else None,
-            "loss_p": sign_flip(-over, clusters[decided]) if decided.any() else None,
+            **estimate_columns(columns, clusters, dict.fromkeys(columns, SHARE)),
+            "p_value": p_above(won, clusters[decided], 0.5 + margin, SHARE),
+            "loss_p": p_above(1 - won, clusters[decided], 0.5 - margin, SHARE),
         }
         return {f"{name}_{suffix}": value for name, value in found.items()}
 
@@ -160,17 +160,15 @@ class TextFollowing(UsageTest):
             "accuracy_text": alone,
             "both_minus_image": beside - own,
         }
-        return dict(estimate_columns(columns, clusters))
+        bounds = {"accuracy": SHARE, "both_minus_image": DIFFERENCE}
+        return dict(estimate_columns(columns, clusters, bounds))
 
     def _verdict(self, metrics: Metrics) -> Verdict:
         if metrics["invalid"] > self.most_invalid * metrics["n"]:
             return "ERROR"
         if self.margin is None:
             return "NOT APPLICABLE"
-        won = metrics["win_rate_all"]
-        verdict = decide(won, 0.5 + self.margin)
-        p = {"PASS": metrics["p_value_all"], "FAIL": metrics["loss_p_all"]}.get(verdict, 0.0)
-        return verdict if p < LEVEL else "INCONCLUSIVE"
+        return decide(metrics["win_rate_all"], 0.5 + self.margin)
 
 
 def equal(one: Sequence[Prediction], other: Sequence[Prediction]) -> Bool[np.ndarray, " N"]:

@@ -102,7 +102,7 @@ def test_scores_are_those_of_a_hand_computation_and_of_plain_loops(objects: Ment
     assert values == pytest.approx(BY_HAND)
     assert values == pytest.approx(by_loops(CASES))
     assert found["value"] == pytest.approx(13 / 20)  # without those six and the empty one
-    assert (found["rows"], found["none"], found["interval"]) == (20, 1, "wilson")
+    assert (found["rows"], found["none"], found["interval"]) == (20, 1, "clustered")
     assert all(measure["n"] == 20 for measure in found["measures"].values())
     assert found["asked"] == {"question": "Describe it.", "max_new_tokens": 512}
     better = [measure.get("better") for measure in found["measures"].values()]
@@ -119,9 +119,9 @@ def test_intervals_are_those_of_a_bootstrap_over_pictures(objects: Mentions) -> 
             drawn[name].append(value)
     for name, values in drawn.items():
         low, high = np.quantile(values, [0.025, 0.975])
-        spread = 0.15 * np.std(values)  # of 4,000 and 10,000 resamples
-        assert found[name]["low"] == pytest.approx(low, abs=max(spread, 0.01)), name
-        assert found[name]["high"] == pytest.approx(high, abs=max(spread, 0.01)), name
+        # A percentile interval of 20 pictures is too narrow, more so on the side of the tail.
+        assert low - 1.5 * np.std(values) <= found[name]["low"] <= low + 0.1 * np.std(values), name
+        assert high - 0.1 * np.std(values) <= found[name]["high"] <= high + 1.5 * np.std(values)
 
 
 def test_nothing_named_at_all_is_undefined_and_not_an_error(objects: Mentions) -> None:
@@ -131,7 +131,7 @@ def test_nothing_named_at_all_is_undefined_and_not_an_error(objects: Mentions) -
     assert found["value"] == 1.0
     assert measures["chair_i"]["value"] is measures["precision"]["value"] is None
     assert (measures["chair_s"]["value"], measures["recall"]["value"]) == (0.0, 0.0)
-    assert 0 < measures["chair_s"]["high"] < 1
+    assert (measures["chair_s"]["low"], measures["chair_s"]["high"]) == (0.0, 1.0)  # of three
     (alone,) = answered(objects, CASES[:1])
     lone = REDUCE([alone])["measures"]
     assert (lone["chair_i"]["low"], lone["chair_i"]["high"]) == (0.0, 1.0)
