@@ -203,6 +203,6 @@ def _reason(verdict: Verdict, metrics: Metrics) -> str:
     if preference is None:
         return "no answer beside the text equals one to the picture or to the text alone"
     return (
-        f"answers follow the text in {preference.value:.1%} ({preference.low:.1%} to "
-        f"{preference.high:.1%}) of {preference.n:,} conflicts that are decided"
+        f"answers follow the text in a share of {preference.value:.3f} {preference.interval} of "
+        f"{preference.n:,} conflicts that are decided"
     )
