@@ -151,7 +151,7 @@ def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
     chance = rows[0].cell.metrics["chance"]
     screen.print(
         f"chance {100 * chance:.1f} %; differences in percentage points of plain accuracy; "
-        "p: exact McNemar test",
+        "p: sign-flip test over images",
         highlight=False,
     )
 
