@@ -29,8 +29,10 @@ from solvent.diagnostics.statistics.estimates import (
 from solvent.diagnostics.statistics.floors import RERUNS, floor, in_every_sample
 from solvent.diagnostics.statistics.screening import screen, unlikely
 from solvent.diagnostics.swaps import (
+    PSEUDO,
     SWAPS,
     change,
+    content,
     credit,
     image_information_bits,
     noise_information_bits,
@@ -38,9 +40,6 @@ from solvent.diagnostics.swaps import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-PSEUDO = 1.4  # times the range of values by the number of images: what known bounds cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +92,8 @@ class Information(UsageTest):
             name: decide(estimates[_named("entropy_gain", name, primary)], self.margin_bits)
             for name in self._there(answers)
         }
-        noise = estimates["mutual_information_noise_bits"]
-        least = self.margin_bits + (noise.value if noise else 0.0)
-        gate = decide(estimates["mutual_information_bits"], least)
+        told = content(answers, self.margin_bits)
+        gate = told.verdict
         limits = floor(change(lambda name: entropy_bits(answers.probabilities(name))), answers)
         gain, tau = columns["entropy_gain_bits"], limits.threshold
         rate = proportion(gain > tau, answers.clusters)
@@ -110,6 +108,7 @@ class Information(UsageTest):
                 **screened.counts,
                 "gaining": rate,
                 "ceiling": proportion(columns["entropy_without_bits"] <= tau, answers.clusters),
+                "mutual_information_net_bits": told.net,
                 "images": image_information_bits(answers)[1],
                 "baseline_dependent": int(len(_judged(raw)) > 1),
                 "floor_bits": tau,
@@ -117,7 +116,7 @@ class Information(UsageTest):
                 "unlikely": int(unlikely(answers, "real", primary).sum()),
                 "p_value": largest(
                     p_above(gain, answers.clusters, self.margin_bits, bounds["entropy_gain"]),
-                    _p_of_information(columns["mutual_information_bits"], answers, least, bounds),
+                    told.p_value,
                 ),
             },
             series=_series(estimates, columns, raw, gate, primary),
@@ -202,17 +201,6 @@ def _bounds(answers: Answers, margin: float) -> dict[str, Bounds | None]:
         "accuracy_gain": DIFFERENCE,
         "entropy_gain_normalised": DIFFERENCE,
     }
-
-
-def _p_of_information(
-    bits: Float[np.ndarray, " N"],
-    answers: Answers,
-    least: float,
-    bounds: Mapping[str, Bounds | None],
-) -> float | None:
-    known = np.isfinite(bits)
-    clusters = answers.clusters[known]
-    return p_above(bits[known], clusters, least, bounds["mutual_information"])
 
 
 def _judged(raw: Mapping[str, Verdict]) -> set[Verdict]:

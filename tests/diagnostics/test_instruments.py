@@ -17,7 +17,7 @@ from solvent.diagnostics.perturbation import Perturbation
 from solvent.diagnostics.statistics.distances import entropy_bits, total_variation
 from solvent.diagnostics.statistics.estimates import decide, estimate, p_above
 from solvent.diagnostics.statistics.floors import Floor, in_some_sample
-from solvent.diagnostics.swaps import image_effect_bits, over_placebo, probability_gap
+from solvent.diagnostics.swaps import content, image_effect_bits, over_placebo, probability_gap
 from solvent.diagnostics.uncertainty import Uncertainty
 from tests.diagnostics.scripted import scripted
 from tests.diagnostics.seeing import seen
@@ -100,6 +100,43 @@ def test_noise_does_not_open_the_gate_on_information() -> None:
         found.metrics["mutual_information_bits"].value, rel=0.1
     )
     assert (found.series["ungated"]["text"], found.verdict) == ("PASS", "FAIL")
+
+
+def rerun_in_part(answers: Answers, share: float) -> Answers:
+    """The same where that share of the samples was rerun, a few of them not every time."""
+    once = np.arange(len(answers)) < share * len(answers)
+    twice = once & (np.arange(len(answers)) % 7 > 0)
+    reruns = {
+        name: np.where((once if name == "rerun_1" else twice)[:, None], scores, np.nan)
+        for name, scores in answers.scores.items()
+        if name.startswith("rerun")
+    }
+    return replace(answers, scores={**answers.scores, **reruns})
+
+
+def test_the_noise_floor_of_many_samples_is_that_of_the_few_that_were_rerun() -> None:
+    """Noise alone is told from content in 5 % of runs, though 40 % of the samples show it."""
+    found = [content(rerun_in_part(blind(seed, 0.3, 200), 0.4), 0.0) for seed in range(200)]
+    rejected = np.mean([each.p_value < 0.05 for each in found])
+    assert 0.01 <= rejected <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+    surer = rerun_in_part(blind(5, 0.4, samples=2250), 160 / 2250)
+    told = {"text": log_softmax(0.5 * surer.scores["text"], axis=1)}
+    found = TESTS[2].judge(seen(replace(surer, scores={**surer.scores, **told})))
+    assert found.metrics["mutual_information_noise_bits"].n == 160
+    assert found.metrics["mutual_information_bits"].lower > 0.02
+    assert (found.series["ungated"]["text"], found.verdict) != ("PASS", "PASS")
+    net = found.metrics["mutual_information_net_bits"]
+    assert net.low < 0 < net.high
+
+
+def test_content_is_more_than_its_noise_floor() -> None:
+    looks = rerun_in_part(scripted("M2", 10), 0.4)
+    assert content(looks, 0.02).verdict == "PASS"
+    assert content(looks, 0.02).net.value == pytest.approx(0.7925, abs=1e-4)  # nothing moves
+    assert content(looks, 0.9).verdict == "FAIL"
+    none = {name: s for name, s in looks.scores.items() if not name.startswith("rerun")}
+    assert content(replace(looks, scores=none), 0.02).verdict == "INCONCLUSIVE"
+    assert content(blind(0, 0.0, 600), 0.02).verdict == "FAIL"
 
 
 @BY_NAME

@@ -7,7 +7,8 @@ the flow from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -36,15 +37,17 @@ class Real:
 class Rerun:
     """Some of the samples as they are, once more: how much answers move by themselves.
 
-    At least a fifth of the questions is missing, so that those that stay meet other neighbours,
-    places in the batch and paddings. All rotations of a question stay together.
+    Four fifths of them are the same under every number, so that their answers can be compared among
+    all reruns however many samples there are. The others differ, and at least a fifth of the
+    questions is missing, so that those that stay meet other neighbours, places in the batch and
+    paddings. All rotations of a question stay together.
 
     Raises:
         ValueError: `at_most` is below 1.
     """
 
     name: str
-    repeat: int  # another number, another subset
+    repeat: int  # another number, other samples beside the common ones
     at_most: int  # samples
 
     intervention: ClassVar[None] = None
@@ -56,17 +59,25 @@ class Rerun:
     def views(self, samples: Sequence[Sample]) -> list[Sample]:
         """The chosen samples, unchanged, in their order."""
         limit = min(self.at_most, len(samples) - len(samples) // 5)
-        sizes: dict[str, int] = {}
-        for sample in samples:
-            sizes[question_key(sample)] = sizes.get(question_key(sample), 0) + 1
+        sizes = Counter(question_key(sample) for sample in samples)
         questions = sorted(sizes)
-        generator("rerun", self.repeat).shuffle(questions)
-        chosen, count = set(), 0
-        for question in questions:
-            if count + sizes[question] <= limit:
-                chosen.add(question)
-                count += sizes[question]
+        generator("rerun").shuffle(questions)
+        common = _within(limit - limit // 5, questions, sizes)
+        others = [question for question in questions if question not in common]
+        generator("rerun", self.repeat).shuffle(others)
+        left = limit - sum(sizes[question] for question in common)
+        chosen = common | _within(left, others, sizes)
         return [sample for sample in samples if question_key(sample) in chosen]
+
+
+def _within(limit: int, questions: Sequence[str], sizes: Mapping[str, int]) -> set[str]:
+    """The first questions that together have so many samples at most."""
+    chosen, count = set(), 0
+    for question in questions:
+        if count + sizes[question] <= limit:
+            chosen.add(question)
+            count += sizes[question]
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True)

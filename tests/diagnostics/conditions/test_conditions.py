@@ -107,10 +107,16 @@ def test_reruns_are_proper_subsets_of_whole_questions() -> None:
     ]
     views = {k: Rerun(name="r", repeat=k, at_most=200).views(rotations) for k in (1, 2)}
     assert views[1] != views[2]
+    both = {view.uid for view in views[1]} & {view.uid for view in views[2]}
+    assert len(both) >= 40  # of 48, four fifths in whole questions, whatever the numbers
     for chosen in views.values():
         assert len(chosen) == 48  # four fifths of 60
         assert all(sum(v.groups == view.groups for v in chosen) == 2 for view in chosen)
     assert len(Rerun(name="r", repeat=1, at_most=7).views(rotations)) == 6
+    many = [question(str(k), flat(str(k))) for k in range(2250)]
+    again = [Rerun(name="r", repeat=k, at_most=200).views(many) for k in (1, 2, 3)]
+    shared = set.intersection(*({view.uid for view in views} for views in again))
+    assert (len(shared), {len(views) for views in again}) == (160, {200})
     with pytest.raises(ValueError, match="at_most must be at least 1 sample, got 0"):
         Rerun(name="r", repeat=1, at_most=0)
 
