@@ -45,7 +45,9 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         config = with_change(config, change)
     tests = build_tests(config["diagnostic"])
-    names = [name for test in tests.values() for name in test.conditions]
+    others = {n for test in tests.values() for runs in test.beside.values() for n in runs.values()}
+    absent = {name for name in others if not folder.condition(name).merged}  # in older cells
+    names = [n for test in tests.values() for n in test.conditions if n not in absent]
     findings = judge_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
     screen = console()
     show_findings(screen, findings)

@@ -368,7 +368,7 @@ class Finding(Protocol):
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL, INCONCLUSIVE, VACUOUS, NOT APPLICABLE or ERROR."""
+        """PASS, FAIL, INCONCLUSIVE, VACUOUS, COUPLED, NOT APPLICABLE or ERROR."""
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -386,6 +386,7 @@ class Diagnostic(Protocol):
     conditions: Sequence[str]  # that it needs, by name
     watches: Mapping[str, Sequence[str]]  # states, shares, pairs -> conditions under which
     components: int  # that are kept of every state, where it watches states
+    beside: Mapping[str, Mapping[str, str]]  # runs whose states it sets beside those of the cell
 
     def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
         """Conditions that it makes of those that are defined, by name."""

@@ -62,6 +62,14 @@ class Seen:
         return self._loaded("scores", STATES)
 
     @cached_property
+    def beside(self) -> Mapping[str, Scores]:
+        """Likewise, of runs that a test sets beside the cell's own, by the test's name for them.
+
+        Cells that were run before a test asked for them have none.
+        """
+        return self._loaded("beside", STATES)
+
+    @cached_property
     def shares(self) -> Mapping[str, Shares]:
         """How attention was shared out, by condition, of a test that watches `shares`.
 
@@ -99,6 +107,8 @@ class UsageTest:
     conditions: Sequence[str]  # that it needs, by name
     watches: ClassVar[Mapping[str, Sequence[str]]] = {}  # states, shares, ... -> conditions
     components: ClassVar[int] = 0  # that are kept of every state
+    # runs whose states are set beside: name -> {`real`, `swap`, ...: the condition shown as such}
+    beside: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
         """Conditions that it makes of those that are defined, by name: none."""

@@ -11,28 +11,31 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from solvent.core.plotting import COLOURS, draw_nothing
-from solvent.core.types import Facts
+from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.base import Finding, Seen, UsageTest
-from solvent.diagnostics.statistics.estimates import Verdict, decide
+from solvent.diagnostics.conditions.composed import JOINT, compose
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
 from solvent.diagnostics.statistics.fusion import (
+    LOSSLESS,
     SELDOM,
-    Band,
+    Judged,
+    Kept,
     Sides,
-    band,
     gains,
+    judged,
     kernel_p,
     largest_p,
     pointwise,
 )
 from solvent.diagnostics.statistics.projection import Scores
 from solvent.diagnostics.statistics.strata import Label, Strata, stratify
-from solvent.diagnostics.stored_states import Part
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CONTROLS = ("swap", "knock")  # the text could not see the image whose states it is compared with
+UNIFORM = {"real": "uniform", "swap": f"swap{JOINT}uniform"}  # equal attention to all image tokens
 MOST_INVALID = 0.01  # share of samples without finite states above which nothing is said
 
 
@@ -41,12 +44,19 @@ class Consistency(UsageTest):
     """Fusion gain: GC-CMI of image and text states given the answer, real run minus controls.
 
     gain(l) = I(image; text real | y) - max over controls of I(image; text control | y), in bits, at
-    layer l. PASS: the largest gain over layers is surely above the margin. Raw information beyond
-    its permutation null, the literal criterion, is in `strict`: an untrained decoder meets it.
+    layer l. COUPLED: the largest gain over layers is surely above the margin, so the image flows
+    into the text states; FAIL: it surely is not. There is no PASS, as a gain shows no use: random
+    weights mix the image into the text without noise, so that an untrained network of the same
+    architecture shows more bits than a trained one, and so does one whose attention to the image
+    was made uniform. The latter gain is measured beside, from the same questions; that of an
+    untrained network is another cell's (docs/diagnostics.md). `strict` judges the raw information
+    beyond its permutation null, the literal criterion.
 
     The bits are what second moments see after every component was made normal, at these dimensions,
-    samples and strata; compare them with nothing else. A kernel test tells nonlinear coupling from
-    none: where only it rejects, the bits say nothing and the verdict is INCONCLUSIVE at best.
+    samples and strata; compare them with nothing else. Where a canonical correlation is above 0.99
+    the text states are copies of the image's, and there are no bits: they would say how precisely a
+    machine computes. A kernel test tells nonlinear coupling from none: where only it rejects, the
+    bits say nothing and the verdict is INCONCLUSIVE at best.
 
     Criterion: https://arxiv.org/abs/2605.05668; estimator: Ince et al. (2017),
     https://doi.org/10.1002/hbm.23471.
@@ -64,6 +74,7 @@ class Consistency(UsageTest):
     kernel_samples: int
     seed: int
     name: ClassVar[str] = "consistency"
+    beside: ClassVar[Mapping[str, Mapping[str, str]]] = {"uniform": UNIFORM}
     facts: ClassVar[Facts] = Facts(
         asks="Do text states take up the image?",
         number="gain_bits",
@@ -81,13 +92,21 @@ class Consistency(UsageTest):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The real run and both controls; one control is enough where the other is impossible."""
-        return (REFERENCE, *CONTROLS)
+        """The real run and both controls; one control is enough where the other is impossible.
+
+        And a real run and a control under uniform attention.
+        """
+        return (REFERENCE, *CONTROLS, *UNIFORM.values())
 
     @property
     def watches(self) -> dict[str, tuple[str, ...]]:
         """Decoder states, in all runs."""
         return {"states": self.conditions}
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """Another image under uniform attention."""
+        name = UNIFORM["swap"]
+        return {name: compose(name, known)}
 
     @property
     def components(self) -> int:
@@ -107,12 +126,9 @@ class Consistency(UsageTest):
         """Judge stored scores. Raises `ValueError` for layers or components they do not have."""
         scores = seen.scores
         layers = self._layers(scores)
-        runs = [name for name in self.conditions if name in scores.last]
-        shown = [scores.image, *(scores.last[name] for name in runs)]
-        finite = np.all([np.isfinite(part).all(axis=(1, 2)) for part in shown], axis=0)
+        runs = [name for name in (REFERENCE, *CONTROLS) if name in scores.last]
+        finite, used = self._usable(scores, runs)
         invalid, least = int((~finite).sum()), self.smallest(self.dimensions)
-        sizes = Counter(np.array(scores.strata, dtype=object)[finite].tolist())
-        used = finite & np.array([sizes[name] >= least for name in scores.strata], dtype=bool)
         counts = self._counts(scores, used, invalid)
         if invalid > MOST_INVALID * len(finite):
             reason = (
@@ -125,8 +141,8 @@ class Consistency(UsageTest):
         if not used.any():
             reason = f"no answer has {least} samples with different images and finite states"
             return self._silent("NOT APPLICABLE", reason, counts)
-        kept = _Kept(scores=scores, rows=used, layers=layers, runs=runs)
-        metrics, series, verdicts = self._judge(kept)
+        kept = Kept(scores=scores, rows=used, layers=layers, runs=runs)
+        metrics, series, verdicts = self._judge(kept, self._under_uniform(seen, layers))
         return Finding(
             test=self.name,
             **verdicts,
@@ -161,59 +177,110 @@ class Consistency(UsageTest):
             )
         return [0, *layers]
 
-    def _judge(self, kept: _Kept) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def _usable(
+        self, scores: Scores, runs: Sequence[str]
+    ) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+        """Samples with finite states, and those of them whose stratum is large enough."""
+        shown = [scores.image, *(scores.last[name] for name in runs)]
+        finite = np.all([np.isfinite(part).all(axis=(1, 2)) for part in shown], axis=0)
+        sizes = Counter(np.array(scores.strata, dtype=object)[finite].tolist())
+        least = self.smallest(self.dimensions)
+        return finite, finite & np.array([sizes[name] >= least for name in scores.strata], bool)
+
+    def _under_uniform(self, seen: Seen, layers: Sequence[int]) -> Judged | None:
+        """The gain under uniform attention, over the swapped image; None where it was not run."""
+        scores = seen.beside.get("uniform")
+        if scores is None or not set(UNIFORM) <= set(scores.last):
+            return None
+        _, used = self._usable(scores, list(UNIFORM))
+        if not used.any():
+            return None
+        kept = Kept(scores=scores, rows=used, layers=layers, runs=list(UNIFORM))
+        return judged(kept.sides("last", self.dimensions), self.halves, self.seed)
+
+    def _judge(
+        self, kept: Kept, uniform: Judged | None
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Numbers of the last prompt token, profiles over layers, and what they mean."""
         sides = kept.sides("last", self.dimensions)
-        bits, drawn = sides.bits(), sides.resampled(self.halves, self.seed)
-        fused = band(bits[:, 1:], drawn[:, :, 1:], sides.clusters)
-        at = fused.layer + 1  # the first is layer 0
-        p_values = self._p_values(sides.at(slice(1, None)), bits[:, 1:])
+        own = judged(sides, self.halves, self.seed)
+        null = sides.at(slice(1, None)).permuted(self.permutations, self.seed)[:, 0]
+        information_p = largest_p(own.bits[0, 1:], null)
+        kernel = kernel_p(
+            sides.at(slice(1, None)), self.kernel_samples, self.permutations, self.seed
+        )
+        coupling = _coupling(information_p, kernel)
         together = sides.pooled().bits()
-        spread = sides.pooled().at(slice(at, at + 1)).resampled(self.halves, self.seed)
-        metrics = {
-            "gain_bits": fused.best,
-            "layer": kept.layers[at],
-            "information_bits": pointwise(bits[0, at], drawn[:, 0, at], sides.clusters),
-            "unconditional_bits": pointwise(together[0, at], spread[:, 0, 0], sides.clusters),
+        metrics: dict[str, Any] = {
+            "gain_bits": own.best,
+            "layer": kept.layers[own.layer],
+            "correlation": float(own.correlations[0, own.layer]),
+            "uniform_gain_bits": uniform.best if uniform else None,
+            "uniform_correlation": uniform.correlations[0, 1:].max() if uniform else None,
+            "information_p": information_p,
+            "p_value": own.p_value(self.margin_bits),
+            "kernel_p": kernel,
         }
-        for place, name in enumerate(kept.runs[1:]):
-            value, values = gains(bits)[place, at], gains(drawn)[:, place, at]
-            metrics[f"gain_{name}_bits"] = pointwise(value, values, sides.clusters)
-        coupling = _coupling(p_values["information_p"], p_values["kernel_p"])
+        if own.best:
+            metrics |= self._at_best(sides, own, kept.runs)
         series = {
             "layers": kept.layers,
             "coupling": coupling,
-            "last": _profile(bits, kept.runs)
-            | {"gain_low_bits": fused.low.tolist(), "gain_high_bits": fused.high.tolist()},
+            "last": _profile(own.known, kept.runs) | own.ends,
+            "correlations": dict(zip(kept.runs, own.correlations.tolist(), strict=True)),
+            "uniform_gain_bits": gains(uniform.known).min(axis=0).tolist() if uniform else None,
             "unconditional_bits": dict(zip(kept.runs, together.tolist(), strict=True)),
         }
-        return metrics | p_values, series, self._verdicts(fused, coupling, kept)
+        return metrics, series, self._verdicts(own, uniform, coupling, kept)
 
-    def _p_values(self, sides: Sides, bits: Float[np.ndarray, "R L"]) -> dict[str, float]:
-        """Of the largest statistic over layers, text rows permuted inside strata in all runs."""
-        null = sides.permuted(self.permutations, self.seed)
-        return {
-            "information_p": largest_p(bits[0], null[:, 0]),
-            "p_value": largest_p(gains(bits).min(axis=0), gains(null).min(axis=1)),
-            "kernel_p": kernel_p(sides, self.kernel_samples, self.permutations, self.seed),
+    def _at_best(self, sides: Sides, own: Judged, runs: Sequence[str]) -> dict[str, Estimate]:
+        """What the layer of the largest gain shows beside it."""
+        layer, clusters = own.layer, sides.clusters
+        here = sides.pooled().at(slice(layer, layer + 1))
+        spread = here.resampled(self.halves, self.seed)
+        found = {
+            "information_bits": pointwise(own.bits[0, layer], own.drawn[:, 0, layer], clusters),
+            "unconditional_bits": pointwise(here.bits()[0, 0], spread[:, 0, 0], clusters),
         }
+        for place, name in enumerate(runs[1:]):
+            value, values = gains(own.bits)[place, layer], gains(own.drawn)[:, place, layer]
+            found[f"gain_{name}_bits"] = pointwise(value, values, clusters)
+        return found
 
-    def _verdicts(self, fused: Band, coupling: str, kept: _Kept) -> dict[str, Any]:
-        verdict = decide(fused.best, self.margin_bits)
-        controls = " and ".join(kept.runs[1:])
-        reason = (
-            f"at layer {kept.layers[fused.layer + 1]} image and text states share "
-            f"{fused.best.value:.3f} bit more than under {controls} "
-            f"(at least {fused.best.lower:.3f}, at most {fused.best.upper:.3f}; margin "
-            f"{self.margin_bits})"
-        )
+    def _verdicts(
+        self, own: Judged, uniform: Judged | None, coupling: str, kept: Kept
+    ) -> dict[str, Any]:
+        controls, layer = " and ".join(kept.runs[1:]), kept.layers[own.layer]
+        strict = {"none": "FAIL", "nonlinear": "INCONCLUSIVE"}.get(coupling, "COUPLED")
+        if own.best is None:
+            verdict: Verdict = "COUPLED" if own.copied else "INCONCLUSIVE"
+            reason = (
+                f"at layer {layer} text states {'copy' if own.copied else 'and controls copy'} the "
+                f"image's (canonical correlation {own.correlations[0, own.layer]:.4f}, above "
+                f"{LOSSLESS:g}), so that there are no bits"
+            )
+        else:
+            verdict = decide(own.best, self.margin_bits)
+            verdict = "COUPLED" if verdict == "PASS" else verdict
+            reason = (
+                f"at layer {layer} image and text states share {_said(own)} more than under "
+                f"{controls} (margin {self.margin_bits})"
+            )
+            if own.best.doubt:
+                reason += f"; no verdict: {own.best.doubt}"
         if coupling == "nonlinear" and verdict == "FAIL":
             verdict = "INCONCLUSIVE"
             reason += "; only the kernel test sees coupling, whose bits are not estimable"
-        strict = {"none": "FAIL", "nonlinear": "INCONCLUSIVE"}.get(coupling, "PASS")
+        if uniform:
+            gain = (
+                f"{uniform.best.value:.3f} {uniform.best.interval} bit" if uniform.best else "all"
+            )
+            reason += f"; under uniform attention {gain}"
+        if verdict == "COUPLED":
+            reason += "; coupled, which an untrained network is as well: no sign of use"
         return {"verdict": verdict, "strict": strict, "reason": reason}
 
-    def _beside(self, kept: _Kept) -> dict[str, Any]:
+    def _beside(self, kept: Kept) -> dict[str, Any]:
         """Profiles of the question's tokens, and gains at other dimensions where n allows."""
         question = kept.sides("question", self.dimensions)
         sweep = {}
@@ -253,35 +320,11 @@ class Consistency(UsageTest):
         return Finding(test=self.name, verdict=verdict, strict=verdict, reason=reason, **counts)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Kept:
-    """The part of the scores that is judged."""
-
-    scores: Scores
-    rows: Bool[np.ndarray, " N"]
-    layers: Sequence[int]
-    runs: Sequence[str]
-
-    @property
-    def strata(self) -> np.ndarray:
-        names = [name for name, use in zip(self.scores.strata, self.rows, strict=True) if use]
-        return np.unique(names, return_inverse=True)[1]
-
-    @property
-    def smallest_stratum(self) -> int:
-        return int(np.bincount(self.strata).min())
-
-    def sides(self, part: Part, dimensions: int) -> Sides:
-        def cut(values: Float[np.ndarray, "N L D"]) -> Float[np.ndarray, "n l d"]:
-            return values[self.rows][:, self.layers, :dimensions].astype(np.float64)
-
-        runs = getattr(self.scores, part)
-        return Sides(
-            image=cut(self.scores.image),
-            runs=[cut(runs[name]) for name in self.runs],
-            strata=self.strata,
-            clusters=self.scores.clusters[self.rows],
-        )
+def _said(found: Judged) -> str:
+    """A gain in words."""
+    if found.best is None:
+        return "there are no bits"
+    return f"{found.best.value:.3f} {found.best.interval} bit"
 
 
 def _profile(bits: Float[np.ndarray, "R L"], runs: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What was seen inside the model: read by two tests once all conditions are answered.
 
 <cell>/diagnostics/states.npz            scores of decoder states on their principal components
+<cell>/diagnostics/states_NAME.npz       likewise, of the runs that a test sets beside
 <cell>/diagnostics/<condition>/shares.npz   how attention was shared out
 """
 
@@ -27,10 +28,11 @@ def gather(
     for test in tests.values():
         folders = {name: _place(cell, name) / STATES for name in test.watches.get(STATES, ())}
         folders = {name: folder for name, folder in folders.items() if folder.exists()}
-        scores = cell / "diagnostics" / "states.npz"
-        if folders and not scores.exists():  # else a run broke off while it dropped them
-            kept = {name: states.load(folder) for name, folder in folders.items()}
-            project(kept, test.strata(answers), test.components).save(scores)
+        for scores, runs in _runs(test, cell).items():
+            shown = {run: folders[name] for run, name in runs.items() if name in folders}
+            if shown and not scores.exists():  # else a run broke off while it dropped them
+                kept = {run: states.load(folder) for run, folder in shown.items()}
+                project(kept, test.strata(answers), test.components).save(scores)
         for folder in folders.values():
             shutil.rmtree(folder)
 
@@ -52,7 +54,12 @@ def seen_by(
     """What a test reads: answers, and what it watches. Nothing is loaded before it asks."""
     parts: dict[str, Callable[[], Any]] = {"answers": answers}
     if STATES in test.watches:
-        parts["scores"] = lambda: Scores.load(cell / "diagnostics" / "states.npz")
+        parts["scores"] = lambda: Scores.load(_scores(cell))
+        parts["beside"] = lambda: {
+            name: Scores.load(_scores(cell, name))
+            for name in test.beside
+            if _scores(cell, name).exists()
+        }
     if SHARES in test.watches:
         parts["shares"] = lambda: _shares(cell, test.watches[SHARES])
     if PAIRS in test.watches:
@@ -61,6 +68,17 @@ def seen_by(
         names = test.watches[PREDICTIONS]
         parts["predictions"] = lambda: {name: predictions[name] for name in names}
     return Seen(parts=parts)
+
+
+def _runs(test: Diagnostic, cell: Path) -> dict[Path, Mapping[str, str]]:
+    """The file of every kind of run, and the conditions in it: the cell's own, those beside it."""
+    others = {name for runs in test.beside.values() for name in runs.values()}
+    own = {name: name for name in test.watches.get(STATES, ()) if name not in others}
+    return {_scores(cell): own, **{_scores(cell, n): runs for n, runs in test.beside.items()}}
+
+
+def _scores(cell: Path, name: str = "") -> Path:
+    return cell / "diagnostics" / (f"states_{name}.npz" if name else "states.npz")
 
 
 def _shares(cell: Path, names: Sequence[str]) -> dict[str, Shares]:

@@ -11,7 +11,9 @@ from rich.table import Table
 
 from solvent.core.text import marked
 
-COLOURS = {"PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow"}
+COLOURS = {
+    "PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow", "COUPLED": "yellow",
+}  # fmt: skip
 
 
 def show_findings(screen: Console, findings: Mapping[str, Mapping[str, Any]]) -> None:

@@ -15,10 +15,12 @@ def seen(
     answers: Answers | None = None,
     *,
     scores: Scores | None = None,
+    beside: Mapping[str, Scores] | None = None,
     shares: Mapping[str, Shares] | None = None,
 ) -> Seen:
     """These parts, and no others."""
     parts: dict[str, Any] = {"answers": answers, "scores": scores, "shares": shares}
+    parts["beside"] = beside or {}
     return Seen(
         parts={name: lambda part=part: part for name, part in parts.items() if part is not None}
     )

@@ -3,13 +3,21 @@
 A condition maps all samples at once, because a donor's picture comes from another sample. It is
 deterministic, and paired: all conditions show the same questions, in the same order, without those
 for which a condition does not exist. Conditions are orthogonal to interventions: they change the
-input, never the attention; `Knock` alone brings an intervention of its own.
+input, never the attention; `Knock` and `Intervened` bring an intervention of their own.
 """
 
 from solvent.diagnostics.conditions.donors import Swap
 from solvent.diagnostics.conditions.evidence import MaskEvidence
 from solvent.diagnostics.conditions.filler import Filler
-from solvent.diagnostics.conditions.modalities import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from solvent.diagnostics.conditions.modalities import (
+    ImageOnly,
+    Intervened,
+    Knock,
+    Nothing,
+    Real,
+    Rerun,
+    Text,
+)
 from solvent.diagnostics.conditions.pairs import Pairs
 from solvent.diagnostics.conditions.placebos import Jpeg, Translate
 from solvent.diagnostics.conditions.replacements import Blank, Noise, Shuffle
@@ -24,6 +32,7 @@ __all__ = [
     "Crop",
     "Filler",
     "ImageOnly",
+    "Intervened",
     "Irrelevant",
     "Jpeg",
     "Knock",

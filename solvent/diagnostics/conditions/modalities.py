@@ -108,6 +108,18 @@ class Knock:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intervened:
+    """The sample as it is, to a model under an intervention of the condition's own."""
+
+    name: str
+    intervention: Any  # in the place of the cell's
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The same samples."""
+        return list(samples)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageOnly:
     """The image and the options, with a neutral instruction in the place of the question."""
 

@@ -25,8 +25,10 @@ FREEDOM = 2.0  # degrees of freedom: below, one image decides alone
 FEWEST_BOTTOMS = 30  # clusters with something in the lower part of a ratio
 WIDE = 2.0  # bounds that lie further apart cost more than they give, but in large samples
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "NOT APPLICABLE", "ERROR"]
-"""VACUOUS: the inequality holds, but a model that ignores the image would meet it as well."""
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "COUPLED", "NOT APPLICABLE", "ERROR"]
+"""VACUOUS: the inequality holds, but a model that ignores the image would meet it as well.
+COUPLED: the image flows into the text states, which it does in an untrained network as well.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +201,7 @@ def decide(mean: Estimate | None, margin: float) -> Verdict:
 def weakest(*verdicts: Verdict) -> Verdict:
     """What holds of conditions that must all hold: one FAIL fails, one doubt leaves doubt."""
     order: tuple[Verdict, ...] = ("ERROR", "NOT APPLICABLE", "FAIL", "INCONCLUSIVE", "VACUOUS")
+    order = (*order, "COUPLED")
     return next((verdict for verdict in order if verdict in verdicts), "PASS")
 
 

@@ -63,6 +63,19 @@ def conditional_information_bits(
     return _total(couplings(x, runs, strata))
 
 
+def largest_correlations(
+    x: Float[np.ndarray, "N L D"],
+    runs: Sequence[Float[np.ndarray, "N L D"]],
+    strata: Int[np.ndarray, " N"],
+) -> Float[np.ndarray, "R L"]:
+    """The largest canonical correlation of x and each run's z in any stratum, per layer.
+
+    At 1 the states determine each other without noise: bits then depend on the number of samples
+    and on rounding, not on the model.
+    """
+    return np.max([part.correlation() for part in couplings(x, runs, strata)], axis=0)
+
+
 def permuted_information_bits(
     x: Float[np.ndarray, "N L D"],
     runs: Sequence[Float[np.ndarray, "N L D"]],
@@ -123,9 +136,16 @@ class Coupling:
 
     def nats(self, order: Int[np.ndarray, " N"] | slice = slice(None)) -> Float[np.ndarray, "R L"]:
         """-1/2 sum ln(1 - r^2) over the canonical correlations r, minus the bias."""
-        cross = self.x.mT @ self.runs[:, :, order] / (self.samples - 1)
-        squared = np.linalg.eigvalsh(cross.mT @ cross).clip(0, PERFECT)
+        squared = self._squared(order).clip(0, PERFECT)
         return -np.log1p(-squared).sum(axis=-1) / 2 - self.bias
+
+    def correlation(self) -> Float[np.ndarray, "R L"]:
+        """The largest canonical correlation, in [0, 1]."""
+        return np.sqrt(self._squared(slice(None))[..., -1].clip(0, 1))
+
+    def _squared(self, order: Int[np.ndarray, " N"] | slice) -> Float[np.ndarray, "R L D"]:
+        cross = self.x.mT @ self.runs[:, :, order] / (self.samples - 1)
+        return np.linalg.eigvalsh(cross.mT @ cross)
 
 
 def couplings(

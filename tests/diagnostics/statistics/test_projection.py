@@ -228,7 +228,7 @@ def test_from_states_on_disk_to_a_verdict(tmp_path: Path) -> None:
     assert isinstance(states["real"].image.base, np.memmap)
     assert np.isnan(create(tmp_path / "new", ["a"], layers=2, hidden=3).image).all()
     finding = FAST.judge(seen(scores=project(states, strata_of(count), FAST.components)))
-    assert finding.verdict == "PASS"
+    assert finding.verdict == "COUPLED"
     assert finding.metrics["gain_bits"].value == pytest.approx(0.7370, abs=0.1)
     assert finding.series["last"]["gain_bits"][0] == pytest.approx(0, abs=0.06)
 
@@ -250,7 +250,7 @@ def test_states_that_were_read_are_dropped_and_not_read_again(
     (left / "uids.json").write_text("[]")
     (tmp_path / "diagnostics/states.npz").write_bytes(b"scores")
     monkeypatch.setattr(observations, "collect", lambda predictions: None)
-    test = SimpleNamespace(watches={"states": ("real", "swap")})
+    test = SimpleNamespace(watches={"states": ("real", "swap")}, beside={})
     observations.gather({"consistency": test}, {}, tmp_path)
     assert not left.exists()
     assert (tmp_path / "diagnostics/states.npz").read_bytes() == b"scores"
