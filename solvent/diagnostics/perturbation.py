@@ -33,7 +33,7 @@ from solvent.diagnostics.statistics.estimates import (
     weakest,
 )
 from solvent.diagnostics.statistics.floors import PLACEBOS, RERUNS, floor, in_every_sample, mean_gap
-from solvent.diagnostics.statistics.screening import screen, unlikely
+from solvent.diagnostics.statistics.screening import attempted, screen, unlikely
 from solvent.diagnostics.swaps import probability_gap
 
 if TYPE_CHECKING:
@@ -44,13 +44,22 @@ OTHERS = ("noise", "shuffle", "blank", "paraphrase", *EVIDENCE)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Covering:
+    """What covering what matters says, beside covering as much elsewhere."""
+
+    verdict: Verdict | None  # None: it cannot be asked here, so that nothing hangs on it
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Perturbation(UsageTest):
     """Answers to pictures of which ever more is masked, cropped away or recoloured.
 
     Per sample, S = total variation between the answers to the picture and to the perturbed one, in
     [0, 1]. The mean of S minus that to placebos is judged for one perturbation that was chosen
     beforehand; where boxes of what matters are known, covering them must also move the answer more
-    than covering as much elsewhere. The strict claim is that every answer moves.
+    than covering as much elsewhere: without usable answers about them there is no PASS. The strict
+    claim is that every answer moves.
 
     The ratio to a rewording of the question compares the two modalities as they are; the size of
     the two changes at the model's input is not matched. When S is near zero, read the logit
@@ -102,12 +111,13 @@ class Perturbation(UsageTest):
         estimates = estimate_columns(columns, answers.clusters, self._bounds(columns))
         moved, limits = gap(self.primary), floor(gap, answers)
         rate = proportion(moved > limits.threshold, answers.clusters)
-        verdict = self._judge(estimates)
+        covering = self._covering(estimates, answers)
+        verdict = self._judge(estimates, covering)
         return Finding(
             test=self.name,
             verdict=verdict,
             strict=in_every_sample(rate),
-            reason=self._reason(verdict, estimates),
+            reason=f"{self._reason(verdict, estimates)}; {covering.said}.",
             metrics={
                 **estimates,
                 **screened.counts,
@@ -121,7 +131,7 @@ class Perturbation(UsageTest):
                 "floor": limits.threshold,
                 "placebo_floor": limits.placebo,
                 "unlikely": int(unlikely(answers, "real", self.primary).sum()),
-                "p_value": self._p_value(columns, answers),
+                "p_value": self._p_value(columns, answers, covering),
             },
             series=self._series(estimates),
         )
@@ -191,21 +201,47 @@ class Perturbation(UsageTest):
         }
 
     def _p_value(
-        self, columns: Mapping[str, Float[np.ndarray, " N"]], answers: Answers
+        self, columns: Mapping[str, Float[np.ndarray, " N"]], answers: Answers, covering: Covering
     ) -> float | None:
         """Of all that is judged: the larger one."""
-        margins = {"over_placebo": self.margin, "evidence_contrast": 0.0}
+        margins = {"over_placebo": self.margin}
+        if covering.verdict is not None:
+            margins["evidence_contrast"] = 0.0
         found = []
-        for name in margins.keys() & columns.keys():
-            known = np.isfinite(columns[name])
-            values, clusters = columns[name][known], answers.clusters[known]
-            found.append(p_above(values, clusters, margins[name], DIFFERENCE))
+        for name, margin in margins.items():
+            values = columns.get(name, np.full(len(answers), np.nan))
+            known = np.isfinite(values)
+            found.append(p_above(values[known], answers.clusters[known], margin, DIFFERENCE))
         return largest(*found)
 
-    def _judge(self, estimates: Mapping[str, Estimate | None]) -> Verdict:
+    def _judge(self, estimates: Mapping[str, Estimate | None], covering: Covering) -> Verdict:
         moves = decide(estimates["over_placebo"], self.margin)
+        return moves if covering.verdict is None else weakest(moves, covering.verdict)
+
+    def _covering(self, estimates: Mapping[str, Estimate | None], answers: Answers) -> Covering:
+        """Whether covering what matters moves answers more than covering as much elsewhere.
+
+        No question has such boxes where the others that were shown to the same questions have
+        answers, and these two have none. Where all of them have none, answers are missing.
+        """
         contrast = estimates.get("evidence_contrast")
-        return weakest(moves, decide(contrast, 0.0)) if contrast else moves
+        if contrast is not None:
+            said = f"covering what matters rather than as much elsewhere: {measured(contrast)}"
+            return Covering(verdict=decide(contrast, 0.0), said=said)
+        if not any(name in answers.scores for name in EVIDENCE):
+            return Covering(verdict=None, said="covering what matters was not asked for")
+        tried = any(attempted(answers, name).any() for name in EVIDENCE if name in answers.scores)
+        beside = [
+            name
+            for name in (*self._perturbations, *OTHERS)
+            if name not in (self.primary, "blank", *EVIDENCE) and name in answers.scores
+        ]
+        answered = any(answers.valid(name).any() for name in beside)
+        if tried or (beside and not answered):
+            said = "answers are missing that say whether covering what matters moves it more"
+            return Covering(verdict="INCONCLUSIVE", said=said)
+        said = "no question says where in its picture what matters is, so covering it is not judged"
+        return Covering(verdict=None, said=said)
 
     def _reason(self, verdict: Verdict, estimates: Mapping[str, Estimate | None]) -> str:
         said = {
@@ -213,14 +249,10 @@ class Perturbation(UsageTest):
             "FAIL": "Hiding part of the picture does not move the answer as it should",
             "INCONCLUSIVE": "Whether hiding part of the picture moves the answer is not settled",
         }[verdict]
-        said += (
-            f": total variation {measured(estimates['over_placebo'])} beyond placebos under "
+        return (
+            f"{said}: total variation {measured(estimates['over_placebo'])} beyond placebos under "
             f"{self.primary}, against a margin of {self.margin:g}"
         )
-        contrast = estimates.get("evidence_contrast")
-        if contrast is None:
-            return f"{said}."
-        return f"{said}; covering what matters rather than as much elsewhere: {measured(contrast)}."
 
     def _series(self, estimates: Mapping[str, Estimate | None]) -> dict[str, object]:
         """Severity curves: mean S and its interval."""

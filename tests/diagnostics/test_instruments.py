@@ -257,6 +257,18 @@ def test_covering_evidence_must_move_the_answer_more() -> None:
     assert (right.verdict, right.metrics["evidence_contrast"].value) == ("PASS", pytest.approx(0.5))
     assert reading(kept, gone).verdict == "FAIL"
     assert reading(gone, gone).verdict == "INCONCLUSIVE"
+    none = np.full_like(gone, np.nan)
+    for lost in (reading(gone, none), reading(none, gone)):  # only half of the evidence
+        assert (lost.verdict, lost.metrics["p_value"]) == ("INCONCLUSIVE", None)
+        assert "answers are missing" in lost.reason
+    impossible = reading(none, none)  # questions without boxes: other limited conditions have some
+    assert impossible.verdict == "PASS"
+    assert impossible.metrics["p_value"] < 0.05
+    assert "no question says where" in impossible.reason
+    limited = {"mask_50": none, "noise": none, "shuffle": none, "paraphrase": none}
+    answers = replace(answers, scores=answers.scores | limited)
+    emptied = reading(none, none)
+    assert (emptied.verdict, emptied.metrics["p_value"]) == ("INCONCLUSIVE", None)
 
 
 def test_refusals_are_flagged_and_left_out_of_a_second_estimate() -> None:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 from solvent.core.types import Condition, Sample
+from solvent.diagnostics.conditions.keys import question_key
 
 JOINT = "+"
 
@@ -55,13 +56,15 @@ class Composed:
 
 @dataclass(frozen=True, kw_only=True)
 class AtMost:
-    """A condition on a fixed subset of the samples: those whose hashed names come first.
+    """A condition on a fixed subset of the questions: those whose hashed names come first.
 
-    The choice depends on the names alone, so that it is the same under every condition.
+    The choice depends on the names alone, so that it is the same under every condition. A question
+    that is asked with its options in several orders is taken whole or not at all: answers are
+    averaged over all of its orders.
     """
 
     condition: Condition
-    samples: int
+    samples: int  # questions
 
     @property
     def name(self) -> str:
@@ -74,10 +77,11 @@ class AtMost:
         return self.condition.intervention
 
     def views(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The chosen samples as the condition shows them; donors still come from all samples."""
-        order = sorted(samples, key=lambda sample: blake2b(sample.uid.encode()).digest())
-        chosen = {sample.uid for sample in order[: self.samples]}
-        return [view for view in self.condition.views(samples) if view.uid in chosen]
+        """The chosen questions as the condition shows them; donors still come from all samples."""
+        questions = {question_key(sample) for sample in samples}
+        order = sorted(questions, key=lambda name: blake2b(name.encode()).digest())
+        chosen = set(order[: self.samples])
+        return [view for view in self.condition.views(samples) if question_key(view) in chosen]
 
 
 def compose(name: str, known: Mapping[str, Condition]) -> Condition:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from solvent.benchmarks.rotations import rotated
 from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.types import Condition, Sample
 from solvent.diagnostics.budget import Budget
@@ -15,6 +17,7 @@ from solvent.diagnostics.conditions.composed import AtMost, Composed, compose
 from tests.diagnostics.test_budget import budget
 
 SAMPLES = Shapes(law="balanced", kinds=["colour", "where"], questions=12, seed=0)()
+BY_UID = {sample.uid: sample for sample in SAMPLES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,15 @@ def test_a_subset_is_the_same_under_every_condition_and_in_any_order() -> None:
     more = {view.uid for view in AtMost(condition=Blind(), samples=9).views(SAMPLES)}
     assert set(first) < more
     assert AtMost(condition=KNOWN["knock"], samples=7).intervention == "cut"
+
+
+def test_a_subset_has_all_orders_of_the_options_of_a_question() -> None:
+    """Else no question has numbers in all of them, and its answers could not be averaged."""
+    some = AtMost(condition=KNOWN["knock"], samples=7)
+    views = some.views(rotated(SAMPLES))
+    orders = Counter(view.groups["circular"] for view in views)
+    assert set(orders) == {view.uid for view in some.views(SAMPLES)}
+    assert all(count == len(BY_UID[uid].options) for uid, count in orders.items())
 
 
 def test_the_budget_makes_all_of_its_conditions() -> None:
