@@ -26,7 +26,7 @@ def calibrated(answers: Answers) -> Answers:
     log P(c) is the mean over turns of log P_turn(c), renormalised. It takes away any preference for
     places that adds to the logits, exactly; a mean of probabilities would not. The probability that
     the answer is an option at all becomes its mean over turns. A question without numbers in one
-    turn has none under that condition.
+    turn has none under that condition; one that has none in any turn was not asked.
 
     Source: Zheng et al. (2023), https://arxiv.org/abs/2309.03882 (cyclic permutations).
 
@@ -94,6 +94,9 @@ def _averaged(
     table, mass = answers.log_probabilities(condition), answers.validity_mass(condition)
     scores = np.full((len(turns), table.shape[1]), -np.inf)
     for question, rows in enumerate(turns.values()):
+        if np.isnan(answers.scores[condition][rows]).all():  # it was not asked at all
+            scores[question] = np.nan
+            continue
         mean = log_softmax(_contents(table, rows).mean(axis=0))
         scores[question, : len(rows)] = mean + np.log(mass[rows].mean())
     return scores

@@ -12,6 +12,7 @@ from solvent.benchmarks.rotations import rotated
 from solvent.core.types import Sample
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.statistics.place_bias import calibrated, position_spread
+from solvent.diagnostics.statistics.screening import attempted
 from tests.diagnostics.scripted import MODELS, scripted
 
 LETTERS = np.log([0.4, 0.3, 0.2, 0.1])  # additive preference for A, B, C, D
@@ -107,6 +108,20 @@ def test_a_turn_without_numbers_leaves_none() -> None:
     once = calibrated(replace(biased, scores={**biased.scores, "swap": scores}))
     assert once.valid("real").all()
     assert np.flatnonzero(~once.valid("swap")).tolist() == [1]
+
+
+def test_a_question_that_a_condition_does_not_show_was_not_asked() -> None:
+    """It has fewer options than another one, of which the table has nothing either."""
+    answers = scripted("M3", repeats=1)
+    two = answers.take(np.arange(len(answers)) < 1)
+    two = replace(two, scores={name: table[:, :2] for name, table in two.scores.items()})
+    two = turned(replace(two, options=(answers.options[0][:2],), gold=np.array([0])), np.zeros(2))
+    wide = np.full((2, 4), -np.inf)
+    wide[:, :2] = two.scores["real"]
+    none = np.full((2, 4), np.nan)
+    once = calibrated(replace(two, scores={"real": wide, "swap": none}, shown={"swap": ({}, {})}))
+    assert once.valid("real").all()
+    assert not attempted(once, "swap").any()
 
 
 def test_missing_turns_and_moved_assertions_are_refused() -> None:
