@@ -5,8 +5,8 @@ Axes: N samples, K options of the sample that has most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,8 @@ from scipy.special import log_softmax
 from solvent.core.statistics import connected
 from solvent.core.types import Prediction
 
+SAME = 1e-6  # probability; a smaller difference is rounding
+BLOCK = "block"  # key of what a condition showed: samples whose pictures stood in for each other
 REFERENCE = "real"  # the condition whose samples, in their order, the others are paired with
 
 
@@ -66,6 +68,29 @@ class Answers:
     def validity_mass(self, condition: str) -> Float[np.ndarray, " N"]:
         """Probability that the answer is one of the options at all, in [0, 1]."""
         return np.exp(self.scores[condition]).sum(axis=1)
+
+    def in_blocks(self, conditions: Iterable[str]) -> Answers:
+        """The same with whole blocks as clusters, where these conditions showed the pictures of
+        other samples of a block: then answers depend on each other inside of it.
+
+        Cells whose donors came from all samples tell of no blocks, and keep their clusters; so does
+        a model whose answers do not differ at all between pictures.
+        """
+        keys = [{"cluster": str(cluster)} for cluster in self.clusters]
+        moved = False
+        for name in conditions:
+            blocks = [facts.get(BLOCK) for facts in self.shown.get(name, ())]
+            for own, block in zip(keys, blocks, strict=False):
+                if block is not None:
+                    own[f"block of {name}"] = block
+            moved = moved or (any(blocks) and self._differs(name))
+        return replace(self, clusters=np.array(connected(keys))) if moved else self
+
+    def _differs(self, condition: str) -> bool:
+        """Whether any answer differs from that to the sample as it is, beyond rounding."""
+        rows = self.valid(REFERENCE, condition)
+        pair = (self.probabilities(name)[rows] for name in (REFERENCE, condition))
+        return not np.allclose(*pair, rtol=0, atol=SAME)
 
     def take(self, rows: Bool[np.ndarray, " N"]) -> Answers:
         """The chosen samples only."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics.answers import Answers, collect
 from solvent.diagnostics.contract import check_finding
 from solvent.diagnostics.observations import paired, seen_by
-from solvent.diagnostics.statistics.estimates import holm
+from solvent.diagnostics.statistics.estimates import FEW_BOUNDED, holm
 from solvent.diagnostics.statistics.place_bias import TURN, calibrated
 
 FACTS = "facts"  # key of what a finding keeps of its test: asks, number, unit, neutral, place
@@ -39,8 +39,11 @@ def judge_all(
     answers = cache(lambda: unbiased(collect(paired(tests, predictions))))
     findings = {}
     for name, test in tests.items():
-        found = test.judge(seen_by(test, answers, predictions, cell))
+        own = cache(lambda test=test: answers().in_blocks(test.conditions))
+        found = test.judge(seen_by(test, own, predictions, cell))
         check_finding(name, test, found)
+        if found.verdict == "INCONCLUSIVE":
+            found = replace(found, reason=found.reason + few_blocks(answers(), own()))
         findings[name] = plain(asdict(found)) | {FACTS: asdict(test.facts)}
     tested = [
         name for name, found in findings.items() if found["metrics"].get("p_value") is not None
@@ -49,6 +52,21 @@ def judge_all(
     for name, p in zip(tested, adjusted, strict=True):
         findings[name]["metrics"]["p_value_adjusted"] = p
     return findings
+
+
+def few_blocks(answers: Answers, blocks: Answers) -> str:
+    """That donors of few images make too few independent blocks, where they do; else nothing.
+
+    Args:
+        blocks: the same answers with blocks for clusters.
+    """
+    images, count = (len(np.unique(each.clusters)) for each in (answers, blocks))
+    if count == images or count >= FEW_BOUNDED:
+        return ""
+    return (
+        f" {images} independent images make {count} blocks that exchange pictures, and a verdict "
+        f"needs {FEW_BOUNDED:.0f}: ask about more images."
+    )
 
 
 def unbiased(answers: Answers) -> Answers:

@@ -75,8 +75,10 @@ def test_it_is_recomputed_without_the_model_identically(
     recompute(folder.path, [])
     assert "equal to what the cell stored" in capsys.readouterr().out
     again = recompute(folder.path, ["diagnostic.dependency.margin_bits=0.99"])
-    assert again["dependency"]["verdict"] == "FAIL"
-    assert metrics["diagnostics"]["dependency"]["verdict"] == "PASS"
+    assert "0.99" in again["dependency"]["reason"]
+    first = metrics["diagnostics"]["dependency"]
+    assert (first["verdict"], first["strict"]) == ("INCONCLUSIVE", "PASS")
+    assert "45 independent images make 9 blocks" in first["reason"]
     with pytest.raises(ValueError, match=r"no setting 'diagnostic\.dependency\.margin'"):
         recompute(folder.path, ["diagnostic.dependency.margin=1"])
 
@@ -111,7 +113,9 @@ def test_knockout_everywhere_leaves_no_trace_of_the_picture(tmp_path: Path) -> N
         distances = jensen_shannon_bits(answers.probabilities("real"), answers.probabilities(name))
         assert (distances == 0).all()
     assert image_information_bits(answers)[0] == pytest.approx(0, abs=1e-15)  # sums of equal p
-    assert metrics["diagnostics"]["dependency"]["verdict"] == "FAIL"
+    found = metrics["diagnostics"]["dependency"]
+    assert (found["verdict"], found["strict"]) == ("INCONCLUSIVE", "FAIL")  # of 45 images
+    assert "blocks" not in found["reason"]  # answers that do not differ are independent
 
 
 def test_learned_changes_nothing_whoever_watches(
@@ -182,8 +186,10 @@ def test_known_models_are_told_apart(
         settings = [f"output={tmp_path}", "limit=45", "model=tiny_blind"]
         config = compose("evaluate", [*settings, "diagnostic=[dependency]"])
     blind, sighted = session.run_cell(config), finished[1]
-    found = [each["diagnostics"]["dependency"]["verdict"] for each in (sighted, blind)]
-    assert found == ["PASS", "FAIL"]
+    found = [each["diagnostics"]["dependency"]["metrics"] for each in (sighted, blind)]
+    looks, cannot = (each["jsd_over_placebo_bits"] for each in found)
+    assert looks["low"] > cannot["high"]
+    assert abs(cannot["value"]) < 0.01 < 0.3 < looks["value"]
 
 
 def test_every_image_meets_every_question(tmp_path: Path) -> None:

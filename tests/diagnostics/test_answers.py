@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from solvent.core.types import CandidateScore, Prediction
+from solvent.core.types import CandidateScore, Facts, Prediction
 from solvent.diagnostics.answers import collect
+from solvent.diagnostics.base import Finding, Seen, UsageTest
+from solvent.diagnostics.judging import few_blocks, judge_all
 
 OPTIONS = ("red", "blue", "green")
 
@@ -67,6 +71,65 @@ def test_conditions_are_paired_by_sample() -> None:
     assert answers.probabilities("real")[1] == pytest.approx([0.5, 0.5, 0.0])
     assert answers.validity_mass("real")[1] == pytest.approx(2 * np.exp(-1))
     assert answers.take(np.array([False, True, False])).uids == ("b",)
+
+
+def test_blocks_that_exchange_pictures_are_clusters() -> None:
+    """a and b share a picture, b to d a block; cells of before know of no blocks."""
+    scores = (-1.0, -2.0, -3.0)
+    images = {"a": "x", "b": "x", "c": "", "d": "", "e": ""}
+    real = [predicted(uid, scores, image=image) for uid, image in images.items()]
+    blocks = {"b": "1", "c": "1", "d": "1", "e": "2"}
+    swap = [
+        predicted(uid, (-3.0, -2.0, -1.0), "swap", shown={"donor": "c", "block": block})
+        for uid, block in blocks.items()
+    ]
+    answers = collect({"real": real, "swap": swap, "text": []})
+    assert answers.clusters.tolist() == [0, 0, 1, 2, 3]
+    blocked = answers.in_blocks(["real", "swap", "not run"])
+    assert blocked.clusters.tolist() == [0, 0, 0, 0, 1]
+    assert answers.in_blocks(["real", "text"]) is answers
+    old = collect({"real": real, "swap": [replace(row, shown={"donor": "c"}) for row in swap]})
+    assert old.in_blocks(["swap"]) is old
+    deaf = [replace(row, scores=real[0].scores) for row in swap]  # no answer differs
+    assert collect({"real": real, "swap": deaf}).in_blocks(["swap"]).clusters.max() == 3
+    assert few_blocks(answers, answers) == ""
+    assert "4 independent images make 2 blocks that exchange" in few_blocks(answers, blocked)
+
+
+def test_only_tests_that_read_swaps_count_in_blocks(tmp_path: Path) -> None:
+    """40 images are 8 blocks: too few for what is averaged over swaps, enough for all else."""
+    real = [predicted(f"{k:02}", (0.0, -3.0, -3.0)) for k in range(40)]
+    swap = [
+        predicted(row.uid, (-9.0, 0.0, 0.0), "swap", shown={"donor": "00", "block": str(k % 8)})
+        for k, row in enumerate(real)
+    ]
+    found = judge_all(
+        {"some": Counting(conditions=("real", "swap")), "other": Counting(conditions=("real",))},
+        {"real": real, "swap": swap},
+        tmp_path,
+    )
+    assert [found[name]["metrics"]["clusters"] for name in ("some", "other")] == [8, 40]
+    assert found["some"]["reason"].startswith("So. 40 independent images make 8 blocks")
+    assert found["other"]["reason"] == "So."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(UsageTest):
+    """Tells how many clusters it is given."""
+
+    conditions: tuple[str, ...]
+    name: ClassVar[str] = "counting"
+    facts: ClassVar[Facts] = Facts(asks="?", number="clusters", unit="", neutral=0.0, place=1)
+
+    def judge(self, seen: Seen) -> Finding:
+        return Finding(
+            test=self.name,
+            verdict="INCONCLUSIVE",
+            strict="FAIL",
+            reason="So.",
+            metrics={"clusters": len(set(seen.answers.clusters.tolist()))},
+            series={},
+        )
 
 
 @pytest.mark.parametrize(

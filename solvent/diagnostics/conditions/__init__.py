@@ -23,14 +23,17 @@ from solvent.diagnostics.conditions.placebos import Jpeg, Translate
 from solvent.diagnostics.conditions.replacements import Blank, Noise, Shuffle
 from solvent.diagnostics.conditions.severities import Colour, Crop, Mask
 from solvent.diagnostics.conditions.statements import Congruent, Irrelevant, Mislead
+from solvent.diagnostics.conditions.swapping.block_swap import BlockSwap, FittedSwap
 from solvent.diagnostics.conditions.wording import Paraphrase
 
 __all__ = [
     "Blank",
+    "BlockSwap",
     "Colour",
     "Congruent",
     "Crop",
     "Filler",
+    "FittedSwap",
     "ImageOnly",
     "Intervened",
     "Irrelevant",

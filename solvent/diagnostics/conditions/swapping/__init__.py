@@ -1,0 +1,1 @@
+"""Donors that leave statistics honest: drawn inside small blocks, and never distorted."""
