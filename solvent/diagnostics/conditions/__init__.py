@@ -10,6 +10,7 @@ from solvent.diagnostics.conditions.donors import Swap
 from solvent.diagnostics.conditions.evidence import MaskEvidence
 from solvent.diagnostics.conditions.filler import Filler
 from solvent.diagnostics.conditions.modalities import (
+    Caption,
     ImageOnly,
     Intervened,
     Knock,
@@ -17,10 +18,11 @@ from solvent.diagnostics.conditions.modalities import (
     Real,
     Rerun,
     Text,
+    Told,
 )
 from solvent.diagnostics.conditions.pairs import Pairs
 from solvent.diagnostics.conditions.placebos import Jpeg, Translate
-from solvent.diagnostics.conditions.replacements import Blank, Noise, Shuffle
+from solvent.diagnostics.conditions.replacements import Blank, Blur, Noise, Shuffle
 from solvent.diagnostics.conditions.severities import Colour, Crop, Mask
 from solvent.diagnostics.conditions.statements import Congruent, Irrelevant, Mislead
 from solvent.diagnostics.conditions.swapping.block_swap import BlockSwap, FittedSwap
@@ -29,6 +31,8 @@ from solvent.diagnostics.conditions.wording import Paraphrase
 __all__ = [
     "Blank",
     "BlockSwap",
+    "Blur",
+    "Caption",
     "Colour",
     "Congruent",
     "Crop",
@@ -51,5 +55,6 @@ __all__ = [
     "Shuffle",
     "Swap",
     "Text",
+    "Told",
     "Translate",
 ]

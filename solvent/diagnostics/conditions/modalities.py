@@ -1,5 +1,7 @@
 """Which inputs are there: both, the picture alone, the text alone, neither; or both, asked again.
 
+`Told` says beside the question what is there, and `Caption` puts words in the picture's place.
+
 "Without the image" can mean three things, and they answer different questions: `Text` removes it
 (positions shift, the prompt is unusual for the model), `Blank` removes its content, `Knock` cuts
 the flow from it.
@@ -19,6 +21,8 @@ from solvent.diagnostics.conditions.keys import (
     question_key,
     without_images,
 )
+
+CAPTION = "{caption}"  # in templates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +153,55 @@ class Nothing:
             for sample in samples
             if not options_show_images(sample)
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """The question behind an instruction: that there is no image and one must guess, say.
+
+    Without the image, questions whose options are images do not exist and are left out.
+    """
+
+    name: str
+    instruction: str  # in front of the question
+    image: bool  # False: without the image
+
+    intervention: ClassVar[None] = None
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample with the instruction."""
+        there = [each for each in samples if self.image or not options_show_images(each)]
+        shown = there if self.image else [without_images(sample) for sample in there]
+        return [replace(view, text=f"{self.instruction} {view.text}") for view in shown]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caption:
+    """The question with words about its image in the place of the image.
+
+    They are what `Sample.meta` holds under `column`, a text; samples without one are left out, and
+    so are questions whose options are images.
+    """
+
+    name: str
+    column: str  # of the sample's meta
+    template: str  # with {caption}, in front of the question
+
+    intervention: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if CAPTION not in self.template:
+            raise ValueError(
+                f"{self.name}: the template must contain {CAPTION}, got {self.template!r}"
+            )
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample whose image has a caption, with the caption."""
+        views = []
+        for sample in samples:
+            caption = sample.meta.get(self.column)
+            if caption and not options_show_images(sample):
+                view = without_images(sample)
+                said = self.template.replace(CAPTION, str(caption))
+                views.append(replace(view, text=f"{said} {view.text}"))
+        return views

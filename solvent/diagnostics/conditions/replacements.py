@@ -1,4 +1,4 @@
-"""Pictures whose content is gone: one colour, noise, or their own squares in another order."""
+"""Pictures whose content is gone: one colour, noise, a blur, or their squares in another order."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from solvent.diagnostics.conditions.keys import generator
-from solvent.diagnostics.conditions.pictures import Edit, Fill, Filling
+from solvent.diagnostics.conditions.pictures import Edit, Fill, Filling, check_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,28 @@ class Noise(Edit):
         mean, spread = pixels.mean(axis=(0, 1)), pixels.std(axis=(0, 1))
         noise = generator("noise", self.seed, key).normal(mean, spread, pixels.shape)
         return Image.fromarray(np.rint(noise).clip(0, 255).astype(np.uint8))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blur(Edit):
+    """Every picture behind a Gaussian kernel, whose standard deviation is a share of its width, so
+    that it means the same at any resolution; the edge's colours go on beyond the edge.
+
+    Raises:
+        ValueError: `share` is not in [0, 1].
+    """
+
+    name: str
+    share: float  # of the width; 0 changes nothing
+
+    moves: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_share(self.name, self.share)
+
+    def edit(self, picture: Image.Image, key: str) -> Image.Image:
+        """The blurred picture."""
+        return picture.filter(ImageFilter.GaussianBlur(self.share * picture.width))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,20 +10,32 @@ from omegaconf import OmegaConf
 
 from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.paths import CONF
-from solvent.diagnostics.conditions import ImageOnly, Knock, Nothing, Real, Rerun, Text
+from solvent.diagnostics.conditions import (
+    Caption,
+    ImageOnly,
+    Knock,
+    Nothing,
+    Real,
+    Rerun,
+    Text,
+    Told,
+)
 from tests.diagnostics.pixels import flat, question
 
 REGISTRY = OmegaConf.load(CONF / "conditions.yaml")
 KINDS = ["existence", "colour", "where", "override"]
 SAMPLES = Shapes(law="balanced", kinds=KINDS, questions=10, seed=0)()
-REWORDED = ("paraphrase", "image_only", "nothing", "mislead", "congruent", "irrelevant", "filler")
+REWORDED = (
+    *("paraphrase", "image_only", "nothing", "mislead", "congruent", "irrelevant", "filler"),
+    *("guess", "warn"),
+)
 
 
 def build(name: str) -> object:
     return instantiate(REGISTRY[name], _convert_="all")
 
 
-@pytest.mark.parametrize("name", [name for name in REGISTRY if name != "pairs"])
+@pytest.mark.parametrize("name", [n for n in REGISTRY if n not in ("pairs", "caption")])
 def test_every_condition_of_the_registry(name: str) -> None:
     condition = build(name)
     assert condition.name == name
@@ -48,7 +60,7 @@ def test_every_condition_shows_something_of_its_own() -> None:
     """No two entries of the registry show one sample equally, but for those meant to."""
     seen = {}
     for name in REGISTRY:
-        if name.startswith(("rerun", "knock", "swap_", "mask_100", "pairs")):
+        if name.startswith(("rerun", "knock", "swap_", "mask_100", "pairs", "caption")):
             continue
         view = next(v for v in build(name).views(SAMPLES) if v.tags["kind"] == "colour")
         images = tuple(image.load().tobytes() for image in view.images)
@@ -90,6 +102,29 @@ def test_questions_whose_options_are_images_need_them() -> None:
     sample = question("a", flat("p"), options=("<image:1>", "none"))
     assert Text().views([sample]) == []
     assert Nothing(name="nothing", instruction="Answer.").views([sample]) == []
+    assert Told(name="guess", instruction="Guess.", image=False).views([sample]) == []
+    assert Told(name="warn", instruction="Look.", image=True).views([sample]) != []
+    captioned = replace(sample, meta={"caption": "a cat"})
+    assert build("caption").views([captioned]) == []
+
+
+def test_what_is_said_in_front_of_the_question() -> None:
+    (silent,) = Text().views([PLACED])
+    (told,) = build("guess").views([PLACED])
+    assert told == replace(silent, text=f"There is no image. Guess the answer. {silent.text}")
+    (warned,) = build("warn").views([PLACED])
+    said = "Captions may be wrong; answer from the image. "
+    assert warned == replace(PLACED, text=said + PLACED.text)
+
+
+def test_a_caption_stands_in_the_place_of_the_image() -> None:
+    captioned = replace(PLACED, uid="b", meta={"caption": "two cats"})
+    (silent,) = Text().views([captioned])
+    assert build("caption").views([PLACED, captioned]) == [
+        replace(silent, text=f"The image shows: two cats {silent.text}")
+    ]
+    with pytest.raises(ValueError, match=r"caption: the template must contain \{caption\}, got"):
+        Caption(name="caption", column="caption", template="It")
 
 
 def test_neither_context_nor_question_is_left() -> None:

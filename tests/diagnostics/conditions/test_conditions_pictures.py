@@ -9,10 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from solvent.core.types import Sample
 from solvent.diagnostics.conditions import (
     Blank,
+    Blur,
     Colour,
     Crop,
     Jpeg,
@@ -69,6 +71,7 @@ def test_no_two_edits_share_an_identity() -> None:
     [
         Translate(name="t", share=0.0),
         mask(0.0),
+        Blur(name="u", share=0.0),
         Crop(name="c", share=0.0),
         Colour(name="h", share=0.0, turns=0.5, darkening=0.5),
     ],
@@ -151,6 +154,17 @@ def test_noise_is_clipped() -> None:
     (view,) = Noise(name="noise", seed=0).views([question("a", picture("bright", bright))])
     assert pixels(view).min() >= 0
     assert (pixels(view) == 255).mean() > 0.3
+
+
+def test_a_blur_is_a_gaussian_of_a_share_of_the_width() -> None:
+    """By another library; Pillow's kernel is made of boxes, and rounds."""
+    array = np.random.default_rng(0).integers(0, 255, (30, 60, 3)).astype(float)
+    for share in (0.02, 0.05, 0.15):
+        (view,) = Blur(name="blur", share=share).views([question("a", picture("p", array))])
+        blurred = pixels(view)
+        smooth = gaussian_filter(array, (share * 60, share * 60, 0), mode="nearest")
+        assert np.abs(blurred - smooth).max() < 6
+        assert np.abs(blurred - array).mean() > 30
 
 
 def test_shuffle_moves_every_whole_cell() -> None:
