@@ -10,6 +10,7 @@ from typing import Any
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
+from solvent.diagnostics.conditions.composed import JOINT
 from solvent.diagnostics.judging import FACTS, judge_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
@@ -45,10 +46,11 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         config = with_change(config, change)
     tests = build_tests(config["diagnostic"])
-    others = {n for test in tests.values() for runs in test.beside.values() for n in runs.values()}
-    absent = {name for name in others if not folder.condition(name).merged}  # in older cells
-    names = [n for test in tests.values() for n in test.conditions if n not in absent]
-    findings = judge_all(tests, answers_of(folder, list(dict.fromkeys([REFERENCE, *names]))), run)
+    needed = dict.fromkeys(
+        [REFERENCE, *(name for test in tests.values() for name in test.conditions)]
+    )
+    names = [name for name in needed if not _came_later(name, config, folder)]
+    findings = judge_all(tests, answers_of(folder, names), run)
     screen = console()
     show_findings(screen, findings)
     stored = run / "diagnostics" / FINDINGS
@@ -64,3 +66,10 @@ def without_facts(findings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
         name: {key: value for key, value in found.items() if key != FACTS}
         for name, found in findings.items()
     }
+
+
+def _came_later(name: str, config: Mapping[str, Any], folder: CellFolder) -> bool:
+    """Whether nobody had defined the condition, or a part of it, when the cell was answered."""
+    known = config.get("conditions") or {}
+    defined = all(part in known for part in name.split(JOINT))
+    return bool(known) and not defined and not folder.condition(name).path.exists()

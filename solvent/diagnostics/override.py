@@ -15,8 +15,14 @@ from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
 from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE
 from solvent.diagnostics.base import Finding, Seen, UsageTest
-from solvent.diagnostics.conditions.composed import at_most
-from solvent.diagnostics.conditions.conflict import Conflict, asserted_conflicts, follow, wins
+from solvent.diagnostics.conditions.composed import at_most, compose
+from solvent.diagnostics.conditions.conflict import (
+    Conflict,
+    against_prior,
+    asserted_conflicts,
+    follow,
+    wins,
+)
 from solvent.diagnostics.statistics.dose import HalfDose, half_dose
 from solvent.diagnostics.statistics.estimates import (
     Estimate,
@@ -30,7 +36,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CONFLICT, AFTER, SWAPPED = "mislead", "mislead_after", "swap_diff"
-CONTROLS = ("congruent", "irrelevant", "mislead")
+IRRELEVANT, WARNED, UNTOLD = "irrelevant", "mislead+warn", "text"
+CONTROLS = ("congruent", IRRELEVANT, CONFLICT)
+CONTRAST = "mislead_minus_irrelevant_nats"
 BOUNDS = MappingProxyType(
     {"win_rate": SHARE, "strict_win_rate": SHARE, "tie_rate": SHARE, "third_answer_rate": SHARE}
 )
@@ -48,12 +56,18 @@ class Override(UsageTest):
     c_t, so that there is a conflict inside the model. Both runs are unimodal, so that nothing is
     selected by its outcome.
 
-    Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
-    answer goes with the picture that is shown.
+    Any sentence may move an answer. A FAIL is about the claim only where the false one moves the
+    margin surely further down than an irrelevant one does (`mislead_minus_irrelevant_nats`); else
+    the verdict is INCONCLUSIVE. What a warning that captions may be wrong mends is in
+    `warned_minus_mislead_*`: the model may just comply with an assertion.
 
-    Read a FAIL with the evidence weight beside it: the image may be weak, or the model may comply
-    with an assertion. Sources: the criterion is that of counterfactual override in studies of text
-    dominance; Deng et al. (2025), https://arxiv.org/abs/2503.02199, for the text preference ratio.
+    Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
+    answer goes with the picture that is shown. Apart from all that, `prior_*` is about conflicts
+    without any assertion: a picture that is not as usual, and a prior of the model against it.
+
+    Read a FAIL with the evidence weight beside it: the image may be weak. Sources: the criterion is
+    that of counterfactual override in studies of text dominance; Deng et al. (2025),
+    https://arxiv.org/abs/2503.02199, for the text preference ratio.
     """
 
     margin: float
@@ -76,14 +90,15 @@ class Override(UsageTest):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
-        single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED)
-        return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns)))
+        single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED, UNTOLD)
+        return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns, WARNED)))
 
     def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
         """Conditions that are compared with the judged one, on some of the samples only."""
         doses = {name for name, dose in self.doses.items() if dose > 0}
         compared = {AFTER, *CONTROLS, *doses} - {CONFLICT}
-        return at_most(known, sorted(compared), self.samples)
+        warned = {WARNED: compose(WARNED, known)}
+        return at_most({**known, **warned}, sorted({*compared, WARNED}), self.samples)
 
     def judge(self, seen: Seen) -> Finding:
         """Win rates, margins, dose response and controls.
@@ -110,14 +125,17 @@ class Override(UsageTest):
             **self._controls(conflict, margins, noise),
             "dose_50": half.value,
             **follow(answers, SWAPPED, self.reruns, self.floor),
+            **against_prior(answers, UNTOLD, self.reruns, self.floor),
         }
         metrics["p_value"] = metrics["p_value_eligible"]
         verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
+        if about_sentence := verdict == "FAIL" and not _about_claim(metrics):
+            verdict = "INCONCLUSIVE"
         return Finding(
             test=self.name,
             verdict=verdict,
             strict=_strict(verdict, metrics["strict_win_rate_eligible"]),
-            reason=_reason(verdict, metrics),
+            reason=_reason(verdict, metrics, about_sentence),
             metrics=metrics,
             series={
                 "verdicts": {"eligible": verdict, "all": everything},
@@ -146,14 +164,20 @@ class Override(UsageTest):
     def _controls(
         self, conflict: Conflict, margins: Mapping[str, Float[np.ndarray, " N"]], noise: float
     ) -> Metrics:
-        """What texts do to the margin of the image alone, and what the place of the text does."""
+        """What texts do to the margin of the image alone, and what the place of the text does, a
+        true claim instead of none, and a warning.
+        """
         alone, before, after = (margins[name] for name in (self.image_alone, CONFLICT, AFTER))
+        warned = margins[WARNED]
         shifts = {f"{name}_shift_nats": margins[name] - alone for name in CONTROLS}
         moved = {
             "after_minus_before_nats": after - before,
             "after_minus_before_win_rate": wins(after, noise) - wins(before, noise),
+            CONTRAST: before - margins[IRRELEVANT],
+            "warned_minus_mislead_nats": warned - before,
+            "warned_minus_mislead_win_rate": wins(warned, noise) - wins(before, noise),
         }
-        bounds = {"after_minus_before_win_rate": DIFFERENCE}
+        bounds = {name: DIFFERENCE for name in moved if name.endswith("_win_rate")}
         return dict(estimate_columns(shifts | moved, conflict.answers.clusters, bounds))
 
     def _outcome(
@@ -213,7 +237,15 @@ def _strict(verdict: Verdict, won: Estimate | None) -> Verdict:
     return "PASS" if won.value == 1 else "FAIL"
 
 
-def _reason(verdict: Verdict, metrics: Metrics) -> str:
+def _about_claim(metrics: Metrics) -> bool:
+    """Whether a false claim surely does more than a sentence about something else; true, too, where
+    no such sentence was shown.
+    """
+    contrast = metrics[CONTRAST]
+    return not isinstance(contrast, Estimate) or (contrast.high is not None and contrast.high < 0)
+
+
+def _reason(verdict: Verdict, metrics: Metrics, about_sentence: bool) -> str:
     conflicts, eligible = metrics["conflicts"], metrics["eligible"]
     if not conflicts:
         return "no sample has a text that asserts a wrong option"
@@ -225,9 +257,16 @@ def _reason(verdict: Verdict, metrics: Metrics) -> str:
             "the text alone the asserted one"
         )
     won = metrics["win_rate_eligible"]
-    return (
+    said = (
         f"the image wins a share of {won.value:.3f} {won.interval} of {eligible} conflicts "
         "in which each modality alone prefers its own option"
+    )
+    if not about_sentence:
+        return said
+    contrast = metrics[CONTRAST]
+    return (
+        f"{said}; but it is the sentence, not the claim: a false one moves the margin by "
+        f"{contrast.value:.3f} {contrast.interval} nats beyond an irrelevant one"
     )
 
 

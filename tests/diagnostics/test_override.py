@@ -117,6 +117,59 @@ def test_controls_dose_and_position() -> None:
     assert (half.low, half.value, half.high) == (1, 1.5, 2)
 
 
+@pytest.mark.parametrize(
+    ("irrelevant", "verdict"),
+    # The text wins all conflicts: by a shift of -3 nats, of which another sentence does so much
+    [(0.0, "FAIL"), (-2.0, "FAIL"), (-3.0, "INCONCLUSIVE"), (-4.0, "INCONCLUSIVE")],
+)
+def test_a_failure_is_about_the_claim_or_the_sentence(irrelevant: float, verdict: str) -> None:
+    answers = world("M3e")
+    rows, right = np.arange(len(answers)), answers.gold
+    asserted = np.array([int(facts["asserted"]) for facts in answers.shown["mislead"]])
+    jitter = np.linspace(-0.5, 0.5, len(answers))  # a contrast of 0 has an interval around it
+
+    def with_margin(margin: float | np.ndarray) -> np.ndarray:
+        scores = np.full((len(answers), 4), -9.0)
+        scores[rows, right], scores[rows, asserted] = margin, 0.0
+        return scores
+
+    scores = {
+        **answers.scores,
+        **dict.fromkeys(("real", "rerun_1", "rerun_2", "rerun_3"), with_margin(2.0)),
+        "mislead": with_margin(-1.0),
+        "mislead_text": with_margin(-3.0),
+        "irrelevant": with_margin(2.0 + irrelevant + jitter),
+        "mislead+warn": with_margin(1.5),
+    }
+    finding = TEST.judge(seen(replace(answers, scores=scores)))
+    assert finding.metrics["win_rate_eligible"].value == 0
+    contrast = finding.metrics["mislead_minus_irrelevant_nats"]
+    assert contrast.value == pytest.approx(-3 - irrelevant)
+    assert finding.verdict == verdict
+    assert ("the sentence, not the claim" in finding.reason) == (verdict == "INCONCLUSIVE")
+    assert finding.metrics["warned_minus_mislead_nats"].value == pytest.approx(2.5)
+    assert finding.metrics["warned_minus_mislead_win_rate"].value == pytest.approx(1)
+
+
+def test_pictures_that_are_not_as_usual() -> None:
+    answers = world("M3")  # where the text alone prefers an option, the picture shows another
+    halves = tuple({"typical": "no" if row % 2 else "yes"} for row in range(len(answers)))
+    text = answers.scores["mislead_text"]  # ln 9 for the text's option
+    own = {**answers.scores, "real": answers.scores["mislead"], "text": text}
+    for name in ("rerun_1", "rerun_2", "rerun_3"):
+        own[name] = own["real"]
+    metrics = TEST.judge(seen(replace(answers, scores=own, tags=halves))).metrics
+    assert metrics["prior_conflicts"] == len(answers) // 2
+    assert metrics["prior_win_rate"].value == 1
+    assert metrics["prior_margin_nats"].value == pytest.approx(np.log(3))  # ln 27 - ln 9
+    assert metrics["prior_shift_nats"].value == pytest.approx(np.log(27))
+    blind = {**own, **dict.fromkeys(("real", "rerun_1", "rerun_2", "rerun_3"), text)}
+    metrics = TEST.judge(seen(replace(answers, scores=blind, tags=halves))).metrics
+    assert metrics["prior_win_rate"].value == 0
+    untagged = TEST.judge(seen(replace(answers, scores=own))).metrics
+    assert (untagged["prior_conflicts"], untagged["prior_win_rate"]) == (0, None)
+
+
 def test_half_dose_is_that_of_a_logistic_curve() -> None:
     doses = np.array([0.0, 1.0, 2.0, 4.0])
     generator = np.random.default_rng(0)

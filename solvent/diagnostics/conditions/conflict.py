@@ -17,6 +17,8 @@ from solvent.diagnostics.statistics.distances import top_set
 from solvent.diagnostics.statistics.estimates import Estimate, estimate_columns
 from solvent.diagnostics.statistics.ratios import function_of_means
 
+TYPICAL, UNUSUAL = "typical", "no"  # tag of samples of a benchmark with priors, and its value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
@@ -133,6 +135,24 @@ def swapped_conflicts(answers: Answers, condition: str) -> Conflict:
     return Conflict(answers=answers.take(rows), image=image[rows], text=answers.gold[rows])
 
 
+def prior_conflicts(answers: Answers, text_alone: str) -> Conflict:
+    """Samples with a picture that is not as usual, and a model that expects the usual.
+
+    A benchmark with priors tags such pictures `typical: no`. c_t is what the model says of the
+    question without its picture, where that is one option, and not the right one.
+    """
+    text = np.full(len(answers), -1)
+    if text_alone in answers.scores:
+        top = top_set(answers.log_probabilities(text_alone))
+        single = answers.valid(text_alone) & (top.sum(axis=1) == 1)
+        unusual = np.array([tags.get(TYPICAL) == UNUSUAL for tags in answers.tags], dtype=bool)
+        expected = top.argmax(axis=1)
+        rows = single & unusual & (expected != answers.gold)
+        text[rows] = expected[rows]
+    rows = text >= 0
+    return Conflict(answers=answers.take(rows), image=answers.gold[rows], text=text[rows])
+
+
 def _same_assertion(answers: Answers, row: int, condition: str, others: Sequence[str]) -> None:
     asserted = answers.shown[condition][row]["asserted"]
     for other in set(others) & answers.shown.keys():
@@ -164,3 +184,24 @@ def follow(
     bounds = {"follow_rate": SHARE}
     estimates = estimate_columns(columns, conflict.answers.clusters, bounds)
     return {"follow_conflicts": len(conflict), **estimates}
+
+
+def against_prior(
+    answers: Answers, text_alone: str, reruns: Sequence[str], floor: float
+) -> dict[str, Estimate | int | None]:
+    """Does the picture beat what the model expects, when no text asserts anything?
+
+    `prior_win_rate` is the share of samples that prefer what the picture shows (ties count 1/2),
+    `prior_margin_nats` by how much, and `prior_shift_nats` how far the picture moved the margin.
+    """
+    conflict = prior_conflicts(answers, text_alone)
+    noise = conflict.noise(reruns, REFERENCE, floor)
+    shown = conflict.margins(REFERENCE)
+    columns = {
+        "prior_win_rate": wins(shown, noise),
+        "prior_margin_nats": shown,
+        "prior_shift_nats": shown - conflict.margins(text_alone),
+    }
+    bounds = {"prior_win_rate": SHARE}
+    estimates = estimate_columns(columns, conflict.answers.clusters, bounds)
+    return {"prior_conflicts": len(conflict), **estimates}
