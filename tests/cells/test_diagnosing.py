@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,6 +136,11 @@ def test_learned_changes_nothing_whoever_watches(
     assert not list(folder.path.rglob("states/*.npy"))  # only their scores are kept
     assert (folder.path / "diagnostics" / "states.npz").exists()
     stored = json.loads((folder.path / "diagnostics" / "findings.json").read_text())
+    assert recompute(folder.path, []) == stored
+    for name in ("uniform", "swap+uniform"):  # which cells of before do not have
+        shutil.rmtree(folder.condition(name).path)
+    (folder.path / "diagnostics" / "states_uniform.npz").unlink()
+    (folder.path / "DONE").unlink()  # it lists them
     assert recompute(folder.path, []) == stored
 
 
