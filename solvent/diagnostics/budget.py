@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,10 +15,11 @@ from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.composed import AtMost, compose
+from solvent.diagnostics.conditions.filler_slopes import drawn, slopes, told_right
 from solvent.diagnostics.conditions.fillers import Curve, FillerCase, curve
-from solvent.diagnostics.statistics.estimates import Verdict, decide, estimate
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate
 from solvent.diagnostics.statistics.head_attention import Metrics, attention
-from solvent.diagnostics.statistics.slopes import slope
+from solvent.diagnostics.statistics.slopes import steepest_fall
 from solvent.diagnostics.stored_shares import Shares
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 MEASURES = {"dependency": "J", "gain": "LG"}  # field of a curve -> its sign in reasons
 EQUAL = 1e-6  # bits; a smaller fall is rounding
-SHOWN = ("visible", "mass", "lift", "dependency", "effect", "gain", "right", "text_right")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,23 +34,24 @@ class Place:
     """What filler text in one place did. Axes: N samples that need the image, T lengths."""
 
     told: Float[np.ndarray, "N T"]  # the influence that is judged, in bits
+    doublings: Float[np.ndarray, "N T"]
     clusters: Int[np.ndarray, " N"]
     invalid: float  # share of the samples that it was shown to
     fall: str  # names among the metrics: slope of the influence
-    text: str  # slope of accuracy from text alone
+    text: str  # slope of accuracy from a text that says the right answer
+    above: str  # what that accuracy is above chance without filler
     metrics: Metrics
     series: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget(UsageTest):
+class FillerBudget(UsageTest):
     """Does the image lose influence, not only attention, as neutral text is added?
 
     The influence is J = JSD(real, swap) or LG = log2 P(gold | real) - log2 P(gold | text), in bits,
-    and falls by its slope on log2(1 + words), with an intercept for every sample:
-
-        FAIL when the slope is surely below -margin per doubling of the text, while accuracy without
-        the image surely falls by less than `text_margin` per doubling: no mere long-context decay
+    and falls by its slope on log2(1 + words), with an intercept for every sample. How much it may
+    fall, and what shows that a fall is no mere long-context decay, `Budget` and `RelativeBudget`
+    say.
 
     Only samples whose answer needs the image count: over all lengths, P(gold | text) is at most
     1 / options + `chance_excess`. Mass falling while the influence stays is dilution, no failure.
@@ -67,7 +68,6 @@ class Budget(UsageTest):
     draws: int
     samples: int
     measure: str
-    margin_bits: float
     text_margin: float
     chance_excess: float
     influence_bits: float
@@ -105,7 +105,31 @@ class Budget(UsageTest):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of all conditions, joined by `+` where one follows another."""
-        return (REFERENCE, "swap", "knock", "text", *(n for f in self.fillers for n in f.needed))
+        shown = (name for case in self.fillers for name in case.needed)
+        return (REFERENCE, "swap", "knock", "text", *shown, *self._informed)
+
+    @property
+    def says(self) -> str | None:
+        """Condition that says the right answer in words; None: none is shown."""
+        return None
+
+    @property
+    def _informed(self) -> tuple[str, ...]:
+        """Texts that say the right answer."""
+        if self.says is None:
+            return ()
+        none = FillerCase(place=self.places[0], words=0, draw=1)
+        return tuple(case.informed(self.says) for case in (none, *self.fillers))
+
+    @property
+    def steepest(self) -> float:
+        """Loss of all influence, as a share of it per doubling, where it is gone at once."""
+        return steepest_fall(np.log2(1.0 + np.array([0, *self.words])))
+
+    @property
+    def least_bits(self) -> float:
+        """Influence below which there is none to lose."""
+        return self.influence_bits
 
     @property
     def watches(self) -> dict[str, tuple[str, ...]]:
@@ -117,7 +141,7 @@ class Budget(UsageTest):
 
         Raises `ValueError` when one of them is missing.
         """
-        filled = {name for case in self.fillers for name in case.needed}
+        filled = {name for case in self.fillers for name in case.needed} | {*self._informed}
         every = {name: compose(name, known) for name in self.conditions}
         return {
             name: AtMost(condition=each, samples=self.samples) if name in filled else each
@@ -181,7 +205,7 @@ class Budget(UsageTest):
         shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
         shown_to = np.any(shown[:-1], axis=0) & shown[-1]  # some have no donor
         some = answers.take(shown_to & (answers.sizes > 1))
-        each = curve(some, shares, place, self.words, self.draws)
+        each = curve(some, shares, place, self.words, self.draws, self.says)
         known = np.isfinite(getattr(each, self.measure)).all(axis=1)
         needs = known & self._needs_image(some, each)
         counts = {
@@ -191,12 +215,14 @@ class Budget(UsageTest):
         }
         return Place(
             told=getattr(each, self.measure)[needs],
+            doublings=each.doublings[needs],
             clusters=some.clusters[needs],
             invalid=float((~known).mean()) if len(some) else 0.0,
             fall=self._fall(place),
-            text=f"text_accuracy_slope_{place}",
-            metrics=counts | _slopes(some, each, needs, known & ~needs),
-            series=_drawn(some, each, needs),
+            text=f"told_accuracy_slope_{place}",
+            above=f"told_above_chance_{place}",
+            metrics=counts | slopes(some, each, needs, known & ~needs) | told_right(some, each),
+            series=drawn(some, each, needs),
         )
 
     def _needs_image(self, answers: Answers, each: Curve) -> Bool[np.ndarray, " N"]:
@@ -215,23 +241,35 @@ class Budget(UsageTest):
             return "NOT APPLICABLE", "NOT APPLICABLE", reason
         sign, lost = MEASURES[self.measure], seen.told[:, 0] - seen.told[:, -1]
         strict: Verdict = "PASS" if (lost <= EQUAL).all() else "FAIL"
-        if decide(start, self.influence_bits) == "FAIL":
-            reason = f"{sign} is {start.value:.4f} bits without filler, so there is none to lose."
+        if decide(start, self.least_bits) == "FAIL":
+            reason = (
+                f"{sign} is {start.value:.4f} bits without filler, surely below "
+                f"{self.least_bits:.3f}, so there is none to lose."
+            )
             return "VACUOUS", strict, reason
         fall = seen.metrics[seen.fall]
-        verdict = decide(fall, -self.margin_bits)
+        verdict, beside = self.kept(seen, start, fall)
         reason = (
             f"{sign} changes by {fall.value:+.4f} bits {fall.interval} per doubling of the "
-            f"filler, in {fall.n} samples that need the image"
+            f"filler, {beside}, in {fall.n} samples that need the image"
         )
         if verdict != "FAIL":
             return verdict, strict, f"{reason}."
-        text = seen.metrics[seen.text]
-        if decide(text, -self.text_margin) == "PASS":
-            return "FAIL", strict, f"{reason}, while accuracy from text alone stays."
-        decay = f"{text.interval} per doubling" if text else "no such samples"
-        reason = f"{reason}, but decay of accuracy from text alone is not ruled out ({decay})."
-        return "INCONCLUSIVE", strict, reason
+        why = self.why_decay(seen)
+        if why:
+            return "INCONCLUSIVE", strict, f"{reason}, but {why}."
+        stays = (
+            f"accuracy from a text that says the answer stays {seen.metrics[seen.text].interval}"
+        )
+        return "FAIL", strict, f"{reason}, while {stays}."
+
+    def kept(self, seen: Place, start: Estimate, fall: Estimate) -> tuple[Verdict, str]:
+        """Whether the influence falls by less than the margin, and beside what that is seen."""
+        raise NotImplementedError
+
+    def why_decay(self, seen: Place) -> str:
+        """Why a fall may be that of everything a long text says; empty where it is not."""
+        raise NotImplementedError
 
     def _finding(
         self,
@@ -251,43 +289,30 @@ class Budget(UsageTest):
         )
 
 
-def _slopes(
-    answers: Answers,
-    each: Curve,
-    needs: Bool[np.ndarray, " N"],
-    others: Bool[np.ndarray, " N"],
-) -> Metrics:
-    """Changes per doubling of the text, and the dilution exponent."""
-    found: Metrics = {}
-    most = float(np.log2(answers.sizes.max()))
-    for name, values, rows, reach in (
-        ("dependency_slope_bits", each.dependency, needs, most),
-        ("gain_slope_bits", each.gain, needs, None),
-        ("effect_slope_bits", each.effect, needs, 1.0),
-        ("text_accuracy_slope", each.text_right, others, 1.0),
-    ):
-        found[f"{name}_{each.place}"] = slope(
-            each.doublings[rows], values[rows], answers.clusters[rows], reach
-        )
-    dilution = slope(-each.crowding, each.log_odds, answers.clusters)
-    return found | {f"dilution_{each.place}": dilution}
+@dataclass(frozen=True, kw_only=True)
+class Budget(FillerBudget):
+    """The influence may fall by `margin_bits` per doubling: what cells asked that ran before
+    `RelativeBudget` came.
 
-
-def _drawn(answers: Answers, each: Curve, needs: Bool[np.ndarray, " N"]) -> dict[str, Any]:
-    """A curve as plain lists: means and intervals over all samples, and over those that need the
-    image.
+    VACUOUS where even the loss of all influence at once would not be steeper. Nothing FAILs, as
+    nothing tells a fall from long-context decay: what is right without the image is a lucky guess,
+    and a guess is not lost to the length of a text.
     """
-    drawn: dict[str, Any] = {"place": each.place, "words": list(each.words)}
-    for suffix, rows in (("", np.ones(len(answers), dtype=bool)), ("_needing_image", needs)):
-        for name in SHOWN:
-            values = getattr(each, name)[rows]
-            drawn[f"{name}{suffix}"] = [
-                _told(column, answers.clusters[rows]) for column in values.T
-            ]
-    return drawn
 
+    margin_bits: float
 
-def _told(values: Float[np.ndarray, " N"], clusters: np.ndarray) -> dict[str, Any] | None:
-    known = np.isfinite(values)
-    found = estimate(values[known], clusters[known])
-    return None if found is None else asdict(found)
+    @property
+    def least_bits(self) -> float:
+        """Influence below which no loss of it could be told: none is steeper than the margin."""
+        return max(self.influence_bits, self.margin_bits / self.steepest)
+
+    def kept(self, seen: Place, start: Estimate, fall: Estimate) -> tuple[Verdict, str]:
+        """Whether it falls by less than the margin."""
+        verdict = decide(fall, -self.margin_bits)
+        if verdict == "PASS" and decide(start, self.least_bits) != "PASS":
+            verdict = "INCONCLUSIVE"
+        return verdict, f"from {start.value:.3f}"
+
+    def why_decay(self, seen: Place) -> str:
+        """Nothing was shown that would tell."""
+        return "no text was shown that says the answer, which would tell it from mere decay"

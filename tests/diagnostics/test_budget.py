@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.budget import Budget
+from solvent.diagnostics.budget import Budget, FillerBudget
+from solvent.diagnostics.growing.relative_budget import RelativeBudget
+from solvent.diagnostics.statistics.slopes import slope_beside_start, steepest_fall
 from solvent.diagnostics.stored_shares import GROUPS, IMAGE, PLACES, Shares
 from tests.conftest import ROOT
 from tests.diagnostics.seeing import seen
@@ -22,7 +25,7 @@ IMAGE_TOKENS, TEXT_TOKENS = 256, 64
 TOY = (0.8, 0.6667, 0.4444, 0.1905, 0.0580)  # mass at 0 and these many tokens, equal scores
 
 
-def budget(**changed: Any) -> Budget:
+def budget(**changed: Any) -> RelativeBudget:
     settings = OmegaConf.load(ROOT / "conf/diagnostic/budget.yaml")
     shipped = instantiate(settings)
     return replace(shipped, **{"words": WORDS, "places": ("after",), "draws": 1} | changed)
@@ -46,16 +49,29 @@ def toy_shares(names: tuple[str, ...], masses: tuple[float, ...]) -> dict[str, S
     return found
 
 
+def old(**changed: Any) -> Budget:
+    """The test of cells that ran before influence was judged by its share."""
+    new = budget(**changed)
+    kept = {field.name: getattr(new, field.name) for field in fields(FillerBudget)}
+    return Budget(**kept, margin_bits=0.01)
+
+
 SPREAD = np.linspace(0.98, 1.02, N)  # of the clarity of images
 
 
-def scripted(strength: list[float], text: list[float], clarity: Any = 1.0) -> Answers:
+def scripted(
+    strength: list[float], text: list[float], clarity: Any = 1.0, told: float | list[float] = 3.0
+) -> Answers:
     """Two options. The image says the right one with a logit, at every length; the text says it in
-    every other sample with another logit. With another picture the image says the other one.
+    every other sample with another logit. With another picture the image says the other one. A
+    statement without the image says it with a logit of its own.
     """
     names = ("real", *(f"filler_after_{words}" for words in WORDS))
     scores, knows = {}, np.arange(N) % 2
-    for name, image, words in zip(names, strength, text, strict=True):
+    statements = told if isinstance(told, list) else [told] * 5
+    for name, image, words, said in zip(names, strength, text, statements, strict=True):
+        stated = "text+congruent" if name == "real" else f"text+{name}+congruent"
+        scores[stated] = np.stack([said * np.ones(N), np.zeros(N)], axis=1)
         for other, sign in (("", 1), ("swap", -1), ("knock", 0), ("text", 0)):
             logit = sign * image * clarity * (1 - knows) + words * knows
             under = name if not other else other if name == "real" else f"{other}+{name}"
@@ -80,9 +96,8 @@ KNOWN = [3.0] * 5
     ("strength", "text", "verdict", "strict", "words"),
     [
         (STAYS, KNOWN, "PASS", "PASS", "changes by"),
-        (FALLS, KNOWN, "FAIL", "FAIL", "text alone stays"),
+        (FALLS, KNOWN, "FAIL", "FAIL", "from a text that says the answer stays"),
         (NOTHING, KNOWN, "VACUOUS", "PASS", "none to lose"),
-        (FALLS, NOTHING, "INCONCLUSIVE", "FAIL", "no such samples"),
     ],
 )
 @pytest.mark.parametrize("measure", ["dependency", "gain"])
@@ -91,20 +106,60 @@ def test_verdicts(
 ) -> None:
     answers = scripted(strength, text, SPREAD)
     found = budget(measure=measure).judge(seen(answers, shares={}))
-    if measure == "gain" and strength != FALLS:  # bits of a label have no bounds, and where all
+    if measure == "gain" and strength == NOTHING:  # bits of a label have no bounds, and where all
         assert (found.verdict, found.strict) == ("INCONCLUSIVE", strict)  # samples are alike ...
         return
     assert (found.verdict, found.strict) == (verdict, strict)
     assert words in found.reason
 
 
-def test_decay_of_answers_from_text_is_no_budget_failure() -> None:
-    """Texts that are right at short lengths and wrong at long ones, in mean above chance."""
-    answers = scripted(FALLS, [9.0, 9.0, 9.0, -0.5, -0.5])
-    found = budget(chance_excess=0.0).judge(seen(answers, shares={}))
-    assert found.verdict == "INCONCLUSIVE"
-    assert "not ruled out" in found.reason
-    assert "per doubling)" in found.reason
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ([3.0, 1.0, 0.5, -0.5, -0.5], "decay of answers to a text that says them"),
+        (0.0, "not surely believed: 0.000"),
+    ],
+)
+def test_without_a_text_that_keeps_its_say_nothing_fails(told: Any, words: str) -> None:
+    """Lucky guesses are right at all lengths: what shows decay is a text that is believed."""
+    answers = scripted(FALLS, KNOWN, SPREAD, told)
+    found = budget().judge(seen(answers, shares={}))
+    assert (found.verdict, found.strict) == ("INCONCLUSIVE", "FAIL")
+    assert words in found.reason
+    before = old().judge(seen(answers, shares={}))
+    assert (before.verdict, before.strict) == ("INCONCLUSIVE", "FAIL")
+    assert "no text was shown that says the answer" in before.reason
+    assert old().judge(seen(scripted(STAYS, KNOWN, SPREAD), shares={})).verdict == "PASS"
+
+
+def test_a_small_influence_that_goes_is_no_pass() -> None:
+    """J falls from .05 bit to 0: by the share a failure, in bits too little for the margin."""
+    small = [np.log(p / (1 - p)) for p in (0.6312, 0.5, 0.5, 0.5, 0.5)]
+    answers = scripted(small, KNOWN, SPREAD)
+    relative = budget().judge(seen(answers, shares={}))
+    assert relative.series["curves"][0]["dependency_needing_image"][0]["value"] == pytest.approx(
+        0.05, abs=5e-4
+    )
+    assert relative.verdict == "FAIL"
+    assert "-9% of 0.050, against -5%" in relative.reason
+    absolute = old().judge(seen(answers, shares={}))
+    assert absolute.verdict == "VACUOUS"
+    assert absolute.reason.startswith("J is 0.0503 bits without filler, surely below 0.11")
+    kept = budget().judge(seen(scripted([small[0]] * 5, KNOWN, SPREAD), shares={}))
+    assert kept.verdict == "PASS"
+
+
+def test_steepness_by_hand() -> None:
+    """Words 0, 16, 64: a loss of all at once is .178 of it per doubling (least squares)."""
+    x = np.log2([1.0, 17.0, 65.0])
+    assert steepest_fall(x) == pytest.approx(-np.polyfit(x, [1, 0, 0], 1)[0])
+    assert steepest_fall(x) == pytest.approx(0.178, abs=5e-4)
+    with pytest.raises(ValueError, match=r"above 0 and below 0\.178, the loss"):
+        budget(words=(16, 64), margin_share=0.2)
+    y = np.random.default_rng(0).random((50, 3))
+    found = slope_beside_start(np.tile(x, (50, 1)), y, np.arange(50), 0.1, 1.0)
+    by_hand = np.polyfit(x, y.T, 1)[0] + 0.1 * y[:, 0]
+    assert found.value == pytest.approx(by_hand.mean())
 
 
 def test_the_slope_is_that_of_the_influence_by_hand() -> None:
@@ -196,7 +251,11 @@ def test_one_option_is_no_question() -> None:
 
 def test_draws_are_averaged_within_samples() -> None:
     one, other = scripted(STAYS, KNOWN), scripted(FALLS, KNOWN)
-    second = {f"{name}_2": scores for name, scores in other.scores.items() if "filler" in name}
+    second = {
+        re.sub(r"(filler_after_\d+)", r"\1_2", name): scores
+        for name, scores in other.scores.items()
+        if "filler" in name
+    }
     answers = replace(one, scores={**one.scores, **second})
     slopes = [
         budget().judge(seen(each, shares={})).metrics["gain_slope_bits_after"].value
@@ -207,7 +266,8 @@ def test_draws_are_averaged_within_samples() -> None:
 
 
 def _base(answers: Answers) -> dict[str, np.ndarray]:
-    return {name: answers.scores[name] for name in ("real", "swap", "knock", "text")}
+    names = ("real", "swap", "knock", "text", "text+congruent")
+    return {name: answers.scores[name] for name in names}
 
 
 def test_mistakes_are_named() -> None:

@@ -39,6 +39,13 @@ class FillerCase:
         """Name of another condition with this filler: `swap+filler_after_64`."""
         return JOINT.join((other, self.name)) if self.words else other
 
+    def informed(self, statement: str) -> str:
+        """Name of the text without the image that says the right answer where the image stood."""
+        if not self.words:
+            return JOINT.join(("text", statement))
+        parts = (statement, self.name) if self.place == "before_image" else (self.name, statement)
+        return JOINT.join(("text", *parts))
+
     @property
     def needed(self) -> tuple[str, ...]:
         """All conditions that say what the picture does beside this filler."""
@@ -59,6 +66,7 @@ class Curve:
     right: Float[np.ndarray, "N T"]  # whether the likeliest option is right; ties count in part
     text_right: Float[np.ndarray, "N T"]  # the same without the image
     text_gold: Float[np.ndarray, "N T"]  # P(gold | text)
+    told_right: Float[np.ndarray, "N T"]  # as `text_right`, of a text that says the right answer
 
     @property
     def visible(self) -> Float[np.ndarray, "N T"]:
@@ -89,9 +97,19 @@ class Curve:
 
 
 def curve(
-    answers: Answers, shares: Mapping[str, Shares], place: str, words: Sequence[int], draws: int
+    answers: Answers,
+    shares: Mapping[str, Shares],
+    place: str,
+    words: Sequence[int],
+    draws: int,
+    statement: str | None,
 ) -> Curve:
-    """The curve of one place; `shares` of the conditions with the sample's own image."""
+    """The curve of one place.
+
+    Args:
+        shares: of the conditions with the sample's own image.
+        statement: condition that says the right answer; None: it was not shown.
+    """
     lengths = (0, *words)
     texts = [
         [
@@ -117,6 +135,9 @@ def curve(
         right=over(lambda one: _right(answers, one.name)),
         text_right=over(lambda one: _right(answers, one.under("text"))),
         text_gold=over(lambda one: np.exp2(_gold(answers, one.under("text")))),
+        told_right=np.full((len(answers), len(lengths)), np.nan)
+        if statement is None
+        else over(lambda one: _right(answers, one.informed(statement))),
     )
 
 

@@ -9,7 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from solvent.core.intervals import Bounds, Clustered
-from solvent.diagnostics.statistics.estimates import Estimate, cluster_sums, of_mean
+from solvent.diagnostics.statistics.estimates import (
+    Estimate,
+    cluster_sums,
+    estimate,
+    of_mean,
+)
 
 
 def slope(
@@ -39,6 +44,36 @@ def slope(
     one = bottom.mean()  # so that a sample counts as one
     sums = [cluster_sums(values / one, clusters)[0] for values in (top, bottom, squares)]
     return of_mean(Clustered(*sums, None if reach is None else _steepest(x, reach)), len(x))
+
+
+def slope_beside_start(
+    x: Float[np.ndarray, "N T"],
+    y: Float[np.ndarray, "N T"],
+    clusters: Int[np.ndarray, " N"],
+    share: float,
+    most: float | None = None,
+) -> Estimate | None:
+    """Mean of b_i + share * y_i0, b_i the slope of a sample: above 0 where what there was at the
+    first x falls, per unit of x, by less than this share of it.
+
+    `most` is the greatest value of y, of which 0 is the least; None: it has no bounds.
+    """
+    known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    x, y, clusters = x[known], y[known], clusters[known]
+    if len(x) == 0 or np.allclose(x, x.mean(axis=1, keepdims=True)):
+        return None
+    centred = x - x.mean(axis=1, keepdims=True)
+    falls = (centred * y).sum(axis=1) / (centred**2).sum(axis=1)
+    if most is None:
+        return estimate(falls + share * y[:, 0], clusters)
+    down, up = _steepest(centred, most)
+    return estimate(falls + share * y[:, 0], clusters, (down, up + share * most))
+
+
+def steepest_fall(x: Float[np.ndarray, " T"]) -> float:
+    """Slope of what is 1 at the first x and 0 at all others, with its sign turned."""
+    centred = x - x.mean()
+    return float(-centred[0] / (centred**2).sum())
 
 
 def _steepest(x: Float[np.ndarray, "N T"], reach: float) -> Bounds:

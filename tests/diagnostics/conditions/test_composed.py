@@ -12,8 +12,8 @@ import pytest
 from solvent.benchmarks.rotations import rotated
 from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.types import Condition, Sample
-from solvent.diagnostics.budget import Budget
 from solvent.diagnostics.conditions.composed import AtMost, Composed, compose
+from solvent.diagnostics.growing.relative_budget import RelativeBudget
 from tests.diagnostics.test_budget import budget
 
 SAMPLES = Shapes(law="balanced", kinds=["colour", "where"], questions=12, seed=0)()
@@ -53,6 +53,7 @@ KNOWN: dict[str, Condition] = {
     "swap": Says(name="swap", words="one", without="where"),
     "knock": Says(name="knock", words="two", intervention="cut"),
     "text": Blind(),
+    "congruent": Says(name="congruent", words="three"),
 }
 
 
@@ -99,12 +100,15 @@ def test_a_subset_has_all_orders_of_the_options_of_a_question() -> None:
 
 
 def test_the_budget_makes_all_of_its_conditions() -> None:
-    small: Budget = budget(words=(4,), places=("between", "after"), draws=2, samples=5)
+    small: RelativeBudget = budget(words=(4,), places=("between", "after"), draws=2, samples=5)
     names = [f"filler_{place}_4{draw}" for place in ("between", "after") for draw in ("", "_2")]
     fillers = {name: Says(name=name, words=name) for name in names}
     made = small.composed({**KNOWN, **fillers})
     assert tuple(made) == small.conditions
-    assert len(made) == 4 + 4 * 4
+    assert len(made) == 4 + 4 * 5 + 1  # the right answer in words, with each filler and alone
+    said = made["text+filler_after_4+congruent"].views(SAMPLES)
+    assert len(said) == len(made["text+congruent"].views(SAMPLES)) == 5
+    assert all(view.images == () and view.text.endswith("after_4 three") for view in said)
     assert all(condition.name == name for name, condition in made.items())
     views = made["text+filler_after_4_2"].views(SAMPLES)
     assert len(views) == 5

@@ -1,0 +1,69 @@
+"""What more text takes from the image, as a share of what it had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from solvent.diagnostics.base import measured
+from solvent.diagnostics.budget import EQUAL, FillerBudget, Place
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
+from solvent.diagnostics.statistics.slopes import slope_beside_start
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeBudget(FillerBudget):
+    """Does the image lose a share of its influence as neutral text is added?
+
+    The influence of `FillerBudget`, whose slope b is judged beside what there was without filler:
+
+        FAIL when b + margin_share * (influence without filler) is surely below 0 in mean, while
+        accuracy from a text that says the right answer is surely above chance without filler and
+        surely falls by less than `text_margin` per doubling: no mere long-context decay
+
+    The text that says the right answer stands where the image stood, as far from the question; it
+    is right by what it says, not by luck, so that it can decay. Where it is not believed, or decays
+    with the image, a fall is INCONCLUSIVE.
+
+    Raises:
+        ValueError: beyond those of `FillerBudget`, even the loss of all influence at once is less
+            steep than `margin_share`.
+    """
+
+    margin_share: float  # of the influence without filler, per doubling, that it may fall
+    statement: str  # condition that says the right answer in words
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.margin_share < self.steepest:
+            raise ValueError(
+                f"margin_share must be above 0 and below {self.steepest:.3f}, the loss of all "
+                f"influence per doubling over {self.words} words; got {self.margin_share:g}"
+            )
+
+    @property
+    def says(self) -> str:
+        """Condition that says the right answer in words."""
+        return self.statement
+
+    def kept(self, seen: Place, start: Estimate, fall: Estimate) -> tuple[Verdict, str]:
+        """Whether it falls by less than the share, and that share."""
+        most = 1.0 if self.measure == "dependency" else None
+        kept = slope_beside_start(seen.doublings, seen.told, seen.clusters, self.margin_share, most)
+        share = f"{fall.value / start.value:+.0%} of " if start.value > EQUAL else ""
+        doubt = f" (no verdict: {kept.doubt})" if kept is not None and kept.doubt else ""
+        return decide(
+            kept, 0.0
+        ), f"{share}{start.value:.3f}, against -{self.margin_share:.0%}{doubt}"
+
+    def why_decay(self, seen: Place) -> str:
+        """Why a fall may be that of everything a long text says; empty where it is not."""
+        above, text = (seen.metrics.get(name) for name in (seen.above, seen.text))
+        if not (isinstance(above, Estimate) and isinstance(text, Estimate)):
+            return "no sample has a text that says its answer"
+        if decide(above, 0.0) != "PASS":
+            said = f"{measured(above)} above chance"
+            return f"a text that says the answer is not surely believed: {said}"
+        if decide(text, -self.text_margin) == "PASS":
+            return ""
+        said = measured(text)
+        return f"decay of answers to a text that says them is not ruled out ({said} per doubling)"
