@@ -17,6 +17,7 @@ from solvent.core.types import Prediction
 
 SAME = 1e-6  # probability; a smaller difference is rounding
 BLOCK = "block"  # key of what a condition showed: samples whose pictures stood in for each other
+REPEATED = "repeated"  # key of what a condition showed: so many times the images, and more tokens
 REFERENCE = "real"  # the condition whose samples, in their order, the others are paired with
 
 
@@ -36,7 +37,9 @@ class Answers:
     tags: tuple[Mapping[str, str], ...]
     scores: Mapping[str, Float[np.ndarray, "N K"]]  # by condition
     shown: Mapping[str, tuple[Mapping[str, str], ...]]  # by condition: donor, asserted answer, ...
-    image_tokens: Mapping[str, Int[np.ndarray, " N"]]  # by condition; -1 where unknown
+    image_tokens: Mapping[
+        str, Int[np.ndarray, " N"]
+    ]  # by condition; -1: unknown, or of repetitions
 
     @property
     def sizes(self) -> Int[np.ndarray, " N"]:
@@ -141,7 +144,8 @@ def collect(predictions: Mapping[str, Sequence[Prediction]]) -> Answers:
                 )
             index = place[row.uid]
             facts[index] = row.shown or {}
-            counts[index] = -1 if row.n_image_tokens is None else row.n_image_tokens
+            unknown = row.n_image_tokens is None or REPEATED in facts[index]
+            counts[index] = -1 if unknown else row.n_image_tokens
             if row.scores is not None:
                 table[index] = -np.inf
                 table[index, : len(row.scores)] = [each.log_probability for each in row.scores]

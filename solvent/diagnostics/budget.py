@@ -106,7 +106,7 @@ class FillerBudget(UsageTest):
     def conditions(self) -> tuple[str, ...]:
         """Names of all conditions, joined by `+` where one follows another."""
         shown = (name for case in self.fillers for name in case.needed)
-        return (REFERENCE, "swap", "knock", "text", *shown, *self._informed)
+        return (REFERENCE, "swap", "knock", "text", *shown, *self.controls)
 
     @property
     def says(self) -> str | None:
@@ -114,12 +114,9 @@ class FillerBudget(UsageTest):
         return None
 
     @property
-    def _informed(self) -> tuple[str, ...]:
-        """Texts that say the right answer."""
-        if self.says is None:
-            return ()
-        none = FillerCase(place=self.places[0], words=0, draw=1)
-        return tuple(case.informed(self.says) for case in (none, *self.fillers))
+    def controls(self) -> tuple[str, ...]:
+        """What is shown beside the fillers, to the same samples."""
+        return ()
 
     @property
     def steepest(self) -> float:
@@ -141,7 +138,7 @@ class FillerBudget(UsageTest):
 
         Raises `ValueError` when one of them is missing.
         """
-        filled = {name for case in self.fillers for name in case.needed} | {*self._informed}
+        filled = {name for case in self.fillers for name in case.needed} | {*self.controls}
         every = {name: compose(name, known) for name in self.conditions}
         return {
             name: AtMost(condition=each, samples=self.samples) if name in filled else each

@@ -169,5 +169,7 @@ def test_conditions_must_show_equally_many_image_tokens() -> None:
     without = [replace(row, condition="text", n_image_tokens=0) for row in real]
     larger = [real[0], replace(real[1], n_image_tokens=20)]
     collect({"real": real, "text": without})  # nothing is shown, nothing moves
+    again = [replace(row, n_image_tokens=32, shown={"repeated": "2"}) for row in real]
+    collect({"real": real, "again": again})
     with pytest.raises(ValueError, match="swap shows b in 20 image tokens and real in 16"):
         collect({"real": real, "swap": larger})

@@ -71,6 +71,9 @@ def scripted(
     statements = told if isinstance(told, list) else [told] * 5
     for name, image, words, said in zip(names, strength, text, statements, strict=True):
         stated = "text+congruent" if name == "real" else f"text+{name}+congruent"
+        if name == "real":  # the image again: it says twice as much
+            scores["repeated_image"] = np.stack([2 * image * clarity * (1 - knows), 0 * knows], 1)
+            scores["swap+repeated_image"] = -scores["repeated_image"]
         scores[stated] = np.stack([said * np.ones(N), np.zeros(N)], axis=1)
         for other, sign in (("", 1), ("swap", -1), ("knock", 0), ("text", 0)):
             logit = sign * image * clarity * (1 - knows) + words * knows
@@ -180,6 +183,18 @@ def test_the_slope_is_that_of_the_influence_by_hand() -> None:
     )
 
 
+def test_the_image_again_is_told_by_hand() -> None:
+    """J of mirrored answers is 1 - H: of logit 2 where half the samples are seen, 4 if repeated."""
+    found = budget().judge(seen(scripted(STAYS, KNOWN), shares={})).metrics
+    entropies = []
+    for logit in (2.0, 4.0):
+        right = 1 / (1 + np.exp(-logit))
+        entropies.append(-(right * np.log2(right) + (1 - right) * np.log2(1 - right)))
+    assert found["dependency_repeated_bits"].value == pytest.approx((1 - entropies[1]) / 2)
+    change = found["dependency_repeated_change_bits"]
+    assert change.value == pytest.approx((entropies[0] - entropies[1]) / 2)
+
+
 def test_equal_scores_dilute_by_count() -> None:
     answers = scripted(STAYS, KNOWN)
     names = budget().watches["shares"]
@@ -266,7 +281,7 @@ def test_draws_are_averaged_within_samples() -> None:
 
 
 def _base(answers: Answers) -> dict[str, np.ndarray]:
-    names = ("real", "swap", "knock", "text", "text+congruent")
+    names = [name for name in answers.scores if "filler" not in name]
     return {name: answers.scores[name] for name in names}
 
 

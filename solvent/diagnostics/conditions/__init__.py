@@ -8,7 +8,7 @@ input, never the attention; `Knock` and `Intervened` bring an intervention of th
 
 from solvent.diagnostics.conditions.donors import Swap
 from solvent.diagnostics.conditions.evidence import MaskEvidence
-from solvent.diagnostics.conditions.filler import Filler
+from solvent.diagnostics.conditions.filler import Filler, RepeatedImage
 from solvent.diagnostics.conditions.modalities import (
     Caption,
     ImageOnly,
@@ -51,6 +51,7 @@ __all__ = [
     "Pairs",
     "Paraphrase",
     "Real",
+    "RepeatedImage",
     "Rerun",
     "Shuffle",
     "Swap",

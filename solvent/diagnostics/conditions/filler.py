@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from solvent.core.image_places import image_place, mentioned_images
 from solvent.core.types import Sample
+from solvent.diagnostics.answers import REPEATED
 from solvent.diagnostics.conditions.keys import generator
 
 PLACES = ("before_image", "between", "after")
@@ -76,6 +77,40 @@ class Filler:
         order = generator("filler", self.draw).permutation(len(SENTENCES))
         words = [word for index in order for word in SENTENCES[index].split()]
         return " ".join(islice(cycle(words), self.words)).rstrip(".") + "."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatedImage:
+    """All images of the question several times, one showing after the other.
+
+    A control of `Filler`: the prompt grows as it does with text, and nothing but the image is in
+    it. Where a text says itself where its images stand, none can be added: such samples are left
+    out. `shown["repeated"]` says how often they are shown.
+
+    Raises:
+        ValueError: `times` is below 1.
+    """
+
+    name: str
+    times: int  # 1 changes nothing
+
+    intervention: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if self.times < 1:
+            raise ValueError(f"{self.name}: times must be at least 1, got {self.times}")
+
+    def views(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Every sample whose images can be shown again."""
+        return [
+            replace(
+                sample,
+                images=sample.images * self.times,
+                shown={**sample.shown, REPEATED: str(self.times)},
+            )
+            for sample in samples
+            if sample.images and not _mentioned(sample)
+        ]
 
 
 def _before_images(sample: Sample, filler: str) -> Sample:

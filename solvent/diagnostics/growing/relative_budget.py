@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from solvent.diagnostics.base import measured
+from solvent.core.intervals import DIFFERENCE, SHARE
+from solvent.diagnostics.answers import REFERENCE
+from solvent.diagnostics.base import Finding, Seen, measured
 from solvent.diagnostics.budget import EQUAL, FillerBudget, Place
-from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
+from solvent.diagnostics.conditions.composed import JOINT
+from solvent.diagnostics.conditions.fillers import FillerCase
+from solvent.diagnostics.statistics.distances import jensen_shannon_bits
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate
 from solvent.diagnostics.statistics.slopes import slope_beside_start
 
 
@@ -22,7 +27,8 @@ class RelativeBudget(FillerBudget):
 
     The text that says the right answer stands where the image stood, as far from the question; it
     is right by what it says, not by luck, so that it can decay. Where it is not believed, or decays
-    with the image, a fall is INCONCLUSIVE.
+    with the image, a fall is INCONCLUSIVE. How J changes where the image is shown again instead of
+    filler is told beside it: what a longer prompt does by itself.
 
     Raises:
         ValueError: beyond those of `FillerBudget`, even the loss of all influence at once is less
@@ -31,6 +37,7 @@ class RelativeBudget(FillerBudget):
 
     margin_share: float  # of the influence without filler, per doubling, that it may fall
     statement: str  # condition that says the right answer in words
+    repeated: str  # condition that shows the image again instead of filler
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +51,36 @@ class RelativeBudget(FillerBudget):
     def says(self) -> str:
         """Condition that says the right answer in words."""
         return self.statement
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Texts that say the right answer, and the image again."""
+        none = FillerCase(place=self.places[0], words=0, draw=1)
+        told = (case.informed(self.statement) for case in (none, *self.fillers))
+        return (*told, *self._again)
+
+    @property
+    def _again(self) -> tuple[str, str]:
+        return self.repeated, JOINT.join(("swap", self.repeated))
+
+    def judge(self, seen: Seen) -> Finding:
+        """As `FillerBudget`, and J of images that are shown again."""
+        found = super().judge(seen)
+        answers = seen.answers
+        if not all(name in answers.scores for name in self._again):
+            return found
+        rows = answers.valid(REFERENCE, "swap", *self._again)
+        pairs = (self._again, (REFERENCE, "swap"))
+        again, once = (
+            jensen_shannon_bits(*(answers.probabilities(name)[rows] for name in pair))
+            for pair in pairs
+        )
+        clusters = answers.clusters[rows]
+        told = {
+            "dependency_repeated_bits": estimate(again, clusters, SHARE),
+            "dependency_repeated_change_bits": estimate(again - once, clusters, DIFFERENCE),
+        }
+        return replace(found, metrics={**found.metrics, **told})
 
     def kept(self, seen: Place, start: Estimate, fall: Estimate) -> tuple[Verdict, str]:
         """Whether it falls by less than the share, and that share."""

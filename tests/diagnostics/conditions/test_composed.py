@@ -12,6 +12,7 @@ import pytest
 from solvent.benchmarks.rotations import rotated
 from solvent.benchmarks.shapes.generated import Shapes
 from solvent.core.types import Condition, Sample
+from solvent.diagnostics.conditions import RepeatedImage
 from solvent.diagnostics.conditions.composed import AtMost, Composed, compose
 from solvent.diagnostics.growing.relative_budget import RelativeBudget
 from tests.diagnostics.test_budget import budget
@@ -53,6 +54,7 @@ KNOWN: dict[str, Condition] = {
     "swap": Says(name="swap", words="one", without="where"),
     "knock": Says(name="knock", words="two", intervention="cut"),
     "text": Blind(),
+    "repeated_image": RepeatedImage(name="repeated_image", times=2),
     "congruent": Says(name="congruent", words="three"),
 }
 
@@ -105,7 +107,7 @@ def test_the_budget_makes_all_of_its_conditions() -> None:
     fillers = {name: Says(name=name, words=name) for name in names}
     made = small.composed({**KNOWN, **fillers})
     assert tuple(made) == small.conditions
-    assert len(made) == 4 + 4 * 5 + 1  # the right answer in words, with each filler and alone
+    assert len(made) == 4 + 4 * 5 + 3  # the right answer in words also alone, the image again
     said = made["text+filler_after_4+congruent"].views(SAMPLES)
     assert len(said) == len(made["text+congruent"].views(SAMPLES)) == 5
     assert all(view.images == () and view.text.endswith("after_4 three") for view in said)
@@ -113,6 +115,9 @@ def test_the_budget_makes_all_of_its_conditions() -> None:
     views = made["text+filler_after_4_2"].views(SAMPLES)
     assert len(views) == 5
     assert all(view.images == () and view.text.endswith("after_4_2") for view in views)
+    again = made["swap+repeated_image"].views(SAMPLES)
+    assert all(view.images[0] is view.images[1] and len(view.images) == 2 for view in again)
+    assert all(view.shown == {"swap": "one", "repeated": "2"} for view in again)
     assert len(made["knock"].views(SAMPLES)) == len(SAMPLES)
     assert small.watches["shares"] == ("real", *names)
     with pytest.raises(ValueError, match="'filler_between_4', which is not defined"):
