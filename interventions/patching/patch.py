@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from interventions.calls import block
 from interventions.engine import execution, fused
+from interventions.engine.hiding import as_mask
 from interventions.engine.view import Call
 from interventions.errors import InterventionError
 from interventions.looking.log import AttentionLog
@@ -65,15 +66,20 @@ def _attend(
     check_heads(module, query.shape[1], session.decoder.config.num_attention_heads)
     shape = (query.shape[0], 1, query.shape[2], key.shape[2])
     causal = arguments.get("is_causal")
+    allowed = session.running.once(
+        (attention_mask, shape, causal, query.device),
+        lambda: allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
+    )
+    hidden = session.hidden(session.numbers[id(module)], allowed)
+    if hidden is not None:
+        allowed = session.running.once((allowed, "seen"), lambda: allowed & ~hidden)
+        attention_mask = as_mask(allowed, query.dtype, backend)
     call = Call(
         layer=session.numbers[id(module)],
         query=query,
         key=key,
         value=value,
-        allowed=session.running.once(
-            (attention_mask, shape, causal, query.device),
-            lambda: allowed_keys(module, backend, shape, attention_mask, causal).to(query.device),
-        ),
+        allowed=allowed,
         scaling=arguments.get("scaling"),
         softcap=arguments.get("softcap"),
     )
@@ -85,7 +91,7 @@ def _attend(
         output, weights = attention(module, query, key, value, attention_mask, **arguments)
     after_backend = time.perf_counter()
     with full_precision(query.device.type):
-        result = session.attend(call, output, weights)
+        result = session.attend(call, output, weights, hidden)
     session.log.seconds += time.perf_counter() - after_backend + before_backend - started
     return result
 

@@ -13,18 +13,20 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from interventions.engine import execution, fused
 from interventions.engine.execution import Sums
+from interventions.engine.hiding import hidden_keys, hidden_sums
 from interventions.engine.rows import resolve_rows, warn_uncovered
 from interventions.engine.sequences import Expectation, Sequences, Tracker, begin
 from interventions.engine.view import Call, Rows
 from interventions.errors import InterventionError
 from interventions.looking.log import SUMS, AttentionLog, Record
 from interventions.looking.observation import mark_tokens, prompt_confidence, watch, watched_layer
+from interventions.methods.cutting import Behind
 from interventions.methods.heads import HeadRule
 from interventions.methods.intervention import Intervention
 from interventions.methods.selectors import select_heads, several
@@ -81,6 +83,8 @@ class Session:
         self.layers = decoder.select(intervention.layers)
         heads, count = intervention.heads, decoder.config.num_attention_heads
         self.heads = heads if isinstance(heads, HeadRule) else select_heads(heads, count)
+        self.cut = intervention.cut if isinstance(intervention, Behind) else None
+        self.cut_layers = () if self.cut is None else decoder.select(self.cut.layers)
         self.watched = watched_layer(intervention, self.layers)
         self.log = AttentionLog(layers=len(decoder.blocks))
         self.forward: Forward | None = None
@@ -316,8 +320,25 @@ class Session:
         for row, record in enumerate(records):
             self.log.add(record, values[:, :, row].T, rows[row], entries[:, row])
 
+    def hidden(
+        self, layer: int, allowed: Bool[Tensor, "batch 1 query key"]
+    ) -> Bool[Tensor, "batch 1 query key"] | None:
+        """Keys that rows would see, but for the cut that goes before the intervention."""
+        cut, forward = self.cut, self.running
+        if cut is None or layer not in self.cut_layers:
+            return None
+        known = (self.decoder.image_token_id, self.decoder.others)
+        return forward.once(
+            (allowed, "hidden"),
+            lambda: allowed & hidden_keys(forward.sequences, cut, known, allowed.shape[2:]),
+        )
+
     def attend(
-        self, call: Call, output: Tensor, weights: Tensor | None
+        self,
+        call: Call,
+        output: Tensor,
+        weights: Tensor | None,
+        hidden: Bool[Tensor, "batch 1 query key"] | None,
     ) -> tuple[Float[Tensor, "batch query head width"], Tensor | None]:
         """Execute one call, and put what was edited in the place of what the backend gave."""
         rows = self._rows(call)
@@ -327,7 +348,10 @@ class Session:
             self.observe(call, rows, self._edited_heads(call))
         execute = execution.execute if weights is not None else self.execute
         outcome = execute(call, rows, self.intervention, self._edited_heads(call))
-        self.running.sums[call.layer] = outcome.sums
+        sums = outcome.sums
+        if hidden is not None:
+            sums += hidden_sums(self.running.sequences, hidden, call.query.shape[1])
+        self.running.sums[call.layer] = sums
         if outcome.index is None or outcome.touched is None or outcome.output is None:
             return output, weights
         edited = outcome.output.transpose(1, 2)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from interventions.methods.cutting import behind, is_cut
 from solvent.cells.answering import Cell
 from solvent.cells.batches import answer_all
 from solvent.cells.processes.monitor import Monitor
@@ -58,12 +59,21 @@ def answer_conditions(
             benchmark=benchmark,
             condition=name,
             samples=condition.views(samples),
-            intervention=condition.intervention or cell.intervention,
+            intervention=under(condition.intervention, cell.intervention),
             title=f"{name}, condition {number} of {len(conditions)}",
             measured=False,
             watches=watches(tests, name),
         )
         answer_all(shown, folder.condition(name), monitor)
+
+
+def under(brought: Any, own: Any) -> Any:
+    """The intervention of a cell under a condition that brings one, or none: a knockout goes before
+    the cell's own, so that both act; any other takes its place.
+    """
+    if brought is None:
+        return own
+    return behind(own, brought) if is_cut(brought) else brought
 
 
 def judge(

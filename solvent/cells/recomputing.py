@@ -10,7 +10,6 @@ from typing import Any
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
-from solvent.diagnostics.conditions.composed import JOINT
 from solvent.diagnostics.judging import FACTS, judge_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
@@ -46,10 +45,9 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
         config = with_change(config, change)
     tests = build_tests(config["diagnostic"])
-    needed = dict.fromkeys(
-        [REFERENCE, *(name for test in tests.values() for name in test.conditions)]
-    )
-    names = [name for name in needed if not _came_later(name, config, folder)]
+    asked = (name for test in tests.values() for name in test.conditions)
+    needed = dict.fromkeys([REFERENCE, *asked])
+    names = [name for name in needed if not _came_later(name, folder)]
     findings = judge_all(tests, answers_of(folder, names), run)
     screen = console()
     show_findings(screen, findings)
@@ -68,8 +66,6 @@ def without_facts(findings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[s
     }
 
 
-def _came_later(name: str, config: Mapping[str, Any], folder: CellFolder) -> bool:
-    """Whether nobody had defined the condition, or a part of it, when the cell was answered."""
-    known = config.get("conditions") or {}
-    defined = all(part in known for part in name.split(JOINT))
-    return bool(known) and not defined and not folder.condition(name).path.exists()
+def _came_later(name: str, folder: CellFolder) -> bool:
+    """Whether a finished cell was never shown this condition: its test had no use for it then."""
+    return name != REFERENCE and folder.declared and not folder.condition(name).path.exists()

@@ -19,6 +19,7 @@ from solvent.cells.diagnosing import (
     answer_conditions,
     judge,
     serves_as_real,
+    under,
     watches,
 )
 from solvent.cells.input_files import record
@@ -129,7 +130,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
         benchmark=questions.benchmark,
         condition=asked.condition.name,
         samples=questions.shown,
-        intervention=asked.intervention,
+        intervention=under(asked.condition.intervention, asked.intervention),
         batch_size=request.batch_size,
         title=cell_title(asked.labels),
         measured=True,

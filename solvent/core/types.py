@@ -100,7 +100,7 @@ class Condition(Protocol):
     """What the model is shown: a named view of the samples; `real` is the identity."""
 
     name: str
-    intervention: Any  # in the place of the cell's own; None keeps it
+    intervention: Any  # a knockout before the cell's own, or another in its place; None keeps it
 
     def views(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples as shown, in the same order, with the same uid, options and gold.

@@ -119,6 +119,44 @@ def test_knockout_everywhere_leaves_no_trace_of_the_picture(tmp_path: Path) -> N
     assert "blocks" not in found["reason"]  # answers that do not differ are independent
 
 
+def test_a_cut_keeps_the_intervention_of_the_cell(tmp_path: Path) -> None:
+    """Also where it is the condition of the cell itself."""
+    edits = ("intervention=uniform", "intervention.keys=[question]", "intervention.rows=[last]")
+    cells = {
+        "cut": (),
+        "cut and the picture edited": ("intervention=uniform",),
+        "cut and the question edited": edits,
+    }
+    found = {}
+    for name, overrides in cells.items():
+        folder, _ = run(tmp_path / name, "condition=knock", "limit=9", *overrides)
+        rows = folder.predictions()
+        assert all(max(filter(None, row.visual_mass.after), default=0) == 0 for row in rows)
+        assert all(row.cells_edited for row in rows)
+        found[name] = [[each.log_probability for each in row.scores] for row in rows]
+    flat = {name: np.concatenate(scores) for name, scores in found.items()}
+    assert flat["cut and the picture edited"] == pytest.approx(flat["cut"], abs=1e-3)
+    assert np.abs(flat["cut and the question edited"] - flat["cut"]).max() > 0.05
+
+
+def test_a_cell_of_before_a_condition_came_is_read_again_without_it(tmp_path: Path) -> None:
+    doses = "diagnostic.override.doses={real: 0, mislead: 1}"
+    folder, metrics = run(tmp_path, "diagnostic=[override]", "limit=9", doses)
+    later = "mislead+warn"
+    done = json.loads((folder.path / "DONE").read_text())
+    done["sha256"] = {name: each for name, each in done["sha256"].items() if later not in name}
+    (folder.path / "DONE").write_text(json.dumps(done))
+    shutil.rmtree(folder.condition(later).path)
+    again = recompute(folder.path, [])["override"]["metrics"]
+    assert again["warned_minus_mislead_nats"] is None
+    stored = metrics["diagnostics"]["override"]["metrics"]
+    assert stored["warned_minus_mislead_nats"]["n"] > 0
+    assert again["margin_nats_all"] == stored["margin_nats_all"]
+    shutil.rmtree(folder.condition("mislead_after").path)  # that one it had
+    with pytest.raises(ValueError, match="lacks diagnostics/mislead_after/"):
+        recompute(folder.path, [])
+
+
 def test_learned_changes_nothing_whoever_watches(
     finished: tuple[CellFolder, dict[str, Any]], tmp_path: Path
 ) -> None:
