@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from solvent.cells import diagnosing
 from solvent.cells import run as session
@@ -179,6 +180,9 @@ def test_learned_changes_nothing_whoever_watches(
         shutil.rmtree(folder.condition(name).path)
     (folder.path / "diagnostics" / "states_uniform.npz").unlink()
     (folder.path / "DONE").unlink()  # it lists them
+    config = OmegaConf.load(folder.path / "config.yaml")
+    del config.conditions["uniform"]
+    OmegaConf.save(config, folder.path / "config.yaml")
     assert recompute(folder.path, []) == stored
 
 
