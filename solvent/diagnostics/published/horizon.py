@@ -182,7 +182,7 @@ class Horizon(UsageTest):
         columns = {"accuracy_real": shared_credit(real, gold)}
         for name, layer in self.cuts.items():
             cut = answers.log_probabilities(name)
-            columns[f"loss_bits_from_{layer}"] = (real - cut)[rows, gold] / np.log(2)
+            columns[f"loss_bits_from_{layer}"] = (real[rows, gold] - cut[rows, gold]) / np.log(2)
             columns[f"accuracy_from_{layer}"] = shared_credit(cut, gold)
         return dict(estimate_columns(columns, answers.clusters, {"accuracy": SHARE}))
 
