@@ -181,6 +181,9 @@ class Caption:
 
     They are what `Sample.meta` holds under `column`, a text; samples without one are left out, and
     so are questions whose options are images.
+
+    Raises:
+        ValueError: `template` has no {caption}, or no sample has that column.
     """
 
     name: str
@@ -197,6 +200,11 @@ class Caption:
 
     def views(self, samples: Sequence[Sample]) -> list[Sample]:
         """Every sample whose image has a caption, with the caption."""
+        if samples and not any(self.column in sample.meta for sample in samples):
+            raise ValueError(
+                f"{self.name}: no sample has words about its image under {self.column!r} of its "
+                f"meta; write meta: {{{self.column}: {{from: COLUMN}}}} in the benchmark's YAML"
+            )
         views = []
         for sample in samples:
             caption = sample.meta.get(self.column)

@@ -39,7 +39,7 @@ def build(name: str) -> object:
 def test_every_condition_of_the_registry(name: str) -> None:
     condition = build(name)
     assert condition.name == name
-    assert (condition.intervention is not None) == (name == "knock")
+    assert (condition.intervention is not None) == (name in ("knock", "uniform"))
     views = condition.views(SAMPLES)
     assert views
     assert views == build(name).views(SAMPLES)
@@ -60,7 +60,7 @@ def test_every_condition_shows_something_of_its_own() -> None:
     """No two entries of the registry show one sample equally, but for those meant to."""
     seen = {}
     for name in REGISTRY:
-        if name.startswith(("rerun", "knock", "swap_", "mask_100", "pairs", "caption")):
+        if name.startswith(("rerun", "knock", "uniform", "swap_", "mask_100", "pairs", "caption")):
             continue
         view = next(v for v in build(name).views(SAMPLES) if v.tags["kind"] == "colour")
         images = tuple(image.load().tobytes() for image in view.images)
@@ -123,6 +123,8 @@ def test_a_caption_stands_in_the_place_of_the_image() -> None:
     assert build("caption").views([PLACED, captioned]) == [
         replace(silent, text=f"The image shows: two cats {silent.text}")
     ]
+    with pytest.raises(ValueError, match="no sample has words about its image under 'caption'"):
+        build("caption").views([PLACED])
     with pytest.raises(ValueError, match=r"caption: the template must contain \{caption\}, got"):
         Caption(name="caption", column="caption", template="It")
 
