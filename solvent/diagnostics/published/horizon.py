@@ -23,7 +23,6 @@ from solvent.diagnostics.statistics.estimates import (
     decide,
     estimate,
     estimate_columns,
-    of_ends,
 )
 from solvent.diagnostics.statistics.screening import screen
 from solvent.diagnostics.swaps import probability_gap
@@ -168,7 +167,14 @@ class Horizon(UsageTest):
         value, low, high = (self._behind(each) for each in (above, surely, doubtful))
         first = estimate(moved[0], clusters, SHARE)
         assert first is not None  # there are samples
-        return of_ends(value, (low, high, low, high), first.n, first.clusters, first.doubt)
+        return replace(
+            first,
+            value=value,
+            low=None if first.low is None else low,
+            high=None if first.high is None else high,
+            lower=None if first.doubt else low,
+            upper=None if first.doubt else high,
+        )
 
     def _behind(self, layers: Sequence[int]) -> float:
         """The first layer that was tried behind all of these, as a share of the depth."""

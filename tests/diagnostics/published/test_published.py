@@ -80,7 +80,7 @@ def test_a_horizon_of_who_does_not_look(model: str, verdict: str, value: float) 
 
 
 def test_few_images_give_no_horizon() -> None:
-    answers = scripted("M2", 1)
+    answers = scripted("M2", 1)  # 16; 20 are needed, as everything is bounded
     cuts = {f"cut_from_{layer}_of_6": answers.scores["text"] for layer in range(6)}
     found = TESTS["horizon"].judge(seen(with_scores(answers, answers.scores | cuts)))
     assert (found.verdict, found.metrics["horizon"].lower) == ("INCONCLUSIVE", None)
