@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.statistics.distances import total_variation
@@ -91,14 +91,15 @@ def _contents(table: Float[np.ndarray, "N K"], rows: list[int]) -> Float[np.ndar
 def _averaged(
     answers: Answers, condition: str, turns: Mapping[str, list[int]]
 ) -> Float[np.ndarray, "Q K"]:
-    table, mass = answers.log_probabilities(condition), answers.validity_mass(condition)
+    table = answers.log_probabilities(condition)
+    mass = logsumexp(answers.scores[condition], axis=1)  # as a logarithm: exp(-746) would be 0
     scores = np.full((len(turns), table.shape[1]), -np.inf)
     for question, rows in enumerate(turns.values()):
         if np.isnan(answers.scores[condition][rows]).all():  # it was not asked at all
             scores[question] = np.nan
             continue
         mean = log_softmax(_contents(table, rows).mean(axis=0))
-        scores[question, : len(rows)] = mean + np.log(mass[rows].mean())
+        scores[question, : len(rows)] = mean + logsumexp(mass[rows]) - np.log(len(rows))
     return scores
 
 

@@ -131,3 +131,12 @@ def test_missing_turns_and_moved_assertions_are_refused() -> None:
     fixed = tuple({"asserted": "1"} for _ in biased.uids)
     with pytest.raises(ValueError, match="mislead asserts different options"):
         calibrated(replace(biased, shown={"mislead": fixed}))
+
+
+def test_options_that_are_next_to_impossible_keep_their_probabilities() -> None:
+    """A long answer may have a log-probability of which the exponential is 0."""
+    answers = turned(scripted("M3", repeats=1), LETTERS)
+    far = {name: table - 800 for name, table in answers.scores.items()}
+    found, near = calibrated(replace(answers, scores=far)), calibrated(answers)
+    for name in answers.scores:
+        assert found.scores[name] == pytest.approx(near.scores[name] - 800)
