@@ -46,12 +46,12 @@ class Estimate:
 
     @property
     def interval(self) -> str:
-        """`(0.1 to 0.2)`, or that there is none."""
+        """`[0.100, 0.200]`, or that there is none."""
         return _between(self.low, self.high)
 
 
 def _between(low: float | None, high: float | None) -> str:
-    return "(no interval)" if low is None or high is None else f"({low:.3f} to {high:.3f})"
+    return "[no interval]" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
 
 
 def estimate(
