@@ -334,6 +334,7 @@ class Facts:
     unit: str
     neutral: float | None  # the number of a model that does not look; None: nobody knows
     place: int | None  # among the tests of a card; None: after those that have one, by name
+    margin: float | None = None  # what the number is judged against; of a stored finding, its own
 
 
 class Seen(Protocol):
@@ -387,6 +388,10 @@ class Diagnostic(Protocol):
     watches: Mapping[str, Sequence[str]]  # states, shares, pairs -> conditions under which
     components: int  # that are kept of every state, where it watches states
     beside: Mapping[str, Mapping[str, str]]  # runs whose states it sets beside those of the cell
+
+    @property
+    def judged_against(self) -> float | None:
+        """What the judged number has to exceed; None where nothing is."""
 
     def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
         """Conditions that it makes of those that are defined, by name."""

@@ -110,6 +110,16 @@ class UsageTest:
     # runs whose states are set beside: name -> {`real`, `swap`, ...: the condition shown as such}
     beside: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
+    @property
+    def judged_against(self) -> float | None:
+        """What the judged number has to exceed: the neutral value and the setting `margin` or
+        `margin_bits`, unless a test says otherwise; None where it has neither.
+        """
+        margin = getattr(self, "margin", getattr(self, "margin_bits", None))
+        neutral = self.facts.neutral
+        known = isinstance(margin, int | float) and neutral is not None
+        return neutral + margin if known else None
+
     def composed(self, known: Mapping[str, Condition]) -> Mapping[str, Condition]:
         """Conditions that it makes of those that are defined, by name: none."""
         return {}

@@ -93,6 +93,11 @@ class FillerBudget(UsageTest):
         )
 
     @property
+    def judged_against(self) -> float:
+        """The fall per doubling that is tolerated."""
+        return -self.margin_bits
+
+    @property
     def fillers(self) -> tuple[FillerCase, ...]:
         """All filler texts; their conditions are shown to `samples` samples each."""
         return tuple(

@@ -9,16 +9,30 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from solvent.core.intervals import DIFFERENCE
 from solvent.core.plotting import COLOURS, draw_bar, draw_nothing
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.base import Finding, Seen, UsageTest
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.conditions.boxes import Weight, evidence_weight
 from solvent.diagnostics.conditions.conflict import asserted_conflicts
 from solvent.diagnostics.statistics.distances import entropy_bits
-from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate_columns
+from solvent.diagnostics.statistics.estimates import (
+    Estimate,
+    Verdict,
+    decide,
+    estimate_columns,
+    weakest,
+)
+from solvent.diagnostics.statistics.own_image import (
+    RIGHT_MARGIN,
+    agreed,
+    over_others,
+    right_contrast,
+)
 from solvent.diagnostics.statistics.ratios import function_of_means
 from solvent.diagnostics.statistics.usable import fitted_bits
+from solvent.diagnostics.swaps import SWAPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +54,10 @@ class Exchange(UsageTest):
     bias where all questions share their options) is fitted.
 
     The verdict says whether the image contributes bits at all; the strict one, in every sample.
-    `series["verdicts"]` has it for each way to have no image; where they differ, the conclusion
-    depends on the baseline and is no conclusion.
+    `series["verdicts"]` has it for each way to have no image; where one says PASS and another FAIL,
+    the conclusion depends on the baseline and is no conclusion. What another question's picture
+    contributes as well is no use of the image: PASS needs that the right option is surely likelier
+    by .02 with the own picture than with others. `own_image_bits` has the same in bits.
 
     Sources: Shapley (1953), https://doi.org/10.1515/9781400881970-018; Xu et al. (2020),
     https://arxiv.org/abs/2002.10689; Ethayarajh et al. (2022), https://arxiv.org/abs/2110.08420.
@@ -66,7 +82,7 @@ class Exchange(UsageTest):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
-        return tuple(dict.fromkeys((*self._four.values(), *self.blinds, *self._conflict)))
+        return tuple(dict.fromkeys((*self._four.values(), *self.blinds, *self._conflict, *SWAPS)))
 
     @property
     def _four(self) -> dict[str, str]:
@@ -99,21 +115,22 @@ class Exchange(UsageTest):
             **_contributions(free, kept, "label_free_"),
             **self._by_blind(kept, labels),
             **self._fitted(kept),
+            **_own(kept),
             "rho": weight.rho,
             "image_weight": weight.image,
             "text_weight": weight.text,
             "offset_nats": weight.offset_nats,
         }
-        verdict = self._verdict(metrics, len(answers))
         by_blind = {
             blind: decide(metrics[f"image_bits_over_{blind}"], self.margin) for blind in self.blinds
         }
+        verdict = self._verdict(metrics, by_blind, len(answers))
         strict: Verdict = "PASS" if len(kept) and (image > 0).all() else "FAIL"
         return Finding(
             test=self.name,
             verdict=verdict,
             strict=verdict if verdict in ("ERROR", "NOT APPLICABLE") else strict,
-            reason=_reason(verdict, metrics, weight),
+            reason=_reason(verdict, metrics, weight, by_blind),
             metrics=metrics,
             series={
                 "image_bits": image.tolist(),
@@ -192,10 +209,22 @@ class Exchange(UsageTest):
         columns = {name: bits[more] - bits[less] for name, (more, less) in pairs.items()}
         return dict(estimate_columns(columns, kept.clusters, {}))
 
-    def _verdict(self, metrics: Metrics, samples: int) -> Verdict:
+    def _verdict(self, metrics: Metrics, by_blind: Mapping[str, Verdict], samples: int) -> Verdict:
         if metrics["invalid"] > self.most_invalid * samples:
             return "ERROR"
-        return decide(metrics["image_bits"], self.margin)
+        own = decide(metrics["right_contrast"], RIGHT_MARGIN)
+        missing = own == "NOT APPLICABLE"  # no other picture was shown: never a PASS
+        return weakest(agreed(by_blind, self.blinds[0]), "INCONCLUSIVE" if missing else own)
+
+
+def _own(kept: Answers) -> Metrics:
+    """What the own picture does for the right option beyond those of other questions."""
+    bits = over_others(lambda name: _right_bits(kept, name), kept)
+    columns = {
+        "own_image_bits": np.where(np.isfinite(bits), bits, np.nan),
+        "right_contrast": right_contrast(kept),
+    }
+    return dict(estimate_columns(columns, kept.clusters, {"right_contrast": DIFFERENCE}))
 
 
 def _right_bits(answers: Answers, condition: str) -> Float[np.ndarray, " N"]:
@@ -238,16 +267,30 @@ def _angle(pair: Float[np.ndarray, "N 2"], kept: Answers) -> Estimate | None:
     return function_of_means(pair, kept.clusters, angle)
 
 
-def _reason(verdict: Verdict, metrics: Metrics, weight: Weight) -> str:
+def _reason(
+    verdict: Verdict, metrics: Metrics, weight: Weight, by_blind: Mapping[str, Verdict]
+) -> str:
     if verdict == "ERROR":
         return f"{metrics['invalid']} samples have scores that are not finite numbers"
     if verdict == "NOT APPLICABLE":
         return "no sample has answers with and without image and text"
-    image, text = metrics["image_bits"], metrics["text_bits"]
+    image, text, own = (metrics[n] for n in ("image_bits", "text_bits", "right_contrast"))
     said = (
         f"the image contributes {image.value:.3f} bits {image.interval} and the text "
-        f"{text.value:.3f} {text.interval}"
+        f"{text.value:.3f} {text.interval}; "
     )
+    if own is None:
+        said += "no picture of another question was shown to compare with"
+    else:
+        said += (
+            "with its own picture instead of another one the right option is likelier by "
+            f"{measured(own)}"
+        )
+    if len({*by_blind.values()} - {"NOT APPLICABLE"}) > 1:
+        verdicts = ", ".join(f"{name} {each}" for name, each in by_blind.items())
+        said += f"; it depends on what stands for no image ({verdicts})"
+    if image.upper is not None and image.upper < 0:
+        said += "; it is misled by the image"
     if weight.rho is None:
         return f"{said}; the evidence weight is not identified: {weight.reason}"
     rho = weight.rho

@@ -27,6 +27,14 @@ from solvent.diagnostics.statistics.estimates import (
     weakest,
 )
 from solvent.diagnostics.statistics.floors import RERUNS, floor, in_every_sample
+from solvent.diagnostics.statistics.own_image import (
+    RIGHT_MARGIN,
+    agreed,
+    either,
+    over_others,
+    p_of_either,
+    right_contrast,
+)
 from solvent.diagnostics.statistics.screening import screen, unlikely
 from solvent.diagnostics.swaps import (
     PSEUDO,
@@ -49,13 +57,16 @@ class Information(UsageTest):
     Per sample, dH = H(answer | text) - H(answer | text, picture), in [-log2 K, log2 K] bits. PASS
     needs its mean above the margin, and also that of J, what the answer says about which picture
     was shown, beyond what it says about reruns: a model that merely grows surer whenever there is a
-    picture has dH > 0 and J = 0. A sample with dH < 0 is no fault, since a rational observer's
+    picture has dH > 0 and J = 0. It needs that the own picture does more than another question's,
+    too: either H(answer | other picture) - H(answer | own) is above the margin, or the right option
+    is likelier by .02 with the own one (a picture that answers both questions as clearly leaves no
+    difference of entropy). A sample with dH < 0 is no fault, since a rational observer's
     entropy may rise when evidence contradicts a prior. Entropy ignores what is right: dH > 0 with a
     negative label gain is a model that is misled with confidence. The coherence gap, mean KL minus
     mean dH, is 0 where the answer without a picture is the average over pictures.
 
     "Without the picture" is either no picture at all, a blank one, or a picture that no other token
-    may look at. A verdict that depends on which is said to do so.
+    may look at. Where one of them says PASS and another FAIL, nothing is settled.
 
     Sources: Shannon (1948), https://doi.org/10.1002/j.1538-7305.1948.tb01338.x; Xu and others
     (2020), https://arxiv.org/abs/2002.10689, for gains on labels; these here are zero-shot, not
@@ -97,12 +108,16 @@ class Information(UsageTest):
         limits = floor(change(lambda name: entropy_bits(answers.probabilities(name))), answers)
         gain, tau = columns["entropy_gain_bits"], limits.threshold
         rate = proportion(gain > tau, answers.clusters)
-        verdict = weakest(raw[primary], gate)
+        own = either(
+            (estimates["entropy_contrast_bits"], self.margin_bits),
+            (estimates["right_contrast"], RIGHT_MARGIN),
+        )
+        verdict = weakest(agreed(raw, primary), gate, own)
         return Finding(
             test=self.name,
             verdict=verdict,
             strict=in_every_sample(rate),
-            reason=self._reason(verdict, raw, gate, estimates),
+            reason=self._reason(verdict, raw, weakest(gate, own), estimates),
             metrics={
                 **estimates,
                 **screened.counts,
@@ -117,9 +132,18 @@ class Information(UsageTest):
                 "p_value": largest(
                     p_above(gain, answers.clusters, self.margin_bits, bounds["entropy_gain"]),
                     told.p_value,
+                    p_of_either(
+                        _p(
+                            columns["entropy_contrast_bits"],
+                            answers,
+                            self.margin_bits,
+                            bounds["entropy_contrast"],
+                        ),
+                        _p(columns["right_contrast"], answers, RIGHT_MARGIN, DIFFERENCE),
+                    ),
                 ),
             },
-            series=_series(estimates, columns, raw, gate, primary),
+            series=_series(estimates, columns, raw, gate, primary) | {"own": own},
         )
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
@@ -156,6 +180,10 @@ class Information(UsageTest):
             "mutual_information_bits": image_information_bits(answers)[0],
             "mutual_information_noise_bits": noise_information_bits(answers),
             "entropy_gain_likely_bits": np.where(dropped, np.nan, columns["entropy_gain_bits"]),
+            "entropy_contrast_bits": -over_others(
+                lambda name: entropy_bits(answers.probabilities(name)), answers
+            ),
+            "right_contrast": right_contrast(answers),
             "accuracy": credit(answers, "real"),
         }
 
@@ -163,7 +191,7 @@ class Information(UsageTest):
         self,
         verdict: Verdict,
         raw: Mapping[str, Verdict],
-        gate: Verdict,
+        due: Verdict,
         estimates: Mapping[str, Estimate | None],
     ) -> str:
         gain = estimates["entropy_gain_bits"]
@@ -174,11 +202,16 @@ class Information(UsageTest):
             "INCONCLUSIVE": "Whether the picture makes the answer surer is not settled",
             "NOT APPLICABLE": "No sample was shown with all the other pictures",
         }[verdict]
-        if raw[self.baselines[0]] == "PASS" and gate != "PASS":
-            said = "The answer grows surer with a picture, but hardly says which picture it was"
+        if raw[self.baselines[0]] == "PASS" and due != "PASS":
+            said = "The answer grows surer with a picture, but hardly because of which one it is"
         said += f": {measured(gain, 'bit')} against a margin of {self.margin_bits:g} bit"
         if information:
             said += f", J {measured(information, 'bit')}"
+        if right := estimates["right_contrast"]:
+            said += f", own minus other picture on the right option {measured(right)}"
+        label = estimates["label_gain_bits"]
+        if label and label.upper is not None and label.upper < 0:
+            said += f"; it is misled: the right option changes by {measured(label, 'bit')}"
         if len(_judged(raw)) > 1:
             verdicts = ", ".join(f"{name} {each}" for name, each in raw.items())
             said += f"; it depends on what stands for no picture ({verdicts})"
@@ -194,6 +227,8 @@ def _bounds(answers: Answers, margin: float) -> dict[str, Bounds | None]:
     narrow = 2 * most <= WIDE or reach < margin / 2
     return {
         "entropy_gain": (-most, most) if narrow else None,
+        "entropy_contrast": (-most, most) if narrow else None,
+        "right_contrast": DIFFERENCE,
         "entropy_real": (0.0, most),
         "entropy_without": (0.0, most),
         "mutual_information": (0.0, most),
@@ -201,6 +236,14 @@ def _bounds(answers: Answers, margin: float) -> dict[str, Bounds | None]:
         "accuracy_gain": DIFFERENCE,
         "entropy_gain_normalised": DIFFERENCE,
     }
+
+
+def _p(
+    values: Float[np.ndarray, " N"], answers: Answers, margin: float, bounds: Bounds | None
+) -> float | None:
+    """p of a mean at or below the margin, over the samples that have the value."""
+    known = np.isfinite(values)
+    return p_above(values[known], answers.clusters[known], margin, bounds)
 
 
 def _judged(raw: Mapping[str, Verdict]) -> set[Verdict]:

@@ -18,7 +18,7 @@ from solvent.diagnostics.observations import paired, seen_by
 from solvent.diagnostics.statistics.estimates import FEW_BOUNDED, holm
 from solvent.diagnostics.statistics.place_bias import TURN, calibrated
 
-FACTS = "facts"  # key of what a finding keeps of its test: asks, number, unit, neutral, place
+FACTS = "facts"  # key of what a finding keeps of its test: asks, number, ..., margin
 DIGITS = 10  # significant; how sums are spread over threads changes the last of 16
 
 
@@ -44,7 +44,8 @@ def judge_all(
         check_finding(name, test, found)
         if found.verdict == "INCONCLUSIVE":
             found = replace(found, reason=found.reason + few_blocks(answers(), own()))
-        findings[name] = plain(asdict(found)) | {FACTS: asdict(test.facts)}
+        facts = replace(test.facts, margin=test.judged_against)
+        findings[name] = plain(asdict(found)) | {FACTS: asdict(facts)}
     tested = [
         name for name, found in findings.items() if found["metrics"].get("p_value") is not None
     ]

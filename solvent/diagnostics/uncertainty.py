@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from solvent.core.intervals import DIFFERENCE, SHARE, Bounds
 from solvent.core.plotting import COLOURS, draw_nothing
@@ -28,6 +28,14 @@ from solvent.diagnostics.statistics.estimates import (
     weakest,
 )
 from solvent.diagnostics.statistics.floors import PLACEBOS, RERUNS, floor, in_every_sample
+from solvent.diagnostics.statistics.own_image import (
+    RIGHT_MARGIN,
+    agreed,
+    either,
+    over_others,
+    p_of_either,
+    right_contrast,
+)
 from solvent.diagnostics.statistics.reliability import (
     brier,
     calibration_error,
@@ -47,6 +55,8 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
     {
         "confidence": SHARE,
         "confidence_gain": DIFFERENCE,
+        "confidence_contrast": DIFFERENCE,
+        "right_contrast": DIFFERENCE,
         "accuracy": SHARE,
         "brier": SHARE,
         "discrimination": SHARE,
@@ -62,7 +72,9 @@ class Uncertainty(UsageTest):
     C(text). PASS needs the mean of dC above minus the margin (non-inferiority) and dC >= -tau in
     more than half of the samples, tau being what reruns do. A model that ignores its pictures has
     dC = 0 and would pass: a PASS counts as VACUOUS unless other pictures change the answer, the
-    claim of `Dependency`.
+    claim of `Dependency`, and unless the own picture does more than others: C(own) - C(other) above
+    0, or the right option likelier by .02. Where one way to have no picture then says PASS and
+    another FAIL, nothing is settled.
 
     A fail may mean a picture that confuses, a rational answer to evidence against a prior, or too
     much confidence without a picture: read it beside the calibration, which is reported for both.
@@ -88,6 +100,11 @@ class Uncertainty(UsageTest):
         """What it reads."""
         return ("real", *RERUNS, *PLACEBOS, *self.baselines, *SWAPS)
 
+    @property
+    def judged_against(self) -> float:
+        """The loss of confidence that is tolerated."""
+        return -self.margin
+
     def judge(self, seen: Seen) -> Finding:
         """Verdicts and numbers.
 
@@ -105,7 +122,11 @@ class Uncertainty(UsageTest):
         kept = self._kept(columns, -limits.threshold, answers)
         raw = self._ungated(estimates, kept)
         gate = decide(_mean(image_effect_bits(answers), answers), self.dependency_margin_bits)
-        verdict = _gated(raw[primary], gate)
+        content = either(
+            (estimates["confidence_contrast"], 0.0), (estimates["right_contrast"], RIGHT_MARGIN)
+        )
+        gate = weakest(gate, content)
+        verdict = agreed({name: _gated(each, gate) for name, each in raw.items()}, primary)
         points = {name: _points(answers, name) for name in ("real", primary)}
         gain = columns["confidence_gain"]
         return Finding(
@@ -117,7 +138,7 @@ class Uncertainty(UsageTest):
                 **estimates,
                 **screened.counts,
                 **{_named("consistency", each, primary): rate for each, rate in kept.items()},
-                **self._rates(answers, gain, limits.threshold),
+                **self._rates(answers, columns, limits.threshold),
                 "calibration_error": calibration_error(points["real"]),
                 "calibration_error_without": calibration_error(points[primary]),
                 "baseline_dependent": int(len(set(raw.values())) > 1),
@@ -168,14 +189,13 @@ class Uncertainty(UsageTest):
         }
 
     def _rates(
-        self, answers: Answers, gain: Float[np.ndarray, " N"], tau: float
+        self, answers: Answers, columns: Mapping[str, Float[np.ndarray, " N"]], tau: float
     ) -> dict[str, Estimate | float | int | None]:
         """Ceiling, answers that switch at equal confidence, refusals, and p of all claims."""
-        primary, clusters = self.baselines[0], answers.clusters
+        primary, clusters, gain = self.baselines[0], answers.clusters, columns["confidence_gain"]
         switched = flips(answers.scores["real"], answers.scores[primary]) & (np.abs(gain) <= tau)
         kept = (gain >= -tau).astype(float)
         effect = image_effect_bits(answers)
-        known = np.isfinite(effect)
         return {
             "ceiling": proportion(_confidence(answers, primary) >= 1 - tau, clusters),
             "switches": proportion(switched, clusters),
@@ -183,7 +203,11 @@ class Uncertainty(UsageTest):
             "p_value": largest(
                 p_above(gain, clusters, -self.margin, DIFFERENCE),
                 p_above(kept, clusters, 0.5, SHARE),
-                p_above(effect[known], clusters[known], self.dependency_margin_bits, DIFFERENCE),
+                _p(effect, clusters, self.dependency_margin_bits),
+                p_of_either(
+                    _p(columns["confidence_contrast"], clusters, 0.0),
+                    _p(columns["right_contrast"], clusters, RIGHT_MARGIN),
+                ),
             ),
         }
 
@@ -195,6 +219,8 @@ class Uncertainty(UsageTest):
         dropped = unlikely(answers, "real", primary)
         columns = {
             "confidence": real,
+            "confidence_contrast": over_others(lambda name: _confidence(answers, name), answers),
+            "right_contrast": right_contrast(answers),
             "confidence_gain_right": np.where(right, gain, np.nan),
             "confidence_gain_wrong": np.where(right, np.nan, gain),
             "confidence_gain_likely": np.where(dropped, np.nan, gain),
@@ -222,7 +248,7 @@ class Uncertainty(UsageTest):
             "FAIL": "The model is less sure with the picture, on average or in most samples",
             "INCONCLUSIVE": "Whether the model is at least as sure with the picture is not settled",
             "VACUOUS": "The model is at least as sure with the picture, but it is not shown that "
-            "its answers depend on which picture it is",
+            "this depends on which picture it is",
         }[verdict]
         if verdict == "PASS" and rate.lower is not None and rate.lower > STRONG:
             said += ", and consistently so"
@@ -269,3 +295,11 @@ def _series(
 def _mean(values: Float[np.ndarray, " N"], answers: Answers) -> Estimate | None:
     rows = ~np.isnan(values)
     return estimate(values[rows], answers.clusters[rows], DIFFERENCE)
+
+
+def _p(
+    values: Float[np.ndarray, " N"], clusters: Int[np.ndarray, " N"], margin: float
+) -> float | None:
+    """p of a mean at or below the margin, over the samples that have the value."""
+    known = np.isfinite(values)
+    return p_above(values[known], clusters[known], margin, DIFFERENCE)
