@@ -42,6 +42,7 @@ from solvent.core.types import (
     Sample,
 )
 from solvent.reports.figures import draw_cell
+from solvent.reports.overall_reading import overall_of
 from solvent.reports.table import cell_title, console, show_cell, show_failures, show_line
 from solvent.reports.usage_figures import draw_usage
 from solvent.storage.claims import BusyError, Holding, claimed, clear
@@ -191,6 +192,7 @@ def conclude(asked: Asked, questions: Questions, cell: Cell, tracker: Followed) 
             name: {key: value for key, value in found.items() if key != "series"}
             for name, found in findings.items()
         }
+        metrics |= overall_of(findings)
     cell.benchmark.export(folder.stored(), folder.path)
     draw_cell(metrics, figures)
     folder.write_metrics(metrics, folder.timing(cell.batch_size))

@@ -10,17 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from solvent.core.text import marked
+from solvent.reports.overall_reading import ASKS, overall_reading
 
 COLOURS = {
-    "PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow", "COUPLED": "yellow",
-}  # fmt: skip
+    **{"PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow", "COUPLED": "yellow"},
+    **{"USES IT": "green", "USES IT WEAKLY": "yellow", "MOVED BUT MISLED": "red", "BLIND": "red"},
+}
 
 
 def show_findings(screen: Console, findings: Mapping[str, Mapping[str, Any]]) -> None:
-    """One line per test, then the numbers behind it."""
+    """What all say together, one line per test, then the numbers behind it."""
     table = Table(title="modality usage", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("test", "verdict", "every sample", "why"):
         table.add_column(column)
+    if reading := overall_reading(findings):
+        said = coloured(reading.overall)
+        table.add_row(ASKS.lower(), said, "", marked(reading.reason), end_section=True)
     for name, finding in findings.items():
         why = marked(finding["reason"])
         table.add_row(marked(name), coloured(finding["verdict"]), marked(finding["strict"]), why)

@@ -20,6 +20,7 @@ from solvent.reports.card import CHIPS
 from solvent.reports.facts import facts_of, in_order
 from solvent.reports.figures import STYLE
 from solvent.reports.findings import coloured, with_interval
+from solvent.reports.overall_reading import ASKS, overall_reading
 from solvent.reports.table import cell_title, imported
 
 Metrics = Mapping[str, Any]
@@ -58,6 +59,7 @@ def tabulate(cells: Sequence[Metrics]) -> pd.DataFrame:
             key: cell[key] for key in ("model", "benchmark", "intervention", "layers", "seed")
         }
         labels["imported"] = imported(cell)
+        labels["overall"] = _overall(cell)
         for test, found in cell["diagnostics"].items():
             verdicts = {"test": test, "verdict": found["verdict"], "strict": found["strict"]}
             for metric, value in found["metrics"].items():
@@ -71,10 +73,26 @@ def _show(screen: Console, cells: Sequence[Metrics], tests: Mapping[str, Facts])
     table.add_column("test")
     for cell in cells:
         table.add_column(marked(cell_title(cell)))
+    readings = [_overall(cell) for cell in cells]
+    if any(readings):
+        said = [coloured(reading) if reading else "" for reading in readings]
+        table.add_row(ASKS.lower(), *said, end_section=True)
     for name, facts in tests.items():
         found = (cell["diagnostics"].get(name) for cell in cells)
         table.add_row(marked(name), *(_told(each, facts.number) for each in found))
     screen.print(table)
+
+
+def _overall(cell: Metrics) -> str | None:
+    """What all tests of a cell say together."""
+    reading = overall_reading(cell["diagnostics"])
+    return reading.overall if reading else None
+
+
+def _title(cell: Metrics) -> str:
+    """Of a cell, and below it what all its tests say together."""
+    reading = _overall(cell)
+    return f"{cell_title(cell)}\n{reading.lower()}" if reading else cell_title(cell)
 
 
 def _told(found: Mapping[str, Any] | None, metric: str) -> str:
@@ -90,8 +108,8 @@ def _told(found: Mapping[str, Any] | None, metric: str) -> str:
 def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> None:
     columns = min(3, len(tests))
     rows = -(-len(tests) // columns)
-    titles = [cell_title(cell) for cell in cells]
-    height = 0.9 + 0.28 * len(cells)  # inches per row of panels
+    titles = [_title(cell) for cell in cells]
+    height = 0.9 + 0.34 * len(cells)  # inches per row of panels
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
             rows, columns, figsize=(3.2 * columns + 1.5, height * rows), squeeze=False, sharey=True
@@ -103,6 +121,8 @@ def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> N
                 _draw_point(axes, place, cell["diagnostics"].get(name), facts.number)
             if facts.neutral is not None:
                 axes.axvline(facts.neutral, color="grey", linestyle=":", linewidth=1)
+            if facts.margin is not None:
+                axes.axvline(facts.margin, color="black", linestyle="--", linewidth=0.8)
             axes.set_title(textwrap.fill(visible(facts.asks), WRAP), fontsize=8)
             axes.set_xlabel(visible(facts.unit), fontsize=8)
             axes.margins(x=0.1)

@@ -27,6 +27,7 @@ from solvent.diagnostics.interaction import Interaction
 from solvent.diagnostics.measures import Measures
 from solvent.reports.comparison import compare
 from solvent.reports.facts import in_order
+from solvent.reports.overall_reading import ASKS as OVERALL
 from tests.conftest import ROOT
 
 ASKS = "Does a grey picture change the answer?"
@@ -201,17 +202,21 @@ def test_a_test_of_ones_own_is_shown_wherever_ours_are(
     stored = json.loads((place / "diagnostics/findings.json").read_text())
     assert stored["grey"]["facts"] == found["facts"]
     assert found["facts"] == {
-        "asks": ASKS, "number": "moved", "unit": "total variation", "neutral": 0.0, "place": None
+        "asks": ASKS, "number": "moved", "unit": "total variation", "neutral": 0.0, "place": None,
+        "margin": 0.05,
     }  # fmt: skip
 
     card = figures["modality_card.png"]
-    assert [axes.texts[0].get_text() for axes in card.axes] == [Measures.facts.asks, ASKS]
-    assert dots(card.axes[1]) == [value]
+    rows = [OVERALL, Measures.facts.asks, ASKS]
+    assert [axes.texts[0].get_text() for axes in card.axes] == rows
+    assert dots(card.axes[2]) == [value]
+    assert [0.05, 0.05] in [list(line.get_xdata()) for line in card.axes[2].lines]  # the margin
+    assert "18 questions, 18 sets of images" in words(card)
     assert "The answer moves by" in words(card)
     panels = {axes.get_title("left"): axes for axes in figures["modality_usage.png"].axes}
-    assert list(panels) == ["measures: PASS", "grey: PASS"]
-    assert dots(panels["grey: PASS"]) == [value]
-    assert panels["grey: PASS"].get_ylabel() == "drawn by its own class"
+    assert list(panels) == ["measures: INCONCLUSIVE", "grey: INCONCLUSIVE"]
+    assert dots(panels["grey: INCONCLUSIVE"]) == [value]
+    assert panels["grey: INCONCLUSIVE"].get_ylabel() == "drawn by its own class"
     said = capsys.readouterr().out
     assert "the answer moves by" in said
     assert "grey: moved" in said

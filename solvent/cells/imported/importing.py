@@ -36,6 +36,7 @@ from solvent.core.redaction import redacted
 from solvent.core.types import Benchmark, Diagnostic, Sample
 from solvent.diagnostics.judging import judge_all
 from solvent.reports.figures import draw_cell
+from solvent.reports.overall_reading import overall_of
 from solvent.reports.table import cell_title, console, show_cell, show_failures
 from solvent.reports.usage_figures import draw_usage
 from solvent.storage.claims import claimed
@@ -230,6 +231,7 @@ def _conclude(
             name: {key: value for key, value in found.items() if key != "series"}
             for name, found in findings.items()
         }
+        metrics |= overall_of(findings)
     draw_cell(metrics, folder.path / "figures")
     folder.write_metrics(metrics, {"seconds": 0.0, "attention_seconds": 0.0, "batch_size": 0})
     folder.finish([])
