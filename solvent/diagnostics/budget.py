@@ -93,9 +93,9 @@ class FillerBudget(UsageTest):
         )
 
     @property
-    def judged_against(self) -> float:
-        """The fall per doubling that is tolerated."""
-        return -self.margin_bits
+    def judged_against(self) -> float | None:
+        """None: the fall that is tolerated may be a share of the influence."""
+        return None
 
     @property
     def fillers(self) -> tuple[FillerCase, ...]:
@@ -302,6 +302,11 @@ class Budget(FillerBudget):
     """
 
     margin_bits: float
+
+    @property
+    def judged_against(self) -> float:
+        """The fall per doubling that is tolerated."""
+        return -self.margin_bits
 
     @property
     def least_bits(self) -> float:

@@ -79,6 +79,11 @@ class Horizon(UsageTest):
             )
 
     @property
+    def judged_against(self) -> None:
+        """Its margin is one of bits, and the horizon a share of the depth."""
+        return None
+
+    @property
     def cuts(self) -> dict[str, int]:
         """Conditions, and from which layer on each cuts."""
         return {f"cut_from_{layer}_of_{self.of}": layer for layer in self.layers}
