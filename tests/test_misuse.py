@@ -100,7 +100,9 @@ SETTINGS = {  # overrides: what the sentence says
     "tracking=wandbb": "There is no tracking named 'wandbb', did you mean 'wandb'?",
     "compat=llm": "reads generated answers and shapes ranks its options",
     "compat=vlmevalkit": "compat=vlmevalkit has no rules for the benchmark 'shapes'",
-    "conditions.swap.gold=nope condition=swap": "conditions.swap.gold is 'nope'; expected any or",
+    "conditions.swap_diff.gold=nope condition=swap_diff": (
+        "conditions.swap_diff.gold is 'nope'; expected any or"
+    ),
     "conditions.mask_10.share=7 condition=mask_10": "mask_10: share must be in [0, 1], got 7",
     "benchmark.answer.mode=rnak": "benchmark.answer.mode is 'rnak'; expected rank or generate",
     "benchmark.answer.max_new_tokens=0": "answer.max_new_tokens is 0; expected 1 or more",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from solvent.core.types import Diagnostic, Prediction
-from solvent.diagnostics.answers import Answers, collect
+from solvent.diagnostics.answers import REFERENCE, Answers, collect
 from solvent.diagnostics.contract import check_finding
 from solvent.diagnostics.observations import paired, seen_by
 from solvent.diagnostics.statistics.estimates import FEW_BOUNDED, holm
@@ -42,7 +42,7 @@ def judge_all(
         own = cache(lambda test=test: answers().in_blocks(test.conditions))
         found = test.judge(seen_by(test, own, predictions, cell))
         check_finding(name, test, found)
-        if found.verdict == "INCONCLUSIVE":
+        if found.verdict == "INCONCLUSIVE" and all(row.options for row in predictions[REFERENCE]):
             found = replace(found, reason=found.reason + few_blocks(answers(), own()))
         facts = replace(test.facts, margin=test.judged_against)
         findings[name] = plain(asdict(found)) | {FACTS: asdict(facts)}

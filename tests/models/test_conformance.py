@@ -157,8 +157,10 @@ def mistake_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
 def disturb_the_control(monkeypatch: pytest.MonkeyPatch) -> None:
     attend = session_module.Session.attend
 
-    def inexact(session: Any, call: Any, output: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        output, weights = attend(session, call, output, weights)
+    def inexact(
+        session: Any, call: Any, output: Tensor, weights: Tensor, hidden: Any
+    ) -> tuple[Tensor, Tensor]:
+        output, weights = attend(session, call, output, weights, hidden)
         return output * (1 + 1e-6), weights
 
     monkeypatch.setattr(session_module.Session, "attend", inexact)

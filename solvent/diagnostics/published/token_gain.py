@@ -56,7 +56,7 @@ class TokenGain(UsageTest):
 
     margin_bits: float
     dependency_margin_bits: float
-    name: ClassVar[str] = "gain"
+    name: ClassVar[str] = "token_gain"
     facts: ClassVar[Facts] = Facts(
         asks="Does a sharp image make the right answer likelier?",
         number=GAIN,

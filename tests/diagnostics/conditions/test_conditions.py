@@ -52,8 +52,8 @@ def test_every_condition_of_the_registry(name: str) -> None:
         if name.startswith(REWORDED):
             same = replace(same, text=sample.text)
         assert same == sample
-        for image, own in zip(view.images, sample.images, strict=view.images != ()):
-            assert image.load().size == own.load().size
+        for image in view.images:  # none, one, or the same again
+            assert image.load().size == sample.images[0].load().size
 
 
 def test_every_condition_shows_something_of_its_own() -> None:

@@ -18,7 +18,7 @@ from tests.diagnostics.seeing import seen
 
 TESTS = {
     name: instantiate(OmegaConf.load(CONF / "diagnostic" / f"{name}.yaml"))
-    for name in ("horizon", "mirage", "gain")
+    for name in ("horizon", "mirage", "token_gain")
 }
 REPEATS = 40
 BLIND = 0.18872  # bits between (3/4, 1/12, 1/12, 1/12) and (1/4, 1/4, 1/4, 1/4)
@@ -167,7 +167,7 @@ def gain(model: str, lengths: tuple[int, ...], blur: str = "blank", spread: floa
         for row, (uid, gold) in enumerate(zip(answers.uids, answers.gold, strict=True))
     ]
     parts = {"answers": lambda: answers, "predictions": lambda: {"real": rows}}
-    return TESTS["gain"].judge(Seen(parts=parts))
+    return TESTS["token_gain"].judge(Seen(parts=parts))
 
 
 @pytest.mark.parametrize(
