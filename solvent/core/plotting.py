@@ -66,3 +66,21 @@ def draw_curve(
         alpha=0.15,
         linewidth=0,
     )
+
+
+def legend_below(axes: Axes, distance: float = 0.25) -> None:
+    """Draw the legend that `axes` have, if any, under them, where it hides no data.
+
+    Args:
+        axes: Their labelled drawings.
+        distance: From the axis down to the legend, as a share of the axes' height.
+    """
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    labels = [text.get_text() for text in legend.get_texts()]
+    axes.legend(
+        handles=legend.legend_handles, labels=labels, title=legend.get_title().get_text() or None,
+        loc="upper center", bbox_to_anchor=(0.5, -distance), ncols=min(3, len(labels)),
+        frameon=False, fontsize=7, title_fontsize=7, columnspacing=1.0,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from solvent.core.plotting import legend_below
 from solvent.core.statistics import PairedDifference
 from solvent.core.text import marked, spreadsheet
 from solvent.reports.figures import COLOURS, STYLE
@@ -257,7 +258,8 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
             markersize=5,
         )
     if layers:
-        axes.legend(frameon=False, ncols=3, loc="lower left", fontsize=8)
+        axes.legend()
+        legend_below(axes, 0.12)
     axes.set_title("what was done, and where")
 
 

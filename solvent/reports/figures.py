@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from solvent.core.plotting import COLOURS, STYLE, draw_estimate
+from solvent.core.plotting import COLOURS, STYLE, draw_estimate, legend_below
 from solvent.core.text import visible
 from solvent.reports.table import as_share, cell_title, imported
 
@@ -67,4 +67,5 @@ def _draw_layers(axes: Axes, masses: Mapping[str, Any], said: str) -> None:
     axes.set(
         ylim=(0, 1), xlabel="decoder layer", ylabel="visual mass\n(share of attention on the image)"
     )
-    axes.legend(frameon=False)
+    axes.legend()
+    legend_below(axes, 0.7 / axes.figure.get_figheight())
