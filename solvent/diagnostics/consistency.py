@@ -15,19 +15,11 @@ from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.composed import JOINT, compose
-from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
-from solvent.diagnostics.statistics.fusion import (
-    LOSSLESS,
-    SELDOM,
-    Judged,
-    Kept,
-    Sides,
-    gains,
-    judged,
-    kernel_p,
-    largest_p,
-    pointwise,
-)
+from solvent.diagnostics.coupling.gain import Judged, gains, judged, pointwise
+from solvent.diagnostics.coupling.permuted import coupling, kernel_p, largest_p
+from solvent.diagnostics.coupling.sides import Kept, Sides
+from solvent.diagnostics.coupling.verdict import verdicts
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 from solvent.diagnostics.statistics.projection import Scores
 from solvent.diagnostics.statistics.strata import Label, Strata, stratify
 
@@ -209,7 +201,7 @@ class Consistency(UsageTest):
         kernel = kernel_p(
             sides.at(slice(1, None)), self.kernel_samples, self.permutations, self.seed
         )
-        coupling = _coupling(information_p, kernel)
+        coupled = coupling(information_p=information_p, kernel_p=kernel)
         together = sides.pooled().bits()
         metrics: dict[str, Any] = {
             "gain_bits": own.best,
@@ -225,13 +217,21 @@ class Consistency(UsageTest):
             metrics |= self._at_best(sides, own, kept.runs)
         series = {
             "layers": kept.layers,
-            "coupling": coupling,
+            "coupling": coupled,
             "last": _profile(own.known, kept.runs) | own.ends,
             "correlations": dict(zip(kept.runs, own.correlations.tolist(), strict=True)),
             "uniform_gain_bits": gains(uniform.known).min(axis=0).tolist() if uniform else None,
             "unconditional_bits": dict(zip(kept.runs, together.tolist(), strict=True)),
         }
-        return metrics, series, self._verdicts(own, uniform, coupling, kept)
+        said = verdicts(
+            own,
+            uniform,
+            coupling=coupled,
+            layer=kept.layers[own.layer],
+            controls=kept.runs[1:],
+            margin=self.margin_bits,
+        )
+        return metrics, series, said
 
     def _at_best(self, sides: Sides, own: Judged, runs: Sequence[str]) -> dict[str, Estimate]:
         """What the layer of the largest gain shows beside it."""
@@ -246,39 +246,6 @@ class Consistency(UsageTest):
             value, values = gains(own.bits)[place, layer], gains(own.drawn)[:, place, layer]
             found[f"gain_{name}_bits"] = pointwise(value, values, clusters)
         return found
-
-    def _verdicts(
-        self, own: Judged, uniform: Judged | None, coupling: str, kept: Kept
-    ) -> dict[str, Any]:
-        controls, layer = " and ".join(kept.runs[1:]), kept.layers[own.layer]
-        strict = {"none": "FAIL", "nonlinear": "INCONCLUSIVE"}.get(coupling, "COUPLED")
-        if own.best is None:
-            verdict: Verdict = "COUPLED" if own.copied else "INCONCLUSIVE"
-            reason = (
-                f"at layer {layer} text states {'copy' if own.copied else 'and controls copy'} the "
-                f"image's (canonical correlation {own.correlations[0, own.layer]:.4f}, above "
-                f"{LOSSLESS:g}), so that there are no bits"
-            )
-        else:
-            verdict = decide(own.best, self.margin_bits)
-            verdict = "COUPLED" if verdict == "PASS" else verdict
-            reason = (
-                f"at layer {layer} image and text states share {_said(own)} more than under "
-                f"{controls} (margin {self.margin_bits})"
-            )
-            if own.best.doubt:
-                reason += f"; no verdict: {own.best.doubt}"
-        if coupling == "nonlinear" and verdict == "FAIL":
-            verdict = "INCONCLUSIVE"
-            reason += "; only the kernel test sees coupling, whose bits are not estimable"
-        if uniform:
-            gain = (
-                f"{uniform.best.value:.3f} {uniform.best.interval} bit" if uniform.best else "all"
-            )
-            reason += f"; under uniform attention {gain}"
-        if verdict == "COUPLED":
-            reason += "; coupled, which an untrained network is as well: no sign of use"
-        return {"verdict": verdict, "strict": strict, "reason": reason}
 
     def _beside(self, kept: Kept) -> dict[str, Any]:
         """Profiles of the question's tokens, and gains at other dimensions where n allows."""
@@ -320,13 +287,6 @@ class Consistency(UsageTest):
         return Finding(test=self.name, verdict=verdict, strict=verdict, reason=reason, **counts)
 
 
-def _said(found: Judged) -> str:
-    """A gain in words."""
-    if found.best is None:
-        return "there are no bits"
-    return f"{found.best.value:.3f} {found.best.interval} bit"
-
-
 def _profile(bits: Float[np.ndarray, "R L"], runs: Sequence[str]) -> dict[str, Any]:
     """Per layer; what layer 0 shows already comes from the data set."""
     return {
@@ -334,11 +294,3 @@ def _profile(bits: Float[np.ndarray, "R L"], runs: Sequence[str]) -> dict[str, A
         "above_layer_0_bits": dict(zip(runs, (bits - bits[:, :1]).tolist(), strict=True)),
         "gain_bits": gains(bits).min(axis=0).tolist(),
     }
-
-
-def _coupling(information_p: float, kernel_p: float) -> str:
-    """What the two tests say together; the kernel test sees any coupling, if strong enough."""
-    linear, any_kind = information_p <= SELDOM, kernel_p <= SELDOM
-    if linear:
-        return "coupled" if any_kind else "weak linear"
-    return "nonlinear" if any_kind else "none"

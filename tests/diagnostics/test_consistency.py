@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from solvent.diagnostics.consistency import Consistency
 from solvent.diagnostics.contract import check_finding
+from solvent.diagnostics.coupling.gain import band, judged
+from solvent.diagnostics.coupling.sides import Sides
 from solvent.diagnostics.statistics.estimates import Estimate
-from solvent.diagnostics.statistics.fusion import Sides, band, judged
 from solvent.diagnostics.statistics.projection import Scores
 from tests.conftest import ROOT
 from tests.diagnostics.seeing import seen

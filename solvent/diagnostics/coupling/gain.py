@@ -12,101 +12,18 @@ P permutations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.stats import norm
 
+from solvent.diagnostics.coupling.sides import Sides
 from solvent.diagnostics.statistics.estimates import Estimate, of_ends
-from solvent.diagnostics.statistics.information_theory import (
-    conditional_information_bits,
-    halves,
-    largest_correlations,
-    p_value,
-    permuted_information_bits,
-)
-from solvent.diagnostics.statistics.kernel_dependence import stratified_dependence
-from solvent.diagnostics.statistics.projection import Scores
-from solvent.diagnostics.stored_states import Part
 
 SELDOM = 0.05  # of a one-sided test or bound
 LOSSLESS = 0.99  # canonical correlation above which states are copies, and bits say nothing
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sides:
-    """Scores of the same samples and layers: the image's, and the text's in every run."""
-
-    image: Float[np.ndarray, "N L D"]
-    runs: Sequence[Float[np.ndarray, "N L D"]]
-    strata: Int[np.ndarray, " N"]
-    clusters: Int[np.ndarray, " N"]
-
-    def at(self, layers: slice) -> Sides:
-        """Some of the layers."""
-        runs = [run[:, layers] for run in self.runs]
-        return replace(self, image=self.image[:, layers], runs=runs)
-
-    def pooled(self) -> Sides:
-        """Everything in one stratum: what the answer explains counts as shared."""
-        return replace(self, strata=np.zeros_like(self.strata))
-
-    def bits(self, rows: Int[np.ndarray, " M"] | slice = slice(None)) -> Float[np.ndarray, "R L"]:
-        """GC-CMI of the image with every run's text, per layer."""
-        runs = [run[rows] for run in self.runs]
-        return conditional_information_bits(self.image[rows], runs, self.strata[rows])
-
-    def correlations(self) -> Float[np.ndarray, "R L"]:
-        """The largest canonical correlation of the image with every run's text, per layer."""
-        return largest_correlations(self.image, self.runs, self.strata)
-
-    def resampled(self, repeats: int, seed: int) -> Float[np.ndarray, "B R L"]:
-        """The same in random halves of the clusters."""
-        return np.stack(
-            [self.bits(rows) for rows in halves(self.strata, self.clusters, repeats, seed)]
-        )
-
-    def permuted(self, permutations: int, seed: int) -> Float[np.ndarray, "P R L"]:
-        """The same with the text's rows permuted inside strata, alike in all runs and layers."""
-        return permuted_information_bits(self.image, self.runs, self.strata, permutations, seed)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Kept:
-    """The part of stored scores that is judged."""
-
-    scores: Scores
-    rows: Bool[np.ndarray, " N"]
-    layers: Sequence[int]
-    runs: Sequence[str]
-
-    @property
-    def strata(self) -> Int[np.ndarray, " n"]:
-        """Number of every sample's stratum."""
-        names = [name for name, use in zip(self.scores.strata, self.rows, strict=True) if use]
-        return np.unique(names, return_inverse=True)[1]
-
-    @property
-    def smallest_stratum(self) -> int:
-        """Samples of the smallest one."""
-        return int(np.bincount(self.strata).min())
-
-    def sides(self, part: Part, dimensions: int) -> Sides:
-        """The first components of the image's scores, and of this part of the text's."""
-
-        def cut(values: Float[np.ndarray, "N L D"]) -> Float[np.ndarray, "n l d"]:
-            return values[self.rows][:, self.layers, :dimensions].astype(np.float64)
-
-        runs = getattr(self.scores, part)
-        return Sides(
-            image=cut(self.scores.image),
-            runs=[cut(runs[name]) for name in self.runs],
-            strata=self.strata,
-            clusters=self.scores.clusters[self.rows],
-        )
 
 
 def gains(bits: Float[np.ndarray, "*draw R L"]) -> Float[np.ndarray, "*draw C L"]:
@@ -265,33 +182,3 @@ def pointwise(
     wide, narrow = norm.isf(SELDOM / 2) * error, norm.isf(SELDOM) * error
     ends = (value - wide, value + wide, value - narrow, value + narrow)
     return of_ends(value, ends, len(clusters), units)
-
-
-def largest_p(observed: Float[np.ndarray, " L"], null: Float[np.ndarray, "P L"]) -> float:
-    """p of the largest statistic over layers. Source: Westfall and Young (1993), chapter 2."""
-    return p_value(float(observed.max()), null.max(axis=1))
-
-
-def kernel_p(sides: Sides, most: int, permutations: int, seed: int) -> float:
-    """p of HSIC between image and text of the real run, largest over layers.
-
-    Every layer is standardised by its own permutations, as kernels differ in scale. At most `most`
-    samples of a stratum are used: the cost grows with their square.
-    """
-    order, generator = [], np.random.default_rng(seed)
-    for stratum in np.unique(sides.strata):
-        order.extend(generator.permutation(np.flatnonzero(sides.strata == stratum))[:most])
-    rows = np.sort(order)
-    observed, null = [], []
-    for layer in range(sides.image.shape[1]):
-        value, values = stratified_dependence(
-            sides.image[rows, layer],
-            sides.runs[0][rows, layer],
-            sides.strata[rows],
-            permutations,
-            seed,
-        )
-        scale = values.std() or 1.0
-        observed.append((value - values.mean()) / scale)
-        null.append((values - values.mean()) / scale)
-    return largest_p(np.array(observed), np.stack(null, axis=1))

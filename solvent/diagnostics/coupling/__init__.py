@@ -1,0 +1,1 @@
+"""How much image and text states share, beyond runs in which the text could not see the image."""
