@@ -26,10 +26,12 @@ from transformers import PreTrainedModel
 from interventions.calls import block
 from interventions.engine.algebra import attention_output
 from interventions.engine.execution import weights_after
+from interventions.engine.sequences import check_expectation
 from interventions.engine.view import Call, Rows, View
 from interventions.looking.log import AttentionLog
 from interventions.methods.definitions import check_intervention
 from interventions.methods.intervention import Intervention
+from interventions.methods.parts import shown
 from interventions.patching.decoders import Decoder, find_decoder
 from interventions.patching.generation import whole_model
 from interventions.patching.output_projection import output_grams
@@ -42,11 +44,19 @@ with tokens of a video or a sound has one more group, the last, for these.
 """
 
 OTHER = "other"  # the group of those
+FILLER = "filler"
+"""The group of text that has nothing to do with the question: tokens of none but this one. Where
+`expect` was told of some, a sample has both more groups, `OTHER` and then this one.
+"""
+
+ALL_GROUPS = (*GROUPS, OTHER, FILLER)
 
 PLACES = ("answer", "question")
 """Rows: the last of the prompt, which gives the first answer token; the mean of all after the last
-image token, that one included.
+image token, that one included, without filler.
 """
+
+Tokens = tuple[int, int]  # the first of some tokens, the one after the last
 
 CHUNK = 1 << 23  # weights held at a time: 32 MiB in float32
 
@@ -57,7 +67,7 @@ class Budget:
 
     `mass` sums to one over the groups, unless the intervention leaks or scales weights. `effective`
     weighs keys by what they add to the residual stream and always sums to one, or is 0. G is
-    `GROUPS`, and `OTHER` where the sample has such tokens.
+    `GROUPS`, and `OTHER` where the sample has such tokens; `ALL_GROUPS` where it has filler.
 
         || sum_{k in g} A[q, k] v_k W_O ||_2  /  sum over groups of the same
 
@@ -79,7 +89,7 @@ class _Sums:
     effective: Float[Tensor, "layer head place group"]
     uniform: Float[Tensor, "layer place group"]
     rows: Int[Tensor, "layer place"]
-    groups: int = len(GROUPS)  # with one more for a sample that has other media
+    groups: int = len(GROUPS)  # of `ALL_GROUPS`, up to the last that the sample has
 
 
 @dataclass(eq=False)
@@ -91,6 +101,7 @@ class BudgetLog:
     log: AttentionLog | None = None  # what `intervene` yields
     _sums: dict[str, _Sums] = field(default_factory=dict, repr=False)
     _grams: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _filler: dict[str, Sequence[Tokens]] = field(default_factory=dict, repr=False)
 
     @property
     def resting(self) -> bool:
@@ -98,23 +109,34 @@ class BudgetLog:
         assert self.log is not None  # it is set before anybody gets this
         return self.log.resting
 
-    def expect(self, samples: Sequence[str], **known: Sequence[Any] | None) -> None:
+    def expect(
+        self,
+        samples: Sequence[str],
+        filler: Sequence[Sequence[Tokens]] | None = None,
+        **known: Sequence[Any] | None,
+    ) -> None:
         """Name the rows of the next prompt, as `AttentionLog.expect` does.
 
-        What was seen of these samples before, in a prompt that broke off say, is forgotten.
+        `filler` lists for each row where text stands that has nothing to do with the question, as
+        (first token, token after the last), counted without padding; untold, it counts as other
+        text does. What was seen of these samples before, in a prompt that broke off say, is
+        forgotten.
         """
         assert self.log is not None
+        check_expectation(samples, filler=filler)
+        check_filler(filler)
         self.log.expect(samples, **known)
         if not self.resting:  # a prompt that is not measured takes nothing away
-            for uid in samples:
+            for uid, places in zip(samples, filler or [()] * len(samples), strict=True):
                 self._sums.pop(uid, None)
+                self._filler[uid] = places
 
     def take(self) -> list[Budget]:
         """Return and forget the samples, in the order in which they came.
 
         Without those whose prompt broke off before its last row was through all layers.
         """
-        seen, self._sums = self._sums, {}
+        seen, self._sums, self._filler = self._sums, {}, {}
         layers = list(self.decoder.attention)
         return [_means(uid, sums) for uid, sums in seen.items() if sums.rows[layers].all()]
 
@@ -122,7 +144,7 @@ class BudgetLog:
     def observe(self, call: Call, rows: Rows, heads: Any) -> None:
         """Add the prompt rows of one call; `heads` as in `engine.execution.execute`."""
         count = call.query.shape[2]
-        groups, places = _tokens(rows)
+        groups, places = _tokens(rows, self._is_filler(rows))
         places = places[..., -count:]
         index = places.any(dim=1).any(dim=0).nonzero()[:, 0]
         batch, heads_here, _, _ = call.query.shape
@@ -140,7 +162,8 @@ class BudgetLog:
     ) -> None:
         weights, _ = weights_after(view, self.intervention, heads)
         keys = one_hot(view.of_keys(groups)[:, 0, 0] + 1)  # 0: padding, later removed
-        count = len(GROUPS) + bool((groups == len(GROUPS)).any())  # as many as are there
+        there = [max(len(GROUPS), 1 + last) for last in groups.amax(dim=1).tolist()]
+        count = max(there)  # as many as are there
         member = torch.nn.functional.pad(keys, (0, count + 1 - keys.shape[-1]))
         member = member[:, None, :, 1:].float()
         visible = view.allowed.float() @ member
@@ -150,9 +173,8 @@ class BudgetLog:
             visible / visible.sum(dim=-1, keepdim=True).clamp_min(1.0),
         )
         sums = [torch.einsum("bpr,bhrg->bhpg", places, share).cpu() for share in shares]
-        sums = [torch.nn.functional.pad(each, (0, len(GROUPS) + 1 - count)) for each in sums]
+        sums = [torch.nn.functional.pad(each, (0, len(ALL_GROUPS) - count)) for each in sums]
         rows, counts = places.sum(dim=-1).long().cpu(), view.rows.image_counts.tolist()
-        other = (groups == len(GROUPS)).any(dim=1).tolist()
         for row, uid in enumerate(view.rows.uids):
             kept = self._sums.get(uid)
             if kept is None:
@@ -161,7 +183,14 @@ class BudgetLog:
             kept.effective[view.layer] += sums[1][row]
             kept.uniform[view.layer] += sums[2][row, 0]
             kept.rows[view.layer] += rows[row]
-            kept.groups = max(kept.groups, len(GROUPS) + other[row])
+            kept.groups = max(kept.groups, there[row])
+
+    def _is_filler(self, rows: Rows) -> Bool[Tensor, "batch token"]:
+        found = torch.zeros_like(rows.key_role, dtype=torch.bool)
+        for row, uid in enumerate(rows.uids):
+            for start, stop in self._filler.get(uid, ()):
+                found[row] |= (rows.key_position[row] >= start) & (rows.key_position[row] < stop)
+        return found
 
     def _effective(
         self,
@@ -183,7 +212,19 @@ class BudgetLog:
         return norms / norms.sum(dim=-1, keepdim=True).clamp_min(tiny)
 
 
-def _tokens(rows: Rows) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch place token"]]:
+def check_filler(filler: Sequence[Sequence[Tokens]] | None) -> None:
+    """Raise `ValueError` unless these say where filler stands."""
+    for span in (span for row in filler or () for span in row):
+        if not (isinstance(span, tuple | list) and len(span) == 2 and 0 <= span[0] < span[1]):
+            raise ValueError(
+                "filler must hold, for every row, where it stands as (first token, token after "
+                f"the last), got {shown(span)}; leave the list of a row empty that has none."
+            )
+
+
+def _tokens(
+    rows: Rows, filler: Bool[Tensor, "batch token"]
+) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch place token"]]:
     """Group of every token (-1: none), and the rows of both places."""
     real = ~rows.keys_with(("padding",))
     position = rows.key_position
@@ -194,13 +235,14 @@ def _tokens(rows: Rows) -> tuple[Int[Tensor, "batch token"], Bool[Tensor, "batch
     for name, where in (
         ("system", prompt),
         ("question", after),
+        (FILLER, prompt & filler),
         ("first", prompt & (position == 0)),
         ("image", image),
         (OTHER, other),
     ):
-        group = group.masked_fill(where, (*GROUPS, OTHER).index(name))
+        group = group.masked_fill(where, ALL_GROUPS.index(name))
     last = prompt & (position == rows.prompt_lengths[:, None] - 1)
-    return group, torch.stack([last, after | last], dim=1)
+    return group, torch.stack([last, (after & ~filler) | last], dim=1)
 
 
 def _rows_at(rows: Rows, index: Int[Tensor, " row"], count: int) -> Rows:
@@ -219,12 +261,12 @@ def _rows_at(rows: Rows, index: Int[Tensor, " row"], count: int) -> Rows:
 
 
 def _nothing(layers: int, heads: int, image_tokens: int) -> _Sums:
-    shape = (layers, heads, len(PLACES), len(GROUPS) + 1)
+    shape = (layers, heads, len(PLACES), len(ALL_GROUPS))
     return _Sums(
         image_tokens=image_tokens,
         mass=torch.zeros(shape),
         effective=torch.zeros(shape),
-        uniform=torch.zeros(layers, len(PLACES), len(GROUPS) + 1),
+        uniform=torch.zeros(layers, len(PLACES), len(ALL_GROUPS)),
         rows=torch.zeros(layers, len(PLACES), dtype=torch.long),
     )
 

@@ -12,6 +12,7 @@ is looked for in between, and must be found in one place only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby, takewhile
@@ -71,6 +72,26 @@ def written_tokens(
     """Who wrote which tokens of one prompt, which `render` makes of messages. Errors as `turns`."""
     rendered, written = written_characters(render, messages)
     return tuple(_located(*_tokens(tokenizer, rendered, written, ids), ids))
+
+
+def passage_tokens(
+    tokenizer: Any, rendered: str, passages: Sequence[str], ids: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """Where some texts stand in a prompt: (first token, token after the last), all of its places.
+
+    Arguments:
+        rendered: the prompt as the chat template wrote it, with these texts as they are.
+        ids: the prompt as the model reads it, without padding.
+
+    Errors as `turns`.
+    """
+    found = [
+        ("user", place.start(), place.end())
+        for passage in passages
+        for place in re.finditer(re.escape(passage), rendered)
+    ]
+    spans = _located(*_tokens(tokenizer, rendered, found, ids), ids)
+    return tuple((start, stop) for _, start, stop in spans)
 
 
 def _tokens(

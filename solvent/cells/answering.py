@@ -169,6 +169,7 @@ def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Promp
                 images=images,
                 text=benchmark.prompt(sample),
                 regions=tuple(image.regions for image in sample.images),
+                filler=sample.filler,
             )
         )
     return readable, errors

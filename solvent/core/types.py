@@ -94,6 +94,7 @@ class Sample:
     tags: Mapping[str, str] = field(default_factory=dict)  # slices of the table
     meta: Mapping[str, Any] = field(default_factory=dict)  # original columns worth keeping
     shown: Mapping[str, str] = field(default_factory=dict)  # what a condition did: `donor`, ...
+    filler: tuple[str, ...] = ()  # parts of its texts that have nothing to do with the question
 
 
 class Condition(Protocol):
@@ -118,6 +119,7 @@ class Prompt:
     images: tuple[Image.Image, ...]
     text: str
     regions: tuple[tuple[Box, ...], ...] = ()  # boxes of every image that matter, if known
+    filler: tuple[str, ...] = ()  # parts of the text that have nothing to do with the question
 
 
 class RefusedError(ValueError):

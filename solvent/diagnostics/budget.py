@@ -15,7 +15,13 @@ from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.conditions.composed import AtMost, compose
-from solvent.diagnostics.conditions.filler_slopes import drawn, slopes, told_right
+from solvent.diagnostics.conditions.filler_slopes import (
+    attended,
+    attended_in_words,
+    drawn,
+    slopes,
+    told_right,
+)
 from solvent.diagnostics.conditions.fillers import Curve, FillerCase, curve
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate
 from solvent.diagnostics.statistics.head_attention import Metrics, attention
@@ -176,7 +182,9 @@ class FillerBudget(UsageTest):
         if max(bad.mean(), *(one.invalid for one in places)) > self.most_invalid:
             reason = f"More than {self.most_invalid:.0%} of the samples have no numbers."
             return self._finding("ERROR", "ERROR", reason, metrics, series)
-        return self._finding(*self._judged(places[0]), metrics, series)
+        verdict, strict, reason = self._judged(places[0])
+        reason += attended_in_words(places[0].metrics, self.places[0], self.words[-1])
+        return self._finding(verdict, strict, reason, metrics, series)
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
         """What is the image's, by the length of the filler in the first place."""
@@ -188,10 +196,11 @@ class FillerBudget(UsageTest):
         words = np.array(drawn["words"])
         for name, label, colour in (
             ("mass", "share of attention", COLOURS[0]),
+            ("filler", "the filler's share", COLOURS[3]),
             ("dependency", "J, bits", COLOURS[1]),
             ("effect", "effect of cutting it, bits", COLOURS[2]),
         ):
-            if all(drawn[name]):
+            if all(drawn.get(name, [None])):
                 draw_curve(axes, np.log2(1 + words), drawn[name], colour, label)
         axes.set_xticks(np.log2(1 + words), words)
         axes.set(ylim=(0, None), xlabel=f"words of filler, {drawn['place']}", ylabel="of the image")
@@ -223,7 +232,10 @@ class FillerBudget(UsageTest):
             fall=self._fall(place),
             text=f"told_accuracy_slope_{place}",
             above=f"told_above_chance_{place}",
-            metrics=counts | slopes(some, each, needs, known & ~needs) | told_right(some, each),
+            metrics=counts
+            | slopes(some, each, needs, known & ~needs)
+            | told_right(some, each)
+            | attended(some, each),
             series=drawn(some, each, needs),
         )
 

@@ -1,7 +1,7 @@
 """How the attention of prompts was shared out between groups of tokens, as stored.
 
 Axes: N samples, L layers, H heads, P places (rows: the answer's, the mean of the question's),
-G groups of keys.
+G groups of keys, of `ALL_GROUPS` up to the last that some sample has.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from jaxtyping import Float, Int
 from solvent.diagnostics.statistics import arrays
 
 GROUPS = ("first", "system", "image", "question")
+ALL_GROUPS = (*GROUPS, "other", "filler")  # the last two only where samples have them
 PLACES = ("answer", "question")
 IMAGE, ANSWER = GROUPS.index("image"), PLACES.index("answer")
+FILLER = ALL_GROUPS.index("filler")
 
 
 class Measured(Protocol):
@@ -88,11 +90,12 @@ def stack(samples: Sequence[Measured]) -> Shares:
         empty = np.empty((0,) * 5)
         uniform, counts = np.empty((0,) * 4), np.empty(0, dtype=int)
         return Shares(uids=(), mass=empty, effective=empty, uniform=uniform, image_tokens=counts)
+    count = max(sample.mass.shape[-1] for sample in samples)
     return Shares(
         uids=tuple(sample.uid for sample in samples),
-        mass=np.stack([sample.mass for sample in samples]),
-        effective=np.stack([sample.effective for sample in samples]),
-        uniform=np.stack([sample.uniform for sample in samples]),
+        mass=np.stack([_widened(sample.mass, count) for sample in samples]),
+        effective=np.stack([_widened(sample.effective, count) for sample in samples]),
+        uniform=np.stack([_widened(sample.uniform, count) for sample in samples]),
         image_tokens=np.array([sample.image_tokens for sample in samples]),
     )
 
@@ -115,8 +118,19 @@ def joined(parts: Sequence[Shares]) -> Shares:
     rows = [np.array([row for part, row in place.values() if part is each]) for each in parts]
     kept = [(part, row) for part, row in zip(parts, rows, strict=True) if len(row)]
     order = [part.uids[index] for part, row in kept for index in row]
-    names = ("mass", "effective", "uniform", "image_tokens")
+    count = max(part.mass.shape[-1] for part, _ in kept)
     values = {
-        name: np.concatenate([getattr(part, name)[row] for part, row in kept]) for name in names
+        name: np.concatenate([_widened(getattr(part, name)[row], count) for part, row in kept])
+        for name in ("mass", "effective", "uniform")
     }
-    return Shares(uids=tuple(order), **values)
+    tokens = np.concatenate([part.image_tokens[row] for part, row in kept])
+    return Shares(uids=tuple(order), image_tokens=tokens, **values)
+
+
+def _widened(values: np.ndarray, count: int) -> np.ndarray:
+    """With so many groups: no other media where none were seen, and NaN for filler that nobody has
+    told from the rest of the text.
+    """
+    missing = range(values.shape[-1], count)
+    added = [np.full_like(values[..., :1], np.nan if g == FILLER else 0.0) for g in missing]
+    return np.concatenate([values, *added], axis=-1)

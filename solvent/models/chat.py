@@ -9,8 +9,9 @@ from typing import Any
 
 from PIL import Image
 
+from interventions.looking.shares import Tokens
 from interventions.methods.selectors import Span
-from interventions.patching.conversation import written_tokens
+from interventions.patching.conversation import passage_tokens, written_tokens
 from solvent.core.image_places import in_text_order, mentioned_images, with_images
 from solvent.core.types import Prompt, Response
 from solvent.models.refusals import ModelError, PromptError
@@ -105,6 +106,19 @@ class Chat:
             return written_tokens(self._tokenizer, render, [message], ids)
         except ValueError as error:
             raise PromptError(f"Who wrote what in {uid!r} is unknown. {error}", uid) from error
+
+    def passages(
+        self, text: str, passages: Sequence[str], ids: Sequence[int]
+    ) -> tuple[Tokens, ...]:
+        """Where parts of a rendered prompt stand among its tokens; nothing where that is unknown.
+
+        Arguments:
+            ids: the prompt as the model reads it, without padding.
+        """
+        try:
+            return passage_tokens(self._tokenizer, text, passages, ids)
+        except ValueError:
+            return ()
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts, opened once as the checkpoint opens a text."""

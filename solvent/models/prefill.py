@@ -34,6 +34,7 @@ class EncodedBatch:
     image_tokens: tuple[int, ...]  # image tokens per prompt
     messages: tuple[Mapping[str, Any], ...] = ()  # the user's turns that were rendered
     regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
+    filler: tuple[tuple[str, ...], ...] = ()  # parts of every text that are none of the question
     picture_counts: tuple[int, ...] = ()  # of every prompt
     pictures: tuple[tuple[Image.Image, ...], ...] = ()  # of every prompt, in the order of its text
     names: tuple[tuple[str, ...], ...] = ()  # of these pictures, where features are kept

@@ -24,6 +24,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from interventions import capture, intervene, shares
 from interventions.calls import Block
+from interventions.looking.shares import Tokens
 from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
 from interventions.patching.upstream import image_token, media_tokens, prompt_positions
@@ -87,6 +88,7 @@ class VLM:
         self._watch: StateWatch | None = None
         self._encoder_is_seen = False  # by the intervention now active
         self._needs_turns = False  # the same one
+        self._needs_filler = False  # whoever watches shares of attention
 
     @property
     def device(self) -> torch.device:
@@ -131,6 +133,7 @@ class VLM:
             image_tokens=tuple((inputs["input_ids"] == self.image_token_id).sum(dim=1).tolist()),
             messages=tuple(self.chat.message(prompt) for prompt in prompts),
             regions=tuple(map(regions_of, prompts)),
+            filler=tuple(prompt.filler for prompt in prompts),
             picture_counts=tuple(map(len, pictures)),
             pictures=kept,
             names=names,
@@ -228,7 +231,7 @@ class VLM:
     ) -> AbstractContextManager[Any]:
         """Intervene, and see how attention is shared out; yields a log whose `log` is the usual."""
         make = partial(shares, self.model, intervention, execution, must_edit)
-        return Block("vlm.watch_shares", lambda: self._named(make, intervention))
+        return Block("vlm.watch_shares", lambda: self._named(make, intervention, filler=True))
 
     @contextmanager
     def watch_states(self) -> Iterator[StateWatch]:
@@ -247,7 +250,10 @@ class VLM:
 
     @contextmanager
     def _named(
-        self, make: Callable[[], AbstractContextManager[Any]], intervention: Any
+        self,
+        make: Callable[[], AbstractContextManager[Any]],
+        intervention: Any,
+        filler: bool = False,
     ) -> Iterator[Any]:
         """A context that is told whose prompts come; no intervention changes nothing."""
         if self._log is not None:
@@ -259,10 +265,12 @@ class VLM:
             seen = intervention is not None and sees_encoder(intervention)
             self._log, self._encoder_is_seen = log, seen
             self._needs_turns = intervention is not None and intervention.needs_turns
+            self._needs_filler = filler
             try:
                 yield log
             finally:
-                self._log, self._encoder_is_seen, self._needs_turns = None, False, False
+                self._log, self._encoder_is_seen = None, False
+                self._needs_turns = self._needs_filler = False
 
     def provenance(self) -> dict[str, Any]:
         """What exactly was loaded, and how: plain values only."""
@@ -301,6 +309,15 @@ class VLM:
         return [
             self._answers.turns(uid, message, row[mask].tolist())
             for uid, message, row, mask in rows
+        ]
+
+    def _filler(self, batch: EncodedBatch) -> list[tuple[Tokens, ...]]:
+        """Where the filler of every prompt stands; nothing where that is not sure."""
+        ids, masks = batch.inputs["input_ids"], batch.inputs["attention_mask"].bool()
+        rows = zip(batch.texts, batch.filler, ids, masks, strict=True)
+        return [
+            self._answers.passages(text, filler, row[mask].tolist()) if filler else ()
+            for text, filler, row, mask in rows
         ]
 
     def _check_same_text(
@@ -351,11 +368,13 @@ class VLM:
         """Read the prompts, telling an active intervention whose they are, and what matters."""
         if self._log is not None:
             known = any(boxes for row in batch.regions for boxes in row)
+            told = {"filler": self._filler(batch)} if self._needs_filler and batch.filler else {}
             self._log.expect(
                 samples=list(batch.uids),
                 regions=batch.regions if known else None,
                 pictures=batch.picture_counts or None,
                 turns=self._turns(batch) if self._needs_turns else None,
+                **told,
             )
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
         resting = self._log is not None and self._log.resting  # a prompt that is not measured

@@ -16,7 +16,7 @@ from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.budget import Budget, FillerBudget
 from solvent.diagnostics.growing.relative_budget import RelativeBudget
 from solvent.diagnostics.statistics.slopes import slope_beside_start, steepest_fall
-from solvent.diagnostics.stored_shares import GROUPS, IMAGE, PLACES, Shares
+from solvent.diagnostics.stored_shares import ALL_GROUPS, FILLER, GROUPS, IMAGE, PLACES, Shares
 from tests.conftest import ROOT
 from tests.diagnostics.seeing import seen
 
@@ -213,6 +213,35 @@ def test_equal_scores_dilute_by_count() -> None:
     assert crowded.metrics["dilution_after"].value == pytest.approx(2.0)
     rounded = budget().judge(seen(answers, shares=toy_shares(names, TOY)))
     assert rounded.metrics["dilution_after"].value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_attention_to_filler_stands_beside_that_to_the_image() -> None:
+    """Equal scores: every token gets its count. Where nobody told filler apart, nothing is said."""
+    names, total = budget().watches["shares"], IMAGE_TOKENS + TEXT_TOKENS + WORDS[-1]
+    shares = toy_shares(names, TOY)
+    told = {}
+    for name, words in zip(names, (0, *WORDS), strict=True):
+        counts = np.zeros(len(ALL_GROUPS))
+        counts[[IMAGE, 3, FILLER]] = np.array([IMAGE_TOKENS, TEXT_TOKENS, words])
+        mass, uniform = (
+            np.broadcast_to(counts[: len(ALL_GROUPS) if words else 4] / counts.sum(), shape)
+            for shape in ((N, 2, 3, 2, 6 if words else 4), (N, 2, 2, 6 if words else 4))
+        )
+        told[name] = replace(shares[name], mass=mass, effective=mass, uniform=uniform)
+    found = budget().judge(seen(scripted(STAYS, KNOWN), shares=told))
+    assert found.metrics["mass_filler_after"].value == pytest.approx(WORDS[-1] / total)
+    assert found.metrics["mass_image_after"].value == pytest.approx(IMAGE_TOKENS / total)
+    for name in ("lift_filler_after", "lift_image_after"):
+        assert found.metrics[name].value == pytest.approx(1.0)
+    (drawn,) = found.series["curves"]
+    expected = [words / (IMAGE_TOKENS + TEXT_TOKENS + words) for words in (0, *WORDS)]
+    np.testing.assert_allclose([point["value"] for point in drawn["filler"]], expected)
+    assert found.reason.endswith("filler gets 93% of the answer's attention, the image 6%.")
+    before = budget().judge(seen(scripted(STAYS, KNOWN), shares=shares))
+    assert not [name for name in before.metrics if "filler_after" in name and "mass" in name]
+    assert "filler" not in before.series["curves"][0]
+    dilution = found.metrics["dilution_after"].value
+    assert before.metrics["dilution_after"].value == pytest.approx(dilution, abs=1e-3)
 
 
 def test_without_filler_only_attention_is_told() -> None:

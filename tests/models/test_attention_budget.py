@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from interventions import load
-from interventions.looking.shares import GROUPS, PLACES
+from interventions.looking.shares import ALL_GROUPS, GROUPS, PLACES
 from solvent.core.types import Prompt
 from solvent.diagnostics import stored_shares as shares
+from solvent.diagnostics.conditions import Filler
 from solvent.models.vlm import VLM
 from tests.models.test_tiny_interventions import SAMPLES, prompt, ranked, tiny
 
@@ -19,6 +23,7 @@ NAMES = ("learned", "uniform", "knockout", "dirichlet")
 
 def test_diagnostics_and_models_mean_the_same_axes() -> None:
     assert (shares.GROUPS, shares.PLACES) == (GROUPS, PLACES)
+    assert shares.ALL_GROUPS == ALL_GROUPS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,3 +98,64 @@ def test_a_pass_that_is_not_measured_takes_nothing_away(tiny: VLM) -> None:
         ranked(tiny)
         once = shares.stack(seen.take())
     np.testing.assert_array_equal(found.mass, once.mass)
+
+
+@pytest.mark.parametrize("place", ["before_image", "between", "after"])
+def test_attention_to_filler_is_told_from_that_to_the_question(tiny: VLM, place: str) -> None:
+    """Its tokens spell its words, and all that moves is between groups of text."""
+    condition = Filler(name="filler", words=16, place=place, draw=1)
+    asked = [sample for sample in SAMPLES if sample.context is None]
+    shown = condition.views(asked)
+    batch = tiny.encode([replace(prompt(sample), filler=sample.filler) for sample in shown])
+    rows = [
+        ids[mask.bool()]
+        for ids, mask in zip(batch.inputs["input_ids"], batch.inputs["attention_mask"], strict=True)
+    ]
+    for spans, ids in zip(tiny._filler(batch), rows, strict=True):
+        ((start, stop),) = spans
+        assert tiny.chat.text_of(ids[start:stop].tolist()).strip() == condition.text()
+        assert len(spans) == 1
+    with tiny.watch_shares(load("learned")) as seen:
+        tiny.generate(batch, 1)
+        told = shares.stack(seen.take())
+        tiny.generate(replace(batch, filler=()), 1)
+        untold = shares.stack(seen.take())
+    assert (told.mass.shape[-1], untold.mass.shape[-1]) == (len(ALL_GROUPS), len(GROUPS))
+    answer = told.mass[..., shares.ANSWER, :], untold.mass[..., shares.ANSWER, :]
+    apart, before = answer
+    text = GROUPS.index("system" if place == "before_image" else "question")
+    np.testing.assert_allclose(
+        apart[..., text] + apart[..., shares.FILLER], before[..., text], atol=1e-5
+    )
+    assert (apart[..., shares.FILLER] > 0).all()
+    others = [group for group in range(len(GROUPS)) if group != text]
+    np.testing.assert_allclose(apart[..., others], before[..., others], atol=1e-5)
+    counts = [
+        (stop - start) / len(ids)
+        for ((start, stop),), ids in zip(tiny._filler(batch), rows, strict=True)
+    ]
+    np.testing.assert_allclose(told.uniform[:, 0, 0, shares.FILLER], counts, atol=1e-6)
+
+
+def test_old_files_without_filler_are_read_beside_new_ones(tmp_path: Path) -> None:
+    """Of a run that went on under a version that tells filler apart: nobody knows of the others."""
+    old, new = (np.full((1, 2, 3, 2, count), 1 / count) for count in (4, 6))
+    parts = [
+        shares.Shares(
+            uids=(uid,),
+            mass=mass,
+            effective=mass,
+            uniform=mass[:, :, 0],
+            image_tokens=np.array([4]),
+        )
+        for uid, mass in (("a", old), ("b", new))
+    ]
+    for number, part in enumerate(parts):
+        part.save(tmp_path / f"{number}.npz")
+    shares.gather([tmp_path / "0.npz", tmp_path / "1.npz"], ["a", "b"], tmp_path / "all")
+    found = shares.Shares.load(tmp_path / "all.npz")
+    np.testing.assert_array_equal(found.mass[0, ..., :4], 0.25)
+    assert not found.mass[0, ..., 4].any()
+    assert np.isnan(found.mass[0, ..., shares.FILLER]).all()
+    np.testing.assert_array_equal(found.mass[1], 1 / 6)
+    np.testing.assert_array_equal(shares.Shares.load(tmp_path / "0.npz").mass, old)

@@ -37,6 +37,7 @@ SENTENCES = (  # short words: a small vocabulary spells every other word letter 
 class Filler:
     """The question with an exact number of words that have nothing to do with it.
 
+    `Sample.filler` keeps them, so that attention to them is told from that to the question.
     Sentences of a fixed list in an order drawn by `draw`, over and over; the last one is cut. Every
     sample has the same text, and a longer filler begins like a shorter one. Where a text says
     itself where its images stand, nothing stands between image and question: such samples are left
@@ -66,11 +67,12 @@ class Filler:
         if self.words == 0:
             return list(samples)
         filler = self.text()
+        told = [replace(sample, filler=(*sample.filler, filler)) for sample in samples]
         if self.place == "before_image":
-            return [_before_images(sample, filler) for sample in samples]
+            return [_before_images(sample, filler) for sample in told]
         if self.place == "after":
-            return [replace(sample, text=f"{sample.text} {filler}") for sample in samples]
-        return [_opened(sample, f"{filler} ") for sample in samples if not _mentioned(sample)]
+            return [replace(sample, text=f"{sample.text} {filler}") for sample in told]
+        return [_opened(sample, f"{filler} ") for sample in told if not _mentioned(sample)]
 
     def text(self) -> str:
         """The filler alone."""

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from solvent.core.intervals import DIFFERENCE
+from solvent.core.intervals import DIFFERENCE, SHARE
 from solvent.diagnostics.answers import Answers
 from solvent.diagnostics.conditions.fillers import Curve
-from solvent.diagnostics.statistics.estimates import estimate
+from solvent.diagnostics.statistics.estimates import Estimate, estimate
 from solvent.diagnostics.statistics.head_attention import Metrics
 from solvent.diagnostics.statistics.slopes import slope
 
@@ -59,13 +59,45 @@ def told_right(answers: Answers, each: Curve) -> Metrics:
     }
 
 
+def attended(answers: Answers, each: Curve) -> Metrics:
+    """What image and filler get of the attention at the longest filler, as shares and as multiples
+    of what equal weights would give them; nothing where nobody told the filler apart.
+    """
+    known = np.isfinite(each.filler[:, -1]) & (each.filler_uniform[:, -1] > 0)
+    if not known.any():
+        return {}
+    found: Metrics = {}
+    clusters = answers.clusters[known]
+    for name, mass, equal in (
+        ("image", each.mass, each.uniform),
+        ("filler", each.filler, each.filler_uniform),
+    ):
+        share, count = mass[known, -1], equal[known, -1]
+        seen = count > 0
+        found[f"mass_{name}_{each.place}"] = estimate(share, clusters, SHARE)
+        found[f"lift_{name}_{each.place}"] = estimate(share[seen] / count[seen], clusters[seen])
+    return found
+
+
+def attended_in_words(metrics: Metrics, place: str, words: int) -> str:
+    """What `attended` found, as a sentence behind another; empty where it found nothing."""
+    filler, image = (metrics.get(f"mass_{name}_{place}") for name in ("filler", "image"))
+    if not (isinstance(filler, Estimate) and isinstance(image, Estimate)):
+        return ""
+    return (
+        f" At {words} words filler gets {filler.value:.0%} of the answer's attention, the image "
+        f"{image.value:.0%}."
+    )
+
+
 def drawn(answers: Answers, each: Curve, needs: Bool[np.ndarray, " N"]) -> dict[str, Any]:
     """A curve as plain lists: means and intervals over all samples, and over those that need the
     image.
     """
     found: dict[str, Any] = {"place": each.place, "words": list(each.words)}
+    names = SHOWN if np.isnan(each.filler[:, -1]).all() else (*SHOWN, "filler")
     for suffix, rows in (("", np.ones(len(answers), dtype=bool)), ("_needing_image", needs)):
-        for name in SHOWN:
+        for name in names:
             values = getattr(each, name)[rows]
             found[f"{name}{suffix}"] = [
                 _told(column, answers.clusters[rows]) for column in values.T

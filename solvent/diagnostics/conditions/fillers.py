@@ -15,7 +15,7 @@ from jaxtyping import Float
 from solvent.diagnostics.answers import REFERENCE, Answers
 from solvent.diagnostics.conditions.composed import JOINT
 from solvent.diagnostics.statistics.distances import jensen_shannon_bits, top_set
-from solvent.diagnostics.stored_shares import ANSWER, IMAGE, Shares
+from solvent.diagnostics.stored_shares import ANSWER, FILLER, IMAGE, Shares
 
 OTHERS = ("swap", "knock", "text")  # what the picture's influence is told by
 
@@ -60,6 +60,8 @@ class Curve:
     words: tuple[int, ...]
     mass: Float[np.ndarray, "N T"]  # of the image, answer's row, mean over layers and heads
     uniform: Float[np.ndarray, "N T"]  # the same under equal weights
+    filler: Float[np.ndarray, "N T"]  # as `mass`, of the filler; NaN where nobody told it apart
+    filler_uniform: Float[np.ndarray, "N T"]
     dependency: Float[np.ndarray, "N T"]  # J = JSD(real, swap), in bits
     effect: Float[np.ndarray, "N T"]  # E = JSD(real, knock), in bits
     gain: Float[np.ndarray, "N T"]  # LG = log2 P(gold | real) - log2 P(gold | text), in bits
@@ -125,8 +127,10 @@ def curve(
     return Curve(
         place=place,
         words=lengths,
-        mass=over(lambda one: _on_image(answers, shares, one.name)[0]),
-        uniform=over(lambda one: _on_image(answers, shares, one.name)[1]),
+        mass=over(lambda one: _attended(answers, shares, one.name, IMAGE)[0]),
+        uniform=over(lambda one: _attended(answers, shares, one.name, IMAGE)[1]),
+        filler=over(lambda one: _on_filler(answers, shares, one)[0]),
+        filler_uniform=over(lambda one: _on_filler(answers, shares, one)[1]),
         dependency=over(partial(_distance, answers, other="swap")),
         effect=over(partial(_distance, answers, other="knock")),
         gain=over(
@@ -141,16 +145,25 @@ def curve(
     )
 
 
-def _on_image(
-    answers: Answers, shares: Mapping[str, Shares], name: str
+def _on_filler(
+    answers: Answers, shares: Mapping[str, Shares], one: FillerCase
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Mass on the image and its share of the visible tokens, over layers and heads."""
-    if name not in shares:
+    """As `_attended`; 0 where there is no filler."""
+    if not one.words:
+        return np.zeros(len(answers)), np.zeros(len(answers))
+    return _attended(answers, shares, one.name, FILLER)
+
+
+def _attended(
+    answers: Answers, shares: Mapping[str, Shares], name: str, group: int
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Mass on a group and its share of the visible tokens, over layers and heads."""
+    if name not in shares or group >= shares[name].mass.shape[-1]:
         nothing = np.full(len(answers), np.nan)
         return nothing, nothing
     found = shares[name].at(answers.uids)
-    mass, uniform = found.mass[..., ANSWER, IMAGE], found.uniform[..., ANSWER, IMAGE]
-    layers = ~np.isnan(uniform).all(axis=0)  # that have attention
+    mass, uniform = found.mass[..., ANSWER, group], found.uniform[..., ANSWER, group]
+    layers = ~np.isnan(found.uniform[..., ANSWER, IMAGE]).all(axis=0)  # that have attention
     mass, uniform = mass[:, layers], uniform[:, layers]
     return mass.mean(axis=(1, 2), dtype=float), uniform.mean(axis=1, dtype=float)
 

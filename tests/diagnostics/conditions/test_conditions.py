@@ -48,10 +48,12 @@ def test_every_condition_of_the_registry(name: str) -> None:
     assert order == sorted(set(order))
     for view in views:
         sample = SAMPLES[place[view.uid]]
-        same = replace(view, images=sample.images, shown=sample.shown)
+        same = replace(view, images=sample.images, shown=sample.shown, filler=sample.filler)
         if name.startswith(REWORDED):
             same = replace(same, text=sample.text)
         assert same == sample
+        written = f"{view.context or ''} {view.text}"
+        assert [words in written for words in view.filler] == [True] * name.startswith("filler")
         for image in view.images:  # none, one, or the same again
             assert image.load().size == sample.images[0].load().size
 

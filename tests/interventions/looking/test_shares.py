@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from interventions import InterventionError, capture, intervene, load, shares
-from interventions.looking.shares import GROUPS, Budget
+from interventions.looking.shares import ALL_GROUPS, FILLER, GROUPS, Budget
 from tests.interventions.engine.test_fused import Inputs, gemma3, gemma3_inputs
 from tests.interventions.looking.test_capture import eager_attention
 from tests.random_models import HEADS, HIDDEN, random_inputs
@@ -52,9 +52,11 @@ def unpadded(weights: torch.Tensor, inputs: Inputs, row: int) -> np.ndarray:
 
 def shared_out(weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """(layer, head, place, group) from all weights of one prompt."""
-    shares = np.stack([weights[..., groups == name].sum(axis=-1) for name in GROUPS], axis=-1)
-    after = np.flatnonzero(groups == "image").max() + 1
-    return np.stack([shares[:, :, -1], shares[:, :, after:].mean(axis=2)], axis=2)
+    names = ALL_GROUPS if FILLER in groups else GROUPS
+    shares = np.stack([weights[..., groups == name].sum(axis=-1) for name in names], axis=-1)
+    rows = np.arange(len(groups)) > np.flatnonzero(groups == "image").max()
+    rows &= (groups != FILLER) | (np.arange(len(groups)) == len(groups) - 1)
+    return np.stack([shares[:, :, -1], shares[:, :, rows].mean(axis=2)], axis=2)
 
 
 @pytest.mark.parametrize(("images", "padding"), [((1, 1), "left"), ((2, 1), "right")])
@@ -74,6 +76,39 @@ def test_shares_are_those_of_the_model(
         expected = shared_out(equal, groups)[:, 0]
         np.testing.assert_allclose(sample.uniform, expected, atol=1e-6)
         assert sample.image_tokens == (groups == "image").sum()
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+@pytest.mark.parametrize("place", ["all", "behind", "last"])
+def test_filler_is_a_group_of_its_own(model: PreTrainedModel, place: str, padding: str) -> None:
+    """Of the sample that has some; the other has the groups that it had."""
+    inputs = random_inputs(model, (12, 9), padding=padding)
+    weights = eager_attention(model, inputs)
+    groups = groups_of(model, inputs, 0)
+    image, end = np.flatnonzero(groups == "image"), len(groups)
+    starts = {"all": (0, end), "behind": (image[-1] + 2, end - 1), "last": (end - 2, end)}
+    start, stop = starts[place]
+    with shares(model, load("learned")) as seen:
+        seen.expect(NAMES, filler=[[(start, stop)], []])
+        model(**inputs)
+    first, second = seen.take()
+    here = np.arange(end)  # what is no text of the prompt, and its first token, are their own
+    groups[(here >= max(start, 1)) & (here < stop) & (groups != "image")] = FILLER
+    expected = shared_out(unpadded(weights, inputs, 0), groups)
+    np.testing.assert_allclose(first.mass, expected, atol=1e-5)
+    np.testing.assert_allclose(first.mass.sum(axis=-1), 1.0, atol=1e-5)
+    count = (groups == FILLER).sum() / len(groups)
+    np.testing.assert_allclose(first.uniform[:, 0, -1], count, atol=1e-6)
+    other = shared_out(unpadded(weights, inputs, 1), groups_of(model, inputs, 1))
+    np.testing.assert_allclose(second.mass, other, atol=1e-5)
+
+
+def test_wrong_places_of_filler_are_named(model: PreTrainedModel) -> None:
+    with shares(model, load("learned")) as seen:
+        with pytest.raises(ValueError, match="first token, token after the last"):
+            seen.expect(NAMES, filler=[[(3, 3)], []])
+        with pytest.raises(ValueError, match="Expected 2 filler, one per sample, got 1"):
+            seen.expect(NAMES, filler=[[(3, 4)]])
 
 
 def test_a_sliding_window_counts_only_what_it_shows() -> None:
