@@ -170,6 +170,7 @@ def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Promp
                 text=benchmark.prompt(sample),
                 regions=tuple(image.regions for image in sample.images),
                 filler=sample.filler,
+                noise=sample.noise,
             )
         )
     return readable, errors

@@ -95,6 +95,7 @@ class Sample:
     meta: Mapping[str, Any] = field(default_factory=dict)  # original columns worth keeping
     shown: Mapping[str, str] = field(default_factory=dict)  # what a condition did: `donor`, ...
     filler: tuple[str, ...] = ()  # parts of its texts that have nothing to do with the question
+    noise: str | None = None  # seed of what takes the place of image embeddings; None: they stay
 
 
 class Condition(Protocol):
@@ -120,6 +121,7 @@ class Prompt:
     text: str
     regions: tuple[tuple[Box, ...], ...] = ()  # boxes of every image that matter, if known
     filler: tuple[str, ...] = ()  # parts of the text that have nothing to do with the question
+    noise: str | None = None  # seed of what takes the place of image embeddings; None: they stay
 
 
 class RefusedError(ValueError):

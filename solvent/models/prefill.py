@@ -35,6 +35,7 @@ class EncodedBatch:
     messages: tuple[Mapping[str, Any], ...] = ()  # the user's turns that were rendered
     regions: tuple[tuple[tuple[Box, ...], ...], ...] = ()  # of every picture of every prompt
     filler: tuple[tuple[str, ...], ...] = ()  # parts of every text that are none of the question
+    noise: tuple[str | None, ...] = ()  # seeds of noise in the place of image embeddings
     picture_counts: tuple[int, ...] = ()  # of every prompt
     pictures: tuple[tuple[Image.Image, ...], ...] = ()  # of every prompt, in the order of its text
     names: tuple[tuple[str, ...], ...] = ()  # of these pictures, where features are kept

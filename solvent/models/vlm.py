@@ -10,7 +10,7 @@ with vlm.intervene(intervention) as log:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import deepcopy
 from functools import cached_property, partial
 from itertools import zip_longest
@@ -46,6 +46,7 @@ from solvent.models.checkpoint import (
 )
 from solvent.models.devices import Placement, devices_of, input_device
 from solvent.models.features import FeatureCache, fingerprint, sees_encoder
+from solvent.models.noised_embeddings import noised
 from solvent.models.precision import tf32_is_allowed
 from solvent.models.prefill import EncodedBatch, Prefill, on_device
 from solvent.models.processor import load_processor
@@ -134,6 +135,7 @@ class VLM:
             messages=tuple(self.chat.message(prompt) for prompt in prompts),
             regions=tuple(map(regions_of, prompts)),
             filler=tuple(prompt.filler for prompt in prompts),
+            noise=tuple(prompt.noise for prompt in prompts),
             picture_counts=tuple(map(len, pictures)),
             pictures=kept,
             names=names,
@@ -379,7 +381,12 @@ class VLM:
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
         resting = self._log is not None and self._log.resting  # a prompt that is not measured
         seen = None if resting else self._watch
-        with nullcontext() if seen is None else seen.reading(batch):
+        with ExitStack() as stack:
+            if any(seed is not None for seed in batch.noise):
+                decoder = innermost(self.model.get_decoder())
+                stack.enter_context(noised(decoder, batch, self.image_token_id))
+            if seen is not None:
+                stack.enter_context(seen.reading(batch))
             return Prefill(self.model, batch, self.unembedding)
 
 

@@ -7,6 +7,7 @@ input, never the attention; `Knock` and `Intervened` bring an intervention of th
 """
 
 from solvent.diagnostics.conditions.donors import Swap
+from solvent.diagnostics.conditions.embeddings import NoiseEmbeddings
 from solvent.diagnostics.conditions.evidence import MaskEvidence
 from solvent.diagnostics.conditions.filler import Filler, RepeatedImage
 from solvent.diagnostics.conditions.modalities import (
@@ -47,6 +48,7 @@ __all__ = [
     "MaskEvidence",
     "Mislead",
     "Noise",
+    "NoiseEmbeddings",
     "Nothing",
     "Pairs",
     "Paraphrase",
