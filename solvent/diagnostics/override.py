@@ -29,8 +29,10 @@ from solvent.diagnostics.statistics.estimates import (
     Verdict,
     decide,
     estimate_columns,
+    largest,
     p_above,
 )
+from solvent.diagnostics.statistics.own_image import OTHER, due_to_own
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,6 +62,10 @@ class Override(UsageTest):
     margin surely further down than an irrelevant one does (`mislead_minus_irrelevant_nats`); else
     the verdict is INCONCLUSIVE. What a warning that captions may be wrong mends is in
     `warned_minus_mislead_*`: the model may just comply with an assertion.
+
+    A model may prefer c_i by what it expects, whatever is shown, and heed a claim only where there
+    is no image. So PASS also needs that the right option of eligible samples is surely likelier by
+    .02 with their own image than with another question's: VACUOUS where it surely is not.
 
     Where donors of `swap_diff` answer the same question otherwise, `follow_rate` says how often the
     answer goes with the picture that is shown. Apart from all that, `prior_*` is about conflicts
@@ -91,7 +97,8 @@ class Override(UsageTest):
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
         single = (self.image_alone, self.text_alone, CONFLICT, AFTER, *CONTROLS, SWAPPED, UNTOLD)
-        return tuple(dict.fromkeys((REFERENCE, *single, *self.doses, *self.reruns, WARNED)))
+        others = (*self.doses, *self.reruns, WARNED, OTHER)
+        return tuple(dict.fromkeys((REFERENCE, *single, *others)))
 
     def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
         """Conditions that are compared with the judged one, on some of the samples only."""
@@ -115,6 +122,7 @@ class Override(UsageTest):
         valid = np.isfinite(needed).all(axis=0)
         eligible = valid & (needed[1] > noise) & (needed[2] < -noise)
         half = self._half_dose(conflict, noise)
+        due = due_to_own(conflict.take(eligible).answers)
         metrics: Metrics = {
             "conflicts": len(conflict),
             "eligible": int(eligible.sum()),
@@ -127,15 +135,17 @@ class Override(UsageTest):
             **follow(answers, SWAPPED, self.reruns, self.floor),
             **against_prior(answers, UNTOLD, self.reruns, self.floor),
         }
-        metrics["p_value"] = metrics["p_value_eligible"]
-        verdict, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
+        metrics["own_image_contrast"] = due.contrast
+        metrics["p_value"] = largest(metrics["p_value_eligible"], due.p_value)
+        won, everything = (self._verdict(metrics, rows) for rows in ("eligible", "all"))
+        verdict = due.gate(won)
         if about_sentence := verdict == "FAIL" and not _about_claim(metrics):
             verdict = "INCONCLUSIVE"
         return Finding(
             test=self.name,
             verdict=verdict,
-            strict=_strict(verdict, metrics["strict_win_rate_eligible"]),
-            reason=_reason(verdict, metrics, about_sentence),
+            strict=_strict(won, metrics["strict_win_rate_eligible"]),
+            reason=_reason(verdict, metrics, about_sentence) + due.unless(won),
             metrics=metrics,
             series={
                 "verdicts": {"eligible": verdict, "all": everything},

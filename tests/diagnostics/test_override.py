@@ -151,6 +151,25 @@ def test_a_failure_is_about_the_claim_or_the_sentence(irrelevant: float, verdict
     assert finding.metrics["warned_minus_mislead_win_rate"].value == pytest.approx(1)
 
 
+def test_a_preference_that_any_picture_meets_is_not_won_by_the_image() -> None:
+    """Whatever is shown it stays with the right option, and heeds a claim only without an image."""
+    answers = world("M3")
+    own = answers.scores["real"]
+    heedless = {**answers.scores, "mislead": own, "swap": own}
+    blind = TEST.judge(seen(replace(answers, scores=heedless)))
+    assert blind.metrics["win_rate_eligible"].value == 1
+    assert (blind.verdict, blind.strict) == ("VACUOUS", "PASS")
+    assert blind.metrics["own_image_contrast"].value == 0
+    assert blind.metrics["p_value"] > 0.5
+    assert "instead of another one the right option is likelier by 0.000" in blind.reason
+    looks = TEST.judge(seen(replace(answers, scores={**heedless, "swap": answers.scores["swap"]})))
+    assert (looks.verdict, "another one" in looks.reason) == ("PASS", False)
+    del heedless["swap"]
+    unknown = TEST.judge(seen(replace(answers, scores=heedless)))
+    assert (unknown.verdict, unknown.metrics["p_value"]) == ("INCONCLUSIVE", None)
+    assert "no picture of another question" in unknown.reason
+
+
 def test_pictures_that_are_not_as_usual() -> None:
     answers = world("M3")  # where the text alone prefers an option, the picture shows another
     halves = tuple({"typical": "no" if row % 2 else "yes"} for row in range(len(answers)))

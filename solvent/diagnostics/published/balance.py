@@ -18,6 +18,7 @@ from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.conditions.conflict import asserted_conflicts, wins
 from solvent.diagnostics.statistics.distances import entropy_bits
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
+from solvent.diagnostics.statistics.own_image import OTHER, due_to_own
 from solvent.diagnostics.statistics.ratios import coefficient, fieller
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ class Balance(UsageTest):
     is the x at which either is followed half of the time: above 0 the image is preferred, as it may
     be less sure and still win.
 
-    PASS: at x = 0 the image is surely followed more often than not; FAIL: the text is.
+    PASS: at x = 0 the image is surely followed more often than not; FAIL: the text is. A model that
+    heeds neither may stay with a right option that it expects anyway, and no image is followed
+    then: PASS also needs that the right option is surely likelier by .02 with the own image than
+    with another question's, and is VACUOUS where it surely is not.
     Source: https://arxiv.org/abs/2511.02243; a logistic regression with covariances over clusters,
     Fieller's interval of the balance point.
     """
@@ -68,9 +72,8 @@ class Balance(UsageTest):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that are read."""
-        return tuple(
-            dict.fromkeys((REFERENCE, self.image_alone, self.text_alone, "mislead", *self.reruns))
-        )
+        alone = (self.image_alone, self.text_alone)
+        return tuple(dict.fromkeys((REFERENCE, *alone, "mislead", *self.reruns, OTHER)))
 
     def judge(self, seen: Seen) -> Finding:
         """The curve, and whom it favours.
@@ -94,7 +97,9 @@ class Balance(UsageTest):
         metrics: Metrics = {"conflicts": len(conflict), "invalid": invalid, "noise_nats": noise}
         if isinstance(found, str):
             return self._finding("NOT APPLICABLE", found, metrics, {})
+        due = due_to_own(answers.take(valid))
         metrics |= {
+            "own_image_contrast": due.contrast,
             "text_log_odds_when_equal": found.level,
             "text_log_odds_per_bit": found.slope,
             "balance_bits": found.balance,
@@ -103,7 +108,9 @@ class Balance(UsageTest):
             reason = f"{invalid} of {len(conflict)} conflicts have scores that are not numbers"
             return self._finding("ERROR", reason, metrics, {})
         series = {"difference_bits": (image - text).tolist(), "followed": followed.tolist()}
-        return self._finding(_against_text(found.level), _reason(found), metrics, series)
+        raw = _against_text(found.level)
+        reason = f"{_reason(found)}{due.unless(raw)}"
+        return self._finding(due.gate(raw), reason, metrics, series)
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
         """The curve over the conflicts that it was fitted to."""

@@ -6,15 +6,19 @@ Axes: N samples.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from solvent.diagnostics.answers import Answers
-from solvent.diagnostics.statistics.estimates import Estimate, Verdict
+from solvent.core.intervals import DIFFERENCE
+from solvent.diagnostics.answers import REFERENCE, Answers
+from solvent.diagnostics.base import measured
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, estimate, p_above
 from solvent.diagnostics.statistics.floors import Gap, mean_gap
 from solvent.diagnostics.swaps import SWAPS
 
+OTHER = "swap"
 RIGHT_MARGIN = 0.02  # probability of the right option that the own picture must surely add
 
 
@@ -32,6 +36,49 @@ def right_contrast(answers: Answers) -> Float[np.ndarray, " N"]:
     """
     rows = np.arange(len(answers))
     return over_others(lambda name: answers.probabilities(name)[rows, answers.gold], answers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """Whether what an image wins is due to which image it is."""
+
+    contrast: Estimate | None  # P(right option) with the own picture minus that with one other
+    p_value: float | None  # of a mean at most `RIGHT_MARGIN`
+
+    def gate(self, verdict: Verdict) -> Verdict:
+        """A PASS needs a contrast that is surely above the margin. Where it surely is not, a model
+        that ignores its pictures would pass as well; where nothing is known, nothing is settled.
+        """
+        if verdict != "PASS":
+            return verdict
+        own = decide(self.contrast, RIGHT_MARGIN)
+        gates: dict[Verdict, Verdict] = {"PASS": "PASS", "FAIL": "VACUOUS"}
+        return gates.get(own, "INCONCLUSIVE")
+
+    def unless(self, verdict: Verdict) -> str:
+        """What a reason adds where the verdict is not left as it is; else nothing."""
+        if self.gate(verdict) == verdict:
+            return ""
+        if self.contrast is None:
+            return "; but no picture of another question was shown to compare with"
+        return (
+            "; but with its own picture instead of another one the right option is likelier by "
+            f"{measured(self.contrast)}"
+        )
+
+
+def due_to_own(answers: Answers) -> Due:
+    """Of samples whose right option is that of their own picture, as conflicts are."""
+    if OTHER not in answers.scores or not len(answers):
+        return Due(contrast=None, p_value=None)
+    rows = np.arange(len(answers))
+    own, other = (answers.probabilities(name)[rows, answers.gold] for name in (REFERENCE, OTHER))
+    known = np.isfinite(own - other)
+    values, clusters = (own - other)[known], answers.clusters[known]
+    return Due(
+        contrast=estimate(values, clusters, DIFFERENCE),
+        p_value=p_above(values, clusters, RIGHT_MARGIN, DIFFERENCE),
+    )
 
 
 def either(*claims: tuple[Estimate | None, float]) -> Verdict:

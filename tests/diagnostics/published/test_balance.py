@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
@@ -19,8 +21,9 @@ TEST = Balance(**{name: value for name, value in SETTINGS.items() if name[0] != 
 
 
 def weighing(image: float, count: int = 400, seed: int = 0) -> Answers:
-    """Two options; the image says the first, the text the second, each with evidence of its own.
-    Beside the text the answer weighs the image so many times as much, with some noise.
+    """Two options; the image says the first, the text and another question's image the second,
+    each with evidence of its own. Beside the text the answer weighs the image so many times as
+    much, with some noise.
     """
     generator = np.random.default_rng(seed)
     seen_evidence, read_evidence = generator.uniform(0, 3, size=(2, count))
@@ -38,7 +41,7 @@ def weighing(image: float, count: int = 400, seed: int = 0) -> Answers:
         clusters=np.arange(count),
         tags=({},) * count,
         scores=dict.fromkeys(("real", "rerun_1", "rerun_2", "rerun_3"), real)
-        | {"mislead_text": told(-read_evidence), "mislead": both},
+        | {"mislead_text": told(-read_evidence), "mislead": both, "swap": told(-seen_evidence)},
         shown={"mislead": ({"asserted": "1"},) * count},
         image_tokens={},
     )
@@ -55,6 +58,16 @@ def test_the_favoured_modality_is_found(weight: float, verdict: str) -> None:
     assert np.sign(balance.value) == np.sign(weight - 1) or weight == 1
     if weight == 1:
         assert balance.low < 0 < balance.high
+
+
+def test_no_image_is_followed_where_any_other_does_the_same() -> None:
+    answers = weighing(2.0, seed=3)
+    blind = {**answers.scores, "swap": answers.scores["real"]}
+    found = TEST.judge(seen(replace(answers, scores=blind)))
+    assert (found.verdict, found.metrics["own_image_contrast"].value) == ("VACUOUS", 0)
+    assert "instead of another one the right option is likelier by 0.000" in found.reason
+    del blind["swap"]
+    assert TEST.judge(seen(replace(answers, scores=blind))).verdict == "INCONCLUSIVE"
 
 
 def test_the_curve_is_the_likeliest_one() -> None:
