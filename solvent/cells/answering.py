@@ -34,6 +34,8 @@ from solvent.core.types import (
 # Of a message: where an object lies, and what else a GPU holds, with the numbers of processes
 PASSING = re.compile(r" at 0x[0-9a-fA-F]+|(?<=\.) GPU \d+ has a total capacity .*")
 
+BEGUN = "begun"  # key of what a condition did: the part of an answer before other pictures came
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -60,6 +62,7 @@ class Prepared:
     samples: Sequence[Sample]  # that are shown
     batch: Batch | None  # None: none of them can be shown
     blind: Batch | None  # the same without images, where its scores are subtracted
+    later: Batch | None  # the same with the pictures that are shown from the second sentence on
     failed: list[Prediction]
 
 
@@ -68,6 +71,12 @@ def prepare(cell: Cell, samples: Sequence[Sample]) -> Prepared:
     readable, errors = prompts(cell.benchmark, samples)
     batch, refused = _encode(cell.model, readable)
     errors |= refused
+    later, unseen_later = _later(cell, [each for each in samples if each.uid not in errors])
+    if unseen_later:
+        errors |= unseen_later
+        kept = prepare(cell, [sample for sample in samples if sample.uid not in errors])
+        lost = [failed(cell, each, errors[each.uid]) for each in samples if each.uid in errors]
+        return replace(kept, failed=[*kept.failed, *lost])
     shown = [sample for sample in samples if sample.uid not in errors]
     unseen = [blind(prompt) for prompt in readable if prompt.uid not in errors]
     subtracts = bool(shown) and needs_blind(cell.benchmark, shown[0])
@@ -75,10 +84,21 @@ def prepare(cell: Cell, samples: Sequence[Sample]) -> Prepared:
         samples=shown,
         batch=batch,
         blind=cell.model.encode(unseen) if subtracts else None,
+        later=later,
         failed=[
             failed(cell, sample, errors[sample.uid]) for sample in samples if sample.uid in errors
         ],
     )
+
+
+def _later(cell: Cell, shown: Sequence[Sample]) -> tuple[Batch | None, dict[str, str]]:
+    """Prompts with the pictures that come midway, None where none do; and what failed, and why."""
+    if not any(sample.later for sample in shown):
+        return None, {}
+    views = [replace(sample, images=sample.later or sample.images) for sample in shown]
+    readable, errors = prompts(cell.benchmark, views)
+    batch, refused = _encode(cell.model, readable)
+    return batch, errors | refused
 
 
 def needs_blind(benchmark: Benchmark, sample: Sample) -> bool:
@@ -138,9 +158,7 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
     candidates = [cell.benchmark.candidates(sample) for sample in shown] if ranks else []
     with log.paused() if unmeasured else nullcontext():
         answers: Sequence[Any] = (
-            cell.model.rank(batch, candidates)
-            if ranks
-            else cell.model.respond(batch, cell.benchmark.max_new_tokens)
+            cell.model.rank(batch, candidates) if ranks else _respond(cell, prepared, log)
         )
     if prepared.blind is not None:
         with log.paused():
@@ -152,6 +170,16 @@ def answer(cell: Cell, prepared: Prepared, log: Any) -> list[Prediction]:
         row = _answered(cell, sample, given, unseen, measured, place[sample.uid])
         predictions.append(replace(row, n_image_tokens=tokens[sample.uid]))
     return predictions
+
+
+def _respond(cell: Cell, prepared: Prepared, log: Any) -> Sequence[Any]:
+    """Generated answers; where other pictures come midway, what is measured is what reads them."""
+    longest = cell.benchmark.max_new_tokens
+    if prepared.later is None:
+        return cell.model.respond(prepared.batch, longest)
+    begun = cell.model.begin(prepared.batch, longest)
+    log.drop()
+    return cell.model.respond(prepared.later, longest, begun)
 
 
 def prompts(benchmark: Benchmark, samples: Sequence[Sample]) -> tuple[list[Prompt], dict[str, str]]:
@@ -230,13 +258,18 @@ def _answered(
         groups=dict(sample.groups),
         tags=dict(sample.tags),
         options=sample.options,
-        shown=dict(sample.shown) or None,
+        shown=_shown(sample, None if ranked else given.begun),
         guessed=reading.guessed,
         thought=None if ranked else given.thought,
         thought_tokens=None if ranked else given.thought_tokens,
         cut=None if ranked else given.cut,
         question=None if sample.options else sample.text,
     )
+
+
+def _shown(sample: Sample, begun: str | None) -> dict[str, str] | None:
+    """What the condition did, and with which words of the answer it began."""
+    return {**sample.shown, **({} if begun is None else {BEGUN: begun})} or None
 
 
 def _mass(measured: Any, index: int) -> VisualMass | None:

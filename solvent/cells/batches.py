@@ -51,6 +51,7 @@ class Todo:
 def answer_all(cell: Cell, folder: CellFolder, monitor: Monitor | None = None) -> None:
     """Answer what is missing, in all processes of the run, and merge."""
     check_shows_images(cell)
+    check_generates(cell)
     together, monitor = team(), monitor or Monitor()
     batches = form_batches(cell.samples, cell.benchmark, cell.batch_size)
     todo = together.once(lambda: missing(batches, folder.resume()))
@@ -151,6 +152,21 @@ def check_shows_images(cell: Cell) -> None:
             "benchmark.answer.normalise=minus_blind subtracts what the model says without the "
             f"image, but {len(without):,} samples, first {without[0]}, show none (condition "
             f"{cell.condition!r}): set normalise to sum or mean"
+        )
+
+
+def check_generates(cell: Cell) -> None:
+    """Refuse to change a picture in the middle of an answer that has no middle."""
+    ranked = [
+        sample.uid
+        for sample in cell.samples
+        if sample.later and cell.benchmark.mode(sample) == "rank"
+    ]
+    if ranked:
+        raise ValueError(
+            f"the condition {cell.condition!r} shows another picture after the first sentence of a "
+            f"generated answer, but the options of {len(ranked):,} samples, first {ranked[0]}, are "
+            "ranked: set benchmark.answer.mode to generate, or choose another condition"
         )
 
 

@@ -96,6 +96,7 @@ class Sample:
     shown: Mapping[str, str] = field(default_factory=dict)  # what a condition did: `donor`, ...
     filler: tuple[str, ...] = ()  # parts of its texts that have nothing to do with the question
     noise: str | None = None  # seed of what takes the place of image embeddings; None: they stay
+    later: tuple[LazyImage, ...] = ()  # shown in their place from an answer's second sentence on
 
 
 class Condition(Protocol):
@@ -207,6 +208,7 @@ class Response:
     thought: str | None  # what it thought before; None where it does not think
     thought_tokens: int | None  # what opens and ends the thought not counted
     cut: bool  # it has all the tokens that it may have, and did not end by itself before
+    begun: str | None = None  # the part of the answer that it was given; None: nothing
 
 
 class Batch(Protocol):
@@ -230,8 +232,16 @@ class VLM(Protocol):
     def answers(self, batch: Batch, candidates: Sequence[Sequence[str]]) -> tuple[Any, Any]:
         """Log-probabilities of the next token and of every candidate, as tensors with gradients."""
 
-    def respond(self, batch: Batch, max_new_tokens: int) -> list[Response]:
-        """Answer greedily, perhaps after a thought."""
+    def respond(
+        self,
+        batch: Batch,
+        max_new_tokens: int,
+        begun: Sequence[Sequence[int]] | None = None,
+    ) -> list[Response]:
+        """Answer greedily, perhaps after a thought; or go on with an answer that was begun."""
+
+    def begin(self, batch: Batch, max_new_tokens: int) -> list[list[int]]:
+        """Answer, and what was said up to the end of the answer's first sentence, as tokens."""
 
     def intervene(
         self, intervention: Any, *, must_edit: bool = True

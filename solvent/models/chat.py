@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import zip_longest
@@ -23,6 +24,8 @@ PLAIN = (  # pictures, then the text alone
     "{{ image_mark if part.type == 'image' else part.text }}"
     "{% endfor %}{% endfor %}"
 )
+WORD = re.compile(r"[^\W\d_]{2,}")  # "1." and "e." are no sentences
+SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*(?=\s)|[。！？]|(?=\n)")
 THOUGHTS = (  # how templates write where a thought begins and ends
     ("<think>", "</think>"),  # Qwen, GLM, Kimi, MiniCPM
     ("<|channel>thought", "<channel|>"),  # Gemma 4
@@ -292,6 +295,21 @@ class Chat:
             ends=lambda said: end in self.text_of(said),
             cut=cut,
         )
+
+    def first_sentence(self, said: Speaker) -> list[int]:
+        """What was read up to the end of an answer's first sentence: a full stop, question or
+        exclamation mark behind words and before white space, or the end of a line. All of it where
+        it has none.
+        """
+        (text,) = self.decode([said.answer])
+        ended = SENTENCE_END.search(text, WORD.search(text).end() if WORD.search(text) else 0)
+        if ended is None:
+            return [*said.opening, *said.answer]
+        whole = text[: ended.end()].rstrip()
+        sizes = range(1, len(said.answer) + 1)
+        texts = ((size, self.decode([said.answer[:size]])[0]) for size in sizes)
+        size = next(size for size, part in texts if len(part.rstrip()) >= len(whole))
+        return [*said.opening, *said.answer[:size]]
 
     def response(self, said: Speaker) -> Response:
         """What was said as texts, special tokens removed."""

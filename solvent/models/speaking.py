@@ -27,6 +27,7 @@ class Speaker:
     thinking: Thinking | None
     thought: list[int] = field(default_factory=list)
     answer: list[int] = field(default_factory=list)
+    opening: list[int] = field(default_factory=list)  # all that was read before the answer
     over: bool = False
     _thinks: bool = False
     _forced: list[int] = field(default_factory=list)
@@ -36,6 +37,13 @@ class Speaker:
 
     def says(self, likeliest: int) -> int:
         """The token that is read next; of no meaning once it is `over`."""
+        answered = len(self.answer)
+        token = self._next(likeliest)
+        if not self.over and len(self.answer) == answered:
+            self.opening.append(token)
+        return token
+
+    def _next(self, likeliest: int) -> int:
         if self._forced:
             return self._forced.pop(0)
         if self.over or likeliest in self.stops:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import zip_longest
 from typing import Any
@@ -199,20 +200,51 @@ class VLM:
         return [response.answer for response in self.respond(batch, max_new_tokens)]
 
     @torch.inference_mode()
-    def respond(self, batch: EncodedBatch, max_new_tokens: int) -> list[Response]:
+    def respond(
+        self,
+        batch: EncodedBatch,
+        max_new_tokens: int,
+        begun: Sequence[Sequence[int]] | None = None,
+    ) -> list[Response]:
         """As `generate`, and what the model thought before it answered.
 
         A thought that has taken `model.thinking` tokens is ended; those of the answer come on top.
+        Where answers were `begun`, perhaps to other pictures, the model reads these tokens as its
+        own and goes on.
         """
+        rows = self._speak(batch, max_new_tokens, begun)
+        responses = [self._answers.response(row) for row in rows]
+        if begun is None:
+            return responses
+        given = self._answers.decode(
+            [said[len(row.opening) :] for said, row in zip(begun, rows, strict=True)]
+        )
+        return [replace(one, begun=text) for one, text in zip(responses, given, strict=True)]
+
+    @torch.inference_mode()
+    def begin(self, batch: EncodedBatch, max_new_tokens: int) -> list[list[int]]:
+        """Answer, and what was said up to the end of the answer's first sentence, as tokens."""
+        return [
+            self._answers.first_sentence(row) for row in self._speak(batch, max_new_tokens, None)
+        ]
+
+    def _speak(
+        self, batch: EncodedBatch, max_new_tokens: int, begun: Sequence[Sequence[int]] | None
+    ) -> list[Speaker]:
+        """What is said to every prompt, from its beginning on where that is given."""
         prompts = self._prefill(batch)
         thinking, stops = self._answers.how_it_thinks, self._stop_tokens()
         rows = [Speaker(max_new_tokens, stops, thinking) for _ in batch.uids]
+        given = [list(reversed(tokens)) for tokens in begun or [()] * len(rows)]
         while True:
             likeliest = prompts.next_tokens().tolist()
-            said = [row.says(token) for row, token in zip(rows, likeliest, strict=True)]
+            said = [
+                row.says(own.pop() if own else token)
+                for row, own, token in zip(rows, given, likeliest, strict=True)
+            ]
             running = [not row.over for row in rows]
             if not any(running):
-                return [self._answers.response(row) for row in rows]
+                return rows
             tokens = torch.tensor(said, device=self.device)[:, None]
             prompts.extend(tokens, torch.tensor(running, device=self.device)[:, None])
 

@@ -27,6 +27,7 @@ from solvent.diagnostics.conditions.replacements import Blank, Blur, Noise, Shuf
 from solvent.diagnostics.conditions.severities import Colour, Crop, Mask
 from solvent.diagnostics.conditions.statements import Congruent, Irrelevant, Mislead
 from solvent.diagnostics.conditions.swapping.block_swap import BlockSwap, FittedSwap
+from solvent.diagnostics.conditions.swapping.midway import SwapMidway
 from solvent.diagnostics.conditions.wording import Paraphrase
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Rerun",
     "Shuffle",
     "Swap",
+    "SwapMidway",
     "Text",
     "Told",
     "Translate",

@@ -35,6 +35,7 @@ def without_images(sample: Sample) -> Sample:
     return replace(
         sample,
         images=(),
+        later=(),
         text=without_image_places(sample.text),
         context=None if context is None else without_image_places(context),
     )

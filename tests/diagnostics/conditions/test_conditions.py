@@ -48,12 +48,15 @@ def test_every_condition_of_the_registry(name: str) -> None:
     assert order == sorted(set(order))
     for view in views:
         sample = SAMPLES[place[view.uid]]
-        kept = {key: getattr(sample, key) for key in ("images", "shown", "filler", "noise")}
+        kept = {
+            key: getattr(sample, key) for key in ("images", "shown", "filler", "noise", "later")
+        }
         same = replace(view, **kept)
         if name.startswith(REWORDED):
             same = replace(same, text=sample.text)
         assert same == sample
         written = f"{view.context or ''} {view.text}"
+        assert (view.later != ()) == (name == "swap_midway")
         assert (view.noise is not None) == (name == "noise_embeddings")
         assert [words in written for words in view.filler] == [True] * name.startswith("filler")
         for image in view.images:  # none, one, or the same again
@@ -68,7 +71,10 @@ def test_every_condition_shows_something_of_its_own() -> None:
             continue
         view = next(v for v in build(name).views(SAMPLES) if v.tags["kind"] == "colour")
         images = tuple(image.load().tobytes() for image in view.images)
-        assert seen.setdefault((view.uid, images, view.text, view.noise), name) == name
+        assert (
+            seen.setdefault((view.uid, images, view.text, view.noise, view.later != ()), name)
+            == name
+        )
 
 
 def test_a_full_mask_is_blank() -> None:
