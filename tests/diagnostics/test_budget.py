@@ -185,14 +185,16 @@ def test_the_slope_is_that_of_the_influence_by_hand() -> None:
 
 def test_the_image_again_is_told_by_hand() -> None:
     """J of mirrored answers is 1 - H: of logit 2 where half the samples are seen, 4 if repeated."""
-    found = budget().judge(seen(scripted(STAYS, KNOWN), shares={})).metrics
-    entropies = []
+    judged = budget().judge(seen(scripted(STAYS, KNOWN), shares={}))
+    found, entropies = judged.metrics, []
     for logit in (2.0, 4.0):
         right = 1 / (1 + np.exp(-logit))
         entropies.append(-(right * np.log2(right) + (1 - right) * np.log2(1 - right)))
     assert found["dependency_repeated_bits"].value == pytest.approx((1 - entropies[1]) / 2)
     change = found["dependency_repeated_change_bits"]
     assert change.value == pytest.approx((entropies[0] - entropies[1]) / 2)
+    said = f"again instead of filler changes J by {change.value:+.3f} {change.interval}."
+    assert judged.reason.endswith(said)
 
 
 def test_equal_scores_dilute_by_count() -> None:
@@ -236,7 +238,9 @@ def test_attention_to_filler_stands_beside_that_to_the_image() -> None:
     (drawn,) = found.series["curves"]
     expected = [words / (IMAGE_TOKENS + TEXT_TOKENS + words) for words in (0, *WORDS)]
     np.testing.assert_allclose([point["value"] for point in drawn["filler"]], expected)
-    assert found.reason.endswith("filler gets 93% of the answer's attention, the image 6%.")
+    assert "filler gets 93% of the answer's attention, the image 6%." in found.reason
+    per_token = found.metrics["filler_per_image_token_after"]
+    assert per_token == pytest.approx(WORDS[-1] / IMAGE_TOKENS)
     before = budget().judge(seen(scripted(STAYS, KNOWN), shares=shares))
     assert not [name for name in before.metrics if "filler_after" in name and "mass" in name]
     assert "filler" not in before.series["curves"][0]

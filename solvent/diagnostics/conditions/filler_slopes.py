@@ -61,7 +61,8 @@ def told_right(answers: Answers, each: Curve) -> Metrics:
 
 def attended(answers: Answers, each: Curve) -> Metrics:
     """What image and filler get of the attention at the longest filler, as shares and as multiples
-    of what equal weights would give them; nothing where nobody told the filler apart.
+    of what equal weights would give them, and how many tokens filler has per image token (an image
+    shown again has one); nothing where nobody told the filler apart.
     """
     known = np.isfinite(each.filler[:, -1]) & (each.filler_uniform[:, -1] > 0)
     if not known.any():
@@ -76,6 +77,9 @@ def attended(answers: Answers, each: Curve) -> Metrics:
         seen = count > 0
         found[f"mass_{name}_{each.place}"] = estimate(share, clusters, SHARE)
         found[f"lift_{name}_{each.place}"] = estimate(share[seen] / count[seen], clusters[seen])
+    image, filler = each.uniform[known, -1], each.filler_uniform[known, -1]
+    if (image > 0).all():
+        found[f"filler_per_image_token_{each.place}"] = float((filler / image).mean())
     return found
 
 

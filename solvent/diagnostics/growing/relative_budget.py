@@ -76,11 +76,18 @@ class RelativeBudget(FillerBudget):
             for pair in pairs
         )
         clusters = answers.clusters[rows]
+        change = estimate(again - once, clusters, DIFFERENCE)
         told = {
             "dependency_repeated_bits": estimate(again, clusters, SHARE),
-            "dependency_repeated_change_bits": estimate(again - once, clusters, DIFFERENCE),
+            "dependency_repeated_change_bits": change,
         }
-        return replace(found, metrics={**found.metrics, **told})
+        said = ""
+        if change is not None:
+            said = (
+                f" The image shown again instead of filler changes J by {change.value:+.3f} "
+                f"{change.interval}."
+            )
+        return replace(found, metrics={**found.metrics, **told}, reason=f"{found.reason}{said}")
 
     def kept(self, seen: Place, start: Estimate, fall: Estimate) -> tuple[Verdict, str]:
         """Whether it falls by less than the share, and that share."""
