@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from interventions.engine.noise import splitmix
 from interventions.engine.view import View
 from interventions.errors import InterventionError
 from interventions.methods.parts import Part
@@ -232,6 +233,52 @@ class Every(HeadRule):
 
     def chosen(self, view: View) -> Bool[Tensor, "batch head row"]:
         return torch.stack([rule.chosen(view) for rule in self.rules.values()]).all(dim=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffled(HeadRule):
+    """As many heads of every row as others are, but the heads of each layer in a random order: what
+    a choice of heads must do better than. The order depends on the seed and the layer alone.
+
+    `heads: random:N:SEED` of an intervention is short for N heads of every layer.
+    """
+
+    of: HeadRule | Sequence[int]  # the rule, or the list, that chooses how many
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.of, HeadRule):
+            object.__setattr__(self, "of", tuple(int(head) for head in self.of))
+
+    def chosen(self, view: View) -> Bool[Tensor, "batch head row"]:
+        place = (self.seed, view.layer, view.heads, view.rows.sample.device)
+        if isinstance(self.of, HeadRule):
+            return self.of.chosen(view).index_select(1, _random_order(*place))
+        if not all(0 <= head < view.heads for head in self.of):
+            raise InterventionError(
+                f"Shuffled is given the heads {list(self.of)}, but a layer has {view.heads}: name "
+                f"some of 0 to {view.heads - 1}."
+            )
+        shape = (len(view.rows.sample), view.heads, len(view.rows.index))
+        return _random_list(self.of, *place)[None, :, None].expand(shape)
+
+
+@lru_cache(maxsize=256)  # a copy to the device waits for it, and every layer asks
+def _random_order(seed: int, layer: int, heads: int, device: torch.device) -> Int[Tensor, " head"]:
+    """A permutation of heads, the same on every device."""
+    with torch.inference_mode(False):
+        start = splitmix(torch.tensor(seed)) ^ layer
+        return splitmix(splitmix(start) ^ torch.arange(heads)).argsort().to(device)
+
+
+@lru_cache(maxsize=256)
+def _random_list(
+    listed: tuple[int, ...], seed: int, layer: int, heads: int, device: torch.device
+) -> Bool[Tensor, " head"]:
+    """Where those heads come to stand."""
+    with torch.inference_mode(False):
+        order = _random_order(seed, layer, heads, device)
+        return torch.isin(order, torch.tensor(listed, device=device))
 
 
 @lru_cache(maxsize=8)

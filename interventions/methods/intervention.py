@@ -19,6 +19,7 @@ from interventions.methods.selectors import (
     PHASES,
     WRITERS,
     check_choice,
+    check_heads,
     check_layers,
     check_tokens,
 )
@@ -52,7 +53,7 @@ class Intervention(metaclass=Part):
 
     name: str  # of the file it came from
     layers: str | int | Sequence[int]  # words, a range or indices, see `selectors.select_layers`
-    heads: str | int | Sequence[int] | HeadRule  # "all", indices or a rule
+    heads: str | int | Sequence[int] | HeadRule  # "all", "random:N:SEED", indices or a rule
     rows: int | Sequence[str | int]  # roles or positions of the rows that are edited
     keys: int | Sequence[str | int]  # roles or positions of the keys that form the block
     probe: Probe | None  # narrows the block to some of these keys
@@ -76,7 +77,7 @@ class Intervention(metaclass=Part):
                 object.__setattr__(self, field, tuple(plain))
         check_layers(self.layers)
         if isinstance(self.heads, str):
-            check_choice(self.heads, ("all",), "heads, if neither a list nor a rule,")
+            check_heads(self.heads)
         check_tokens(self.rows, "rows")
         check_tokens(self.keys, "keys")
         check_choice(self.phase, PHASES, "phase")

@@ -37,6 +37,7 @@ ROLES = (
 PHASES = ("prefill", "decode", "both")
 THIRDS = ("early", "middle", "late")
 LAYER_RANGE = re.compile(r"(\d+)-(\d*)(?:/(\d+))?")
+RANDOM_HEADS = re.compile(r"random:([1-9]\d{0,4}):(\d{1,9})")
 TEXT_AFTER_IMAGE = ("question", "answer", "last", "generated")
 WRITERS = {"user": "preface", "assistant": "answer"}  # who wrote a turn, and its role, if any
 SPLIT = {"image": "video", "system": "preface", "question": "answer"}  # what a name leaves out
@@ -211,6 +212,18 @@ def select_layers(wanted: str | int | Sequence[int], count: int) -> tuple[int, .
 def select_heads(wanted: str | int | Sequence[int], count: int) -> tuple[int, ...]:
     """Head indices from `all` or a list."""
     return tuple(range(count)) if isinstance(wanted, str) else _checked(wanted, count, "heads")
+
+
+def random_heads(wanted: object) -> tuple[int, int] | None:
+    """How many heads of every layer `random:N:SEED` draws, and its seed; None of anything else."""
+    found = RANDOM_HEADS.fullmatch(wanted) if isinstance(wanted, str) else None
+    return found and (int(found[1]), int(found[2]))
+
+
+def check_heads(wanted: str) -> None:
+    """Raise `ValueError` when the words of a selection of heads cannot be read."""
+    if not random_heads(wanted):
+        check_choice(wanted, ("all",), 'heads, if no list, rule or "random:2:0" (two, seed 0),')
 
 
 def check_choice(value: str, choices: Sequence[str], field: str) -> None:

@@ -27,9 +27,9 @@ from interventions.errors import InterventionError
 from interventions.looking.log import SUMS, AttentionLog, Record
 from interventions.looking.observation import mark_tokens, prompt_confidence, watch, watched_layer
 from interventions.methods.cutting import Behind
-from interventions.methods.heads import HeadRule
+from interventions.methods.heads import HeadRule, Shuffled
 from interventions.methods.intervention import Intervention
-from interventions.methods.selectors import select_heads, several
+from interventions.methods.selectors import random_heads, select_heads, several
 from interventions.patching.checkpointing import check_followed, follow_checkpoints
 from interventions.patching.decoders import (
     BACKENDS,
@@ -81,8 +81,7 @@ class Session:
         self.decoder = decoder = find_decoder(model)
         self.numbers = {id(module): layer for layer, module in decoder.attention.items()}
         self.layers = decoder.select(intervention.layers)
-        heads, count = intervention.heads, decoder.config.num_attention_heads
-        self.heads = heads if isinstance(heads, HeadRule) else select_heads(heads, count)
+        self.heads = _heads(intervention.heads, decoder.config.num_attention_heads)
         self.cut = intervention.cut if isinstance(intervention, Behind) else None
         self.cut_layers = () if self.cut is None else decoder.select(self.cut.layers)
         self.watched = watched_layer(intervention, self.layers)
@@ -412,6 +411,19 @@ class Session:
                     f"A row has {count} image tokens but its fixed pattern has {len(prior)} "
                     "weights; give one weight per image token to log.expect(priors=...)."
                 )
+
+
+def _heads(wanted: Any, count: int) -> tuple[int, ...] | HeadRule:
+    """Heads that are edited: fixed ones, or the rule that finds them in every layer or row."""
+    if isinstance(wanted, HeadRule):
+        return wanted
+    drawn = random_heads(wanted)
+    if drawn is None:
+        return select_heads(wanted, count)
+    number, seed = drawn
+    if number > count:
+        raise ValueError(f"heads={wanted} draws {number} heads, but a layer has {count}.")
+    return Shuffled(of=range(number), seed=seed)
 
 
 def overwritten(original: Tensor, axis: int, index: Tensor, where: Tensor, new: Tensor) -> Tensor:
