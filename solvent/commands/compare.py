@@ -20,10 +20,11 @@ def main(config: DictConfig) -> None:
     from solvent.cells.configuration import stored_facts
     from solvent.cells.request import check_texts
     from solvent.reports.comparison import compare
+    from solvent.studies.controls.gain_table import show_gains
 
     with command.job():
         check_texts(config, "output", "study", "baseline")
-        compare(config.output, config.study, config.baseline, stored_facts)
+        compare(config.output, config.study, config.baseline, stored_facts, show_gains)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ figure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -40,10 +40,15 @@ COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "in
            "variant", "layers", "seed", "chance", "unparsed", "guessed", "errors", "cells_edited",
            "seconds", "imported")  # fmt: skip
 THIRDS = ("early", "middle", "late")
+Beside = Callable[[Console, Sequence[Row], Path], None]
 
 
 def compare(
-    output: str, study: str, baseline: str, known: KnownFacts | None = None
+    output: str,
+    study: str,
+    baseline: str,
+    known: KnownFacts | None = None,
+    beside: Beside | None = None,
 ) -> pd.DataFrame:
     """Print the table of a study; write `comparison.csv` and one figure per family beside its
     cells.
@@ -53,6 +58,7 @@ def compare(
         study: below it.
         baseline: name of the intervention that the others are compared with.
         known: facts of the tests of a cell that was stored before findings kept them.
+        beside: shows more of the paired cells, below their tables.
 
     Raises:
         FileNotFoundError: no cell is finished.
@@ -75,6 +81,8 @@ def compare(
         figure = draw_comparison(family, chosen, baseline, folder)
         screen.print(f"figure  [dim]{marked(str(figure))}[/dim]", highlight=False)
     frame = tabulate(rows)
+    if beside:
+        beside(screen, rows, folder)
     if cells:
         compare_usage(screen, [cell.metrics for cell in cells], folder)
         spreadsheet(frame).to_csv(folder / "comparison.csv", index=False)

@@ -1,0 +1,87 @@
+"""Gains beside those of their controls, in the terminal and as a CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from solvent.core.statistics import PairedDifference
+from solvent.core.text import marked, spreadsheet
+from solvent.reports.comparison import points
+from solvent.reports.pairing import Row
+from solvent.reports.table import intervention_name
+from solvent.studies.controls.spurious_gains import Gain, gains
+
+LABELS = ("model", "benchmark", "condition", "setting", "intervention", "variant", "layers", "seed")
+PLACE = "controls.csv"
+
+
+def show_gains(screen: Console, rows: Sequence[Row], folder: Path) -> None:
+    """Print every gain of a study beside its controls, and write `controls.csv`; nothing where no
+    arm gains and no control was run.
+    """
+    found = gains(rows)
+    if not found:
+        return
+    for family in dict.fromkeys(gain.cell.family for gain in found):
+        _show(screen, [gain for gain in found if gain.cell.family == family])
+    spreadsheet(tabulate(found)).to_csv(folder / PLACE, index=False)
+    screen.print(f"table   [dim]{marked(str(folder / PLACE))}[/dim]", highlight=False)
+
+
+def tabulate(found: Sequence[Gain]) -> pd.DataFrame:
+    """One line per arm and control."""
+    lines = []
+    for gain in found:
+        labels = {name: gain.cell.metrics.get(name) for name in LABELS}
+        labels |= {f"gain_{name}": value for name, value in asdict(gain.difference).items()}
+        labels["reading"] = gain.reading
+        for control in gain.controls:
+            line = labels | {"control": control.name, "what": control.what}
+            for part, numbers in (("control_gain", control.gain), ("beyond", control.beyond)):
+                line |= {f"{part}_{name}": value for name, value in _numbers(numbers).items()}
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _numbers(found: PairedDifference | None) -> dict[str, float | None]:
+    names = ("value", "low", "high", "n")
+    return {name: getattr(found, name, None) for name in names}
+
+
+def _show(screen: Console, found: Sequence[Gain]) -> None:
+    table = Table(
+        title=f"gains on {marked(_where(found[0]))}, beside what looks no better",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("\nintervention or control")
+    table.add_column("\nwhat was done")
+    for name in ("gain, paired\n[95 % interval]", "intervention minus control\n[95 % interval]"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for gain in found:
+        metrics = gain.cell.metrics
+        layers = f"layers {metrics['layers']}" if metrics["layers"] else ""
+        table.add_row(
+            marked(intervention_name(metrics)), marked(layers), points(gain.difference), ""
+        )
+        for control in gain.controls:
+            numbers = [points(each) if each else "" for each in (control.gain, control.beyond)]
+            table.add_row(f"  {control.name}", marked(control.what), *numbers)
+        table.add_row("  [bold]reading[/bold]", f"[bold]{gain.reading}[/bold]", "", "")
+        table.add_section()
+    screen.print(table)
+
+
+def _where(gain: Gain) -> str:
+    """`tiny on shapes, shown blur`"""
+    metrics = gain.cell.metrics
+    shown = "" if metrics["condition"] == "real" else f", shown {metrics['condition']}"
+    return f"{metrics['model']} on {metrics['benchmark']}{shown}"
