@@ -242,7 +242,9 @@ def _style(rows: Sequence[Row], row: Row) -> dict[str, Any]:
 
 
 def _bars(estimate: dict[str, Any]) -> list[list[float]]:
-    return [[estimate["value"] - estimate["low"]], [estimate["high"] - estimate["value"]]]
+    """Lengths below and above; an end that rounding left on the wrong side is at the value."""
+    lengths = estimate["value"] - estimate["low"], estimate["high"] - estimate["value"]
+    return [[max(0.0, length)] for length in lengths]
 
 
 def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
