@@ -263,7 +263,7 @@ def test_the_experiment_and_its_comparison(tmp_path: Path) -> None:
                 run_cell(compose("evaluate", given))
     command = [sys.executable, "compare.py", f"output={tmp_path}", "study=controls"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    assert "gains on tiny_prior on shapes" in done.stdout
+    assert "gains of tiny_prior on shapes" in done.stdout
     table = pd.read_csv(tmp_path / "controls/controls.csv")
     arm = table[table["intervention"] == "uniform_row"].set_index("control")
     assert arm["variant"].unique().tolist() == ["heads=[0, 1]"]
@@ -278,7 +278,7 @@ def test_the_table_shows_each_control_and_is_kept(script: Script, tmp_path: Path
     screen = Console(width=130, record=True)
     show_gains(screen, rows, tmp_path)
     said = screen.export_text()
-    assert "gains on scripted on yesno" in said
+    assert "gains of scripted on yesno" in said
     assert said.count("no more than: same rates by a bias") == 2
     table = pd.read_csv(tmp_path / "controls.csv")
     assert table["control"].tolist() == [RATES, TIES, HEADS, MASS] * 2

@@ -57,7 +57,7 @@ def _numbers(found: PairedDifference | None) -> dict[str, float | None]:
 
 def _show(screen: Console, found: Sequence[Gain]) -> None:
     table = Table(
-        title=f"gains on {marked(_where(found[0]))}, beside what looks no better",
+        title=f"gains of {marked(_where(found[0]))}, beside what looks no better",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

@@ -75,7 +75,9 @@ class Gain:
 
 
 def gains(rows: Sequence[Row]) -> list[Gain]:
-    """Of every arm that gains or has control arms in the study; random heads are no arm."""
+    """Of every arm that gains or has control arms in the study, the greatest first; random heads
+    are no arm.
+    """
     found = []
     for row in rows:
         if row.difference is None or row.baseline is None or is_random(row):
@@ -86,7 +88,7 @@ def gains(rows: Sequence[Row]) -> list[Gain]:
         arm, baseline = row.cell, row.baseline
         made = (*_of_answers(arm, baseline), _of_heads(row, draws), _of_mass(row, mass))
         found.append(Gain(cell=arm, difference=row.difference, controls=made))
-    return found
+    return sorted(found, key=lambda gain: -gain.difference.value)
 
 
 def _of_answers(arm: FinishedCell, baseline: FinishedCell) -> Iterator[Control]:
