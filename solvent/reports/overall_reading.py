@@ -13,6 +13,7 @@ from typing import Any, Literal
 ASKS = "Moves, usefully?"
 STRONG = 0.1  # accuracy that the own image must surely add for `USES IT`
 GAIN = 0.02  # accuracy over no image, likewise
+CONTENT = "content_contrast_bits"  # of `dependency`: donors that answer otherwise, minus alike
 
 Overall = Literal["BLIND", "MOVED BUT MISLED", "USES IT WEAKLY", "USES IT", "NOT SETTLED"]
 Found = Mapping[str, Any]
@@ -47,6 +48,9 @@ def overall_reading(findings: Mapping[str, Found]) -> Reading | None:
         _clause("worth bits about the truth", "exchange", worth, "image_bits"),
     ]
     said = _said(moved, useful, worth)
+    content = moved["metrics"].get(CONTENT) if moved else None
+    if isinstance(content, Mapping):
+        evidence.append(_by_content(content))
     if useful is not None:
         evidence += _over_nothing(useful)
     return Reading(overall=said, evidence=tuple(evidence))
@@ -77,13 +81,24 @@ def _said(moved: Found | None, useful: Found | None, worth: Found | None) -> Ove
         return "NOT SETTLED"
     much = _surely_above(useful, "perceptual_score", STRONG)
     gains = _surely_above(useful, "multimodal_gain_over_text", GAIN)
-    if moves == "FAIL" or not (much and gains) or _verdict(worth) == "FAIL":
+    known = not _recognised(moved)
+    if moves == "FAIL" or not (much and gains and known) or _verdict(worth) == "FAIL":
         return "USES IT WEAKLY"
     return "USES IT" if _verdict(worth) in ("PASS", "INCONCLUSIVE") else "NOT SETTLED"
 
 
 def _verdict(found: Found | None) -> str:
     return "MISSING" if found is None else str(found["verdict"])
+
+
+def _recognised(moved: Found | None) -> bool:
+    """Whether it may only matter that a picture is the question's own, and not what it shows: one
+    with another right answer does not surely move the answer further than one with the same.
+
+    Not where a set has too few such pictures to say.
+    """
+    lower = _end(moved, CONTENT, "lower")
+    return lower is not None and lower <= 0
 
 
 def _surely_above(found: Found | None, name: str, margin: float) -> bool:
@@ -105,9 +120,20 @@ def _clause(claim: str, test: str, found: Found | None, name: str) -> str:
     if found is None:
         return f"{claim}: not tested, add {test}"
     number = found["metrics"].get(name)
-    said = {"PASS": "yes", "FAIL": "no", "INCONCLUSIVE": "not sure"}.get(found["verdict"], "?")
+    said = {"PASS": "yes", "FAIL": "no", "INCONCLUSIVE": "not sure"}.get(
+        found["verdict"], f"no verdict, {found['verdict'].lower()}"
+    )
     value = f" {_number(number)}" if isinstance(number, Mapping) else ""
     return f"{claim}: {said} ({test}{value})"
+
+
+def _by_content(number: Number) -> str:
+    lower = number.get("lower")
+    said = "yes" if lower is not None and lower > 0 else "not sure"
+    return (
+        "a picture with another right answer moves it further than one with the same: "
+        f"{said} (dependency {_number(number)})"
+    )
 
 
 def _over_nothing(useful: Found) -> list[str]:

@@ -167,5 +167,38 @@ def test_without_other_pictures_exchange_does_not_pass() -> None:
     assert "no picture of another question" in found.reason
 
 
+def test_a_picture_that_is_recognised_is_not_read() -> None:
+    """Right with its own picture and undecided with any other: it may know its picture by heart.
+
+    What tells the two apart are pictures with the same right answer, where a set has them.
+    """
+    answers = scripted("M2", spread=SPREAD)
+    others = ("swap", "swap_2", "swap_3", "swap_diff", "swap_same")
+    lost = answers.scores | dict.fromkeys(others, answers.scores["text"])
+    shown = {**answers.shown, "swap_same": ({},) * len(answers)}
+    asked = "a picture with another right answer moves it further than one with the same"
+    for alike, few, reading, said in (
+        (lost["text"], 0, "USES IT WEAKLY", f"{asked}: not sure (dependency 0.000"),
+        (lost["real"], 0, "USES IT", f"{asked}: yes (dependency 0.189"),
+        (lost["text"], 19, "USES IT", f"{asked}: not sure (dependency 0.000"),  # too few to say
+    ):
+        same = alike.copy()
+        same[few or len(answers) :] = np.nan
+        read = overall_reading(
+            judged(replace(answers, scores={**lost, "swap_same": same}, shown=shown))
+        )
+        assert read is not None
+        assert (read.overall, said in read.reason) == (reading, True), read.reason
+
+
+def test_a_test_without_a_verdict_is_named() -> None:
+    found = judged(scripted("M2", spread=SPREAD))
+    found["measures"]["verdict"] = "ERROR"
+    read = overall_reading(found)
+    assert read is not None
+    assert read.overall == "NOT SETTLED"
+    assert "right more often with its own image: no verdict, error (measures" in read.reason
+
+
 def test_every_model_of_the_world_has_a_reading() -> None:
     assert {*OVERALL, "M3e"} == {*MODELS}
