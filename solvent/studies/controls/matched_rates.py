@@ -1,8 +1,8 @@
 """Answers with one bias per option, so that every option is given as often as somewhere else.
 
 Which question changes its answer is then decided by the stored log-probabilities alone. After Yin,
-Si and Wang (2025), https://arxiv.org/abs/2504.10020, where such a shift of "yes" reproduces what
-contrastive decoding gains on POPE.
+Si and Wang (2025), https://arxiv.org/abs/2504.10020, where pushing all answers the same way gains
+what contrastive decoding gains on POPE.
 
 Axes: N questions, K options.
 """
