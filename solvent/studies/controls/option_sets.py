@@ -19,6 +19,7 @@ from solvent.studies.controls.matched_rates import Answers, with_near_ties_flipp
 
 FEWEST = 20  # questions with the same options; below, a bias would be fitted to single answers
 SHOWN = 4  # options whose rates are told
+_Ranked = tuple[Prediction, list[int], int, int]  # the places of its labels, of gold, of the answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,20 +71,21 @@ def option_sets(
     Questions that failed, that one of the two did not answer by an option, or of which two options
     are the same, are in none.
     """
-    theirs = {row.uid: row.parsed for row in arm}
-    members: dict[tuple[str, ...], list[tuple[Prediction, list[int]]]] = defaultdict(list)
+    theirs = {row.uid: row.parsed for row in arm if isinstance(row.parsed, int)}
+    members: dict[tuple[str, ...], list[_Ranked]] = defaultdict(list)
     for row in baseline:
         labels = _labels(row, answer)
-        if isinstance(theirs.get(row.uid), int) and len(set(labels)) == len(labels) > 1:
+        if row.uid in theirs and isinstance(row.gold, int) and len(set(labels)) == len(labels) > 1:
             order = sorted(range(len(labels)), key=labels.__getitem__)
-            members[tuple(labels[place] for place in order)].append((row, order))
+            ranked = (row, order, order.index(row.gold), order.index(theirs[row.uid]))
+            members[tuple(labels[place] for place in order)].append(ranked)
     return [
         OptionSet(
             labels=labels,
-            uids=tuple(row.uid for row, _ in rows),
-            values=np.array([_values(row, answer)[order] for row, order in rows]),
-            golds=np.array([order.index(row.gold) for row, order in rows]),
-            answered=np.array([order.index(theirs[row.uid]) for row, order in rows]),
+            uids=tuple(row.uid for row, *_ in rows),
+            values=np.array([_values(row, answer)[order] for row, order, *_ in rows]),
+            golds=np.array([gold for _, _, gold, _ in rows]),
+            answered=np.array([given for *_, given in rows]),
         )
         for labels, rows in sorted(members.items())
         if len(rows) >= FEWEST
@@ -128,7 +130,7 @@ def _rescored(
 
 def _labels(row: Prediction, answer: Answer) -> tuple[str, ...]:
     """What the options are called; nothing where they were not ranked, or nobody knows."""
-    if row.scores is None or row.status == "error" or not isinstance(row.gold, int):
+    if row.scores is None or row.status == "error":
         return ()
     if answer.by == "letter":
         return letters(len(row.scores))
