@@ -103,8 +103,8 @@ def test_a_name_stands_for_one_module() -> None:
 
 
 def test_what_a_configuration_names_is_there() -> None:
-    """Targets are reached in one place, and by names that exist."""
-    from solvent.cells.building import target
+    """Targets are reached in one place, by names that exist, and say what kinds they take."""
+    from solvent.cells.building import kinds, parameters, target
 
     found = set()
     for path in (ROOT / "conf").rglob("*.yaml"):
@@ -112,7 +112,8 @@ def test_what_a_configuration_names_is_there() -> None:
         found |= set(re.findall(r"_target_: ([\w.]+)", text))
     assert len(found) > 50
     for name in sorted(found):
-        assert target(name, "conf")
+        made = target(name, "conf")
+        assert set(parameters(made) or ()) <= set(kinds(made)), name
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ samples, "two" and true are none either.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -168,7 +169,7 @@ def target(path: Any, name: str) -> Callable[..., Any]:
 
 def _check_settings(tree: Mapping[str, Any], name: str) -> None:
     made = target(tree[TARGET], name)
-    takes = _parameters(made)
+    takes = parameters(made)
     if takes is None:
         return
     given = {key: value for key, value in tree.items() if key not in OWN}
@@ -178,17 +179,17 @@ def _check_settings(tree: Mapping[str, Any], name: str) -> None:
             raise ValueError(
                 f"there is no setting {name}.{key}{meant}; {tree[TARGET]} takes {', '.join(takes)}"
             )
-    kinds = _kinds(made)
+    known = kinds(made)
     for key, parameter in takes.items():
         if key not in given and parameter.default is parameter.empty:
             raise ValueError(f"the setting {name}.{key} is missing; {tree[TARGET]} needs it")
         if given.get(key) == UNSET:
             raise ValueError(f"the setting {name}.{key} has no value of its own: give it")
-        if key in given and key in kinds:
-            check_kind(given[key], kinds[key], f"{name}.{key}")
+        if key in given and key in known:
+            check_kind(given[key], known[key], f"{name}.{key}")
 
 
-def _parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+def parameters(made: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
     """By name; None where it takes whatever it is given."""
     try:
         found = dict(inspect.signature(_called(made)).parameters)
@@ -207,10 +208,15 @@ def _called(made: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-def _kinds(made: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations by parameter; none where they name what only a type checker knows."""
+def kinds(made: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations by parameter; none where they name what only a type checker knows.
+
+    Those of a dataclass are read class by class: the constructor of one that inherits fields does
+    not know the names of the module in which they were written.
+    """
+    asked = made if dataclasses.is_dataclass(made) else _called(made)
     try:
-        return typing.get_type_hints(_called(made))
+        return typing.get_type_hints(asked)
     except NameError:
         return {}
 
