@@ -121,11 +121,21 @@ def test_verdicts(
     [
         ([3.0, 1.0, 0.5, -0.5, -0.5], "decay of answers to a text that says them"),
         (0.0, "not surely believed: 0.000"),
+        (None, "by more than 0.235, below which no decay of it shows: 0.115"),
     ],
 )
 def test_without_a_text_that_keeps_its_say_nothing_fails(told: Any, words: str) -> None:
-    """Lucky guesses are right at all lengths: what shows decay is a text that is believed."""
-    answers = scripted(FALLS, KNOWN, SPREAD, told)
+    """Lucky guesses are right at all lengths: what shows decay is a text that is believed.
+
+    None: right in 492 of 800 at every length, .115 above chance. Over 0, 64, ... 4096 words all of
+    that at once would be a fall of .0098 per doubling, within the margin of .02.
+    """
+    few = told is None
+    answers = scripted(FALLS, KNOWN, SPREAD, 3.0 if few else told)
+    if few:
+        for name in answers.scores:
+            if name.endswith("congruent"):
+                answers.scores[name][492:] *= -1
     found = budget().judge(seen(answers, shares={}))
     assert (found.verdict, found.strict) == ("INCONCLUSIVE", "FAIL")
     assert words in found.reason

@@ -22,8 +22,9 @@ class RelativeBudget(FillerBudget):
     The influence of `FillerBudget`, whose slope b is judged beside what there was without filler:
 
         FAIL when b + margin_share * (influence without filler) is surely below 0 in mean, while
-        accuracy from a text that says the right answer is surely above chance without filler and
-        surely falls by less than `text_margin` per doubling: no mere long-context decay
+        accuracy from a text that says the right answer surely falls by less than `text_margin` per
+        doubling, though it is so far above chance without filler that losing all of that would be
+        steeper: no mere long-context decay
 
     The text that says the right answer stands where the image stood, as far from the question; it
     is right by what it says, not by luck, so that it can decay. Where it is not believed, or decays
@@ -51,6 +52,11 @@ class RelativeBudget(FillerBudget):
     def says(self) -> str:
         """Condition that says the right answer in words."""
         return self.statement
+
+    @property
+    def least_told(self) -> float:
+        """Accuracy above chance from which on its loss at once would be steeper than tolerated."""
+        return self.text_margin / self.steepest
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -104,9 +110,14 @@ class RelativeBudget(FillerBudget):
         above, text = (seen.metrics.get(name) for name in (seen.above, seen.text))
         if not (isinstance(above, Estimate) and isinstance(text, Estimate)):
             return "no sample has a text that says its answer"
-        if decide(above, 0.0) != "PASS":
+        if decide(above, self.least_told) != "PASS":
             said = f"{measured(above)} above chance"
-            return f"a text that says the answer is not surely believed: {said}"
+            if decide(above, 0.0) != "PASS":
+                return f"a text that says the answer is not surely believed: {said}"
+            return (
+                f"a text that says the answer is not surely believed by more than "
+                f"{self.least_told:.3f}, below which no decay of it shows: {said}"
+            )
         if decide(text, -self.text_margin) == "PASS":
             return ""
         said = measured(text)
