@@ -15,7 +15,7 @@ from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics.answers import REFERENCE, Answers, collect
 from solvent.diagnostics.contract import check_finding
 from solvent.diagnostics.observations import paired, seen_by
-from solvent.diagnostics.statistics.estimates import FEW_BOUNDED, holm
+from solvent.diagnostics.statistics.estimates import FEW_BOUNDED, Estimate, holm
 from solvent.diagnostics.statistics.place_bias import TURN, calibrated
 
 FACTS = "facts"  # key of what a finding keeps of its test: asks, number, ..., margin
@@ -42,6 +42,7 @@ def judge_all(
         own = cache(lambda test=test: answers().in_blocks(test.conditions))
         found = test.judge(seen_by(test, own, predictions, cell))
         check_finding(name, test, found)
+        found = replace(found, metrics={k: _number(each) for k, each in found.metrics.items()})
         if found.verdict == "INCONCLUSIVE" and all(row.options for row in predictions[REFERENCE]):
             found = replace(found, reason=found.reason + few_blocks(answers(), own()))
         facts = replace(test.facts, margin=test.judged_against)
@@ -53,6 +54,12 @@ def judge_all(
     for name, p in zip(tested, adjusted, strict=True):
         findings[name]["metrics"]["p_value_adjusted"] = p
     return findings
+
+
+def _number(metric: Estimate | float | int | None) -> Estimate | float | int | None:
+    """None for the mean of what is not finite, such as bits of an option that is impossible."""
+    endless = isinstance(metric, Estimate) and not math.isfinite(metric.value)
+    return None if endless else metric
 
 
 def few_blocks(answers: Answers, blocks: Answers) -> str:

@@ -13,6 +13,7 @@ from solvent.core.types import CandidateScore, Facts, Prediction
 from solvent.diagnostics.answers import collect
 from solvent.diagnostics.base import Finding, Seen, UsageTest
 from solvent.diagnostics.judging import few_blocks, judge_all
+from solvent.diagnostics.statistics.estimates import Estimate, estimate
 
 OPTIONS = ("red", "blue", "green")
 
@@ -113,11 +114,24 @@ def test_only_tests_that_read_swaps_count_in_blocks(tmp_path: Path) -> None:
     assert found["other"]["reason"] == "So."
 
 
+def test_the_mean_of_what_is_not_finite_is_no_number(tmp_path: Path) -> None:
+    """An option that is impossible has infinitely many bits, which no table can show."""
+    with np.errstate(invalid="ignore"):
+        loss = estimate(np.array([-np.inf, *np.ones(20)]), np.arange(21))
+    test = Counting(conditions=("real",), loss=loss)
+    real = {"real": [predicted("a", (0.0, -1.0, -2.0))]}
+    assert judge_all({"some": test}, real, tmp_path)["some"]["metrics"]["loss_bits"] is None
+    finite = Counting(conditions=("real",), loss=estimate(np.ones(22), np.arange(22)))
+    found = judge_all({"some": finite}, real, tmp_path)["some"]["metrics"]["loss_bits"]
+    assert found["value"] == 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counting(UsageTest):
     """Tells how many clusters it is given."""
 
     conditions: tuple[str, ...]
+    loss: Estimate | None = None
     name: ClassVar[str] = "counting"
     facts: ClassVar[Facts] = Facts(asks="?", number="clusters", unit="", neutral=0.0, place=1)
 
@@ -127,7 +141,10 @@ class Counting(UsageTest):
             verdict="INCONCLUSIVE",
             strict="FAIL",
             reason="So.",
-            metrics={"clusters": len(set(seen.answers.clusters.tolist()))},
+            metrics={
+                "clusters": len(set(seen.answers.clusters.tolist())),
+                "loss_bits": self.loss,
+            },
             series={},
         )
 

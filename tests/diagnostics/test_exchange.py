@@ -184,6 +184,10 @@ def test_bootstrap_of_a_function_of_means_keeps_clusters_whole() -> None:
         np.repeat(values, 5, axis=0), np.repeat(np.arange(300), 5), lambda m: m[:, 0] / m[:, 1]
     )
     assert (twice.low, twice.high) == pytest.approx((ratio.low, ratio.high))
+    assert (ratio.lower, ratio.upper) == (ratio.low, ratio.high)
+    one = np.r_[np.zeros(150, int), np.arange(1, 151)]  # one image holds half of the samples
+    heavy = function_of_means(values, one, lambda m: m[:, 0] / m[:, 1])
+    assert (heavy.lower, heavy.doubt[:20]) == (None, "4 independent images")
 
 
 def test_temperature_and_bias_are_those_of_logistic_regression() -> None:

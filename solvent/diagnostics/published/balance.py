@@ -17,7 +17,7 @@ from solvent.diagnostics.answers import REFERENCE
 from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.conditions.conflict import asserted_conflicts, wins
 from solvent.diagnostics.statistics.distances import entropy_bits
-from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide
+from solvent.diagnostics.statistics.estimates import Estimate, Verdict, decide, few
 from solvent.diagnostics.statistics.own_image import OTHER, due_to_own
 from solvent.diagnostics.statistics.ratios import coefficient, fieller
 
@@ -165,9 +165,10 @@ def curve(
     )
     (level, slope), covariance = fit.params, fit.cov_params()
     turned = covariance * np.array([[1, -1], [-1, 1]])  # of (-level, slope)
+    errors, doubt = np.sqrt(np.diag(covariance)), few(clusters)
     return Curve(
-        level=coefficient(level, float(np.sqrt(covariance[0, 0])), len(x), units),
-        slope=coefficient(slope, float(np.sqrt(covariance[1, 1])), len(x), units),
+        level=coefficient(level, float(errors[0]), len(x), units, doubt),
+        slope=coefficient(slope, float(errors[1]), len(x), units, doubt),
         balance=fieller(-level, slope, turned, len(x), units),
     )
 

@@ -118,7 +118,7 @@ def of_ends(
     verdict is made of it.
     """
     if clusters < FEW_UNBOUNDED:
-        doubt = f"{clusters} independent images have a say, and a verdict needs {FEW_UNBOUNDED:.0f}"
+        doubt = _too_few(clusters, FEW_UNBOUNDED)
     low, high, lower, upper = map(float, ends)
     return Estimate(
         value=float(value),
@@ -154,14 +154,24 @@ def _doubt(mean: Clustered) -> str | None:
     """Why a mean is no ground for a verdict, by the decision table of docs/statistics.md."""
     needed = FEW_UNBOUNDED if mean.bounds is None else FEW_BOUNDED
     if mean.effective < needed:
-        return (
-            f"{mean.effective:.0f} independent images have a say, and a verdict needs {needed:.0f}"
-        )
+        return _too_few(mean.effective, needed)
     if mean.freedom < FREEDOM:
         return f"one image holds {mean.largest:.0%} of the samples"
     if mean.bounds is None and mean.moved < MOVED:
         return f"only {mean.moved} images differ from the others"
     return None
+
+
+def few(clusters: Int[np.ndarray, " N"]) -> str | None:
+    """Why samples that lie like this in clusters make no verdict on values without bounds."""
+    mean = of_values(np.zeros(len(clusters)), clusters, None)
+    if mean.effective >= FEW_UNBOUNDED and mean.freedom < FREEDOM:
+        return f"one image holds {mean.largest:.0%} of the samples"
+    return None if mean.effective >= FEW_UNBOUNDED else _too_few(mean.effective, FEW_UNBOUNDED)
+
+
+def _too_few(effective: float, needed: float) -> str:
+    return f"{effective:.0f} independent images have a say, and a verdict needs {needed:.0f}"
 
 
 def p_above(

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from scipy.stats import t as student
 
 from solvent.core.statistics import resampled
-from solvent.diagnostics.statistics.estimates import Estimate, cluster_sums, of_ends
+from solvent.diagnostics.statistics.estimates import Estimate, cluster_sums, few, of_ends
 
-LEVELS = (0.025, 0.975, 0.05, 0.95)
+LEVELS = (0.025, 0.975)  # verdicts, too: values without bounds need the 95 % interval
 
 
 def function_of_means(
@@ -22,7 +22,8 @@ def function_of_means(
     clusters: Int[np.ndarray, " N"],
     function: Callable[[Float[np.ndarray, "R J"]], Float[np.ndarray, " R"]],
 ) -> Estimate | None:
-    """A function of J means, with a percentile bootstrap over whole clusters.
+    """A function of J means, with a percentile bootstrap over whole clusters. A verdict needs as
+    many effective clusters as that on a mean.
 
     None where the function has no value; resamples in which it has none are left out. Source:
     Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
@@ -38,8 +39,8 @@ def function_of_means(
         spread = function(drawn[:, :-1] / drawn[:, -1:])
     if not np.isfinite(value):
         return None
-    low, high, lower, upper = map(float, np.quantile(spread[np.isfinite(spread)], LEVELS))
-    return of_ends(value, (low, high, lower, upper), len(values), len(sizes))
+    ends = np.quantile(spread[np.isfinite(spread)], LEVELS)
+    return of_ends(value, (*ends, *ends), len(values), len(sizes), few(clusters))
 
 
 def fieller(
@@ -73,8 +74,9 @@ def fieller(
     return of_ends(numerator / denominator, (low, high, lower, upper), samples, clusters)
 
 
-def coefficient(value: float, error: float, samples: int, clusters: int) -> Estimate:
+def coefficient(
+    value: float, error: float, samples: int, clusters: int, doubt: str | None = None
+) -> Estimate:
     """A regression coefficient from its standard error, t with clusters - 1 freedoms."""
-    quantiles = student.ppf(LEVELS, clusters - 1)
-    low, high, lower, upper = (float(value + each * error) for each in quantiles)
-    return of_ends(value, (low, high, lower, upper), samples, clusters)
+    ends = value + student.ppf(LEVELS, clusters - 1) * error
+    return of_ends(value, (*ends, *ends), samples, clusters, doubt)

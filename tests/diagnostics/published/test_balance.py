@@ -96,6 +96,15 @@ def test_what_has_no_curve_says_why() -> None:
     assert "no sample" in curve(np.empty(0), np.empty(0), np.empty(0, dtype=int))
 
 
+def test_one_image_with_half_of_the_conflicts_makes_no_verdict() -> None:
+    answers = weighing(2.0, seed=3)
+    assert TEST.judge(seen(answers)).verdict == "PASS"
+    one = replace(answers, clusters=np.maximum(np.arange(400), 200))
+    found = TEST.judge(seen(one))
+    assert found.verdict == "INCONCLUSIVE"
+    assert "(no verdict: 4 independent images have a say" in found.reason
+
+
 def test_failed_conflicts_are_counted() -> None:
     answers = weighing(2.0)
     answers.scores["mislead"][:40] = np.nan
