@@ -141,7 +141,7 @@ def test_a_cut_keeps_the_intervention_of_the_cell(tmp_path: Path) -> None:
 
 def test_a_cell_of_before_a_condition_came_is_read_again_without_it(tmp_path: Path) -> None:
     doses = "diagnostic.override.doses={real: 0, mislead: 1}"
-    folder, metrics = run(tmp_path, "diagnostic=[override]", "limit=9", doses)
+    folder, metrics = run(tmp_path, "diagnostic=[override]", "limit=18", doses)
     later = "mislead+warn"
     done = json.loads((folder.path / "DONE").read_text())
     done["sha256"] = {name: each for name, each in done["sha256"].items() if later not in name}
