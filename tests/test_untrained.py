@@ -1,4 +1,4 @@
-"""Networks that were never trained, of three families, through the tests of their inside."""
+"""Networks that were never trained, of three families: tests of their inside, and one reading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.untrained import write_untrained
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 CHEAP = (
-    "diagnostic=consistency",
+    "diagnostic=[consistency,dependency,exchange,measures]",
     "diagnostic.consistency.dimensions=1",
     "diagnostic.consistency.sweep=[1]",
     "diagnostic.consistency.permutations=19",
@@ -35,6 +35,9 @@ def test_what_is_inside_them_never_passes(
     else:
         save_random_checkpoint(model.rpartition("_")[0], place)
     metrics = run_cell(composed(f"model={model}", f"model.checkpoint={place}", *CHEAP))
+    verdicts = {name: each["verdict"] for name, each in metrics["diagnostics"].items()}
+    assert [name for name, each in verdicts.items() if each == "PASS"] in ([], ["dependency"])
+    assert not metrics["overall"]["reading"].startswith("USES IT")
     found = metrics["diagnostics"]["consistency"]
     assert found["metrics"]["samples"] >= 60, found["reason"]
     assert found["verdict"] in {"COUPLED", "INCONCLUSIVE", "FAIL"}
