@@ -175,6 +175,9 @@ class FillerBudget(UsageTest):
                 f"the attention budget needs {len(missing)} more conditions, first {missing[0]!r}; "
                 "run them or none with filler text"
             )
+        if not all(self._shown_to(answers, place).any() for place in self.places):
+            reason = "No sample was shown with filler text and with a picture of another question."
+            return self._finding("NOT APPLICABLE", "NOT APPLICABLE", reason, metrics, series)
         places = [self._place(answers, shares, place) for place in self.places]
         for one in places:
             metrics |= one.metrics
@@ -212,10 +215,7 @@ class FillerBudget(UsageTest):
 
     def _place(self, answers: Answers, shares: Mapping[str, Shares], place: str) -> Place:
         """What filler text in one place does to the samples that it was shown to."""
-        fillers = [case.name for case in self.fillers if case.place == place]
-        shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
-        shown_to = np.any(shown[:-1], axis=0) & shown[-1]  # some have no donor
-        some = answers.take(shown_to & (answers.sizes > 1))
+        some = answers.take(self._shown_to(answers, place))
         each = curve(some, shares, place, self.words, self.draws, self.says)
         known = np.isfinite(getattr(each, self.measure)).all(axis=1)
         needs = known & self._needs_image(some, each)
@@ -238,6 +238,12 @@ class FillerBudget(UsageTest):
             | attended(some, each),
             series=drawn(some, each, needs),
         )
+
+    def _shown_to(self, answers: Answers, place: str) -> Bool[np.ndarray, " N"]:
+        """Questions with filler text in that place, and with a donor, which some have not."""
+        fillers = [case.name for case in self.fillers if case.place == place]
+        shown = [~np.isnan(answers.scores[name]).all(axis=1) for name in (*fillers, "swap")]
+        return np.any(shown[:-1], axis=0) & shown[-1] & (answers.sizes > 1)
 
     def _needs_image(self, answers: Answers, each: Curve) -> Bool[np.ndarray, " N"]:
         """Whether the text alone leaves the answer at chance; over all lengths, as one length would

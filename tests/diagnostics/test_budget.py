@@ -295,6 +295,10 @@ def test_samples_without_a_donor_are_left_out() -> None:
     found = budget().judge(seen(answers, shares={}))
     assert found.verdict == "PASS"
     assert found.metrics["filler_samples_after"] == N - 4
+    nobody = replace(answers, scores=answers.scores | {"swap": np.full((N, 2), np.nan)})
+    none = budget().judge(seen(nobody, shares={}))
+    assert (none.verdict, none.strict) == ("NOT APPLICABLE", "NOT APPLICABLE")
+    assert "with filler text and with a picture of another question" in none.reason
 
 
 def test_one_option_is_no_question() -> None:
