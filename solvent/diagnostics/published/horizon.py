@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from solvent.core.intervals import SHARE, of_values
+from solvent.core.intervals import DIFFERENCE, SHARE, of_values
 from solvent.core.plotting import COLOURS, draw_curve, draw_nothing
 from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE, Answers
@@ -30,7 +30,7 @@ from solvent.diagnostics.swaps import probability_gap
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-KNOCK, SWAP = "knock", "swap"
+KNOCK, SWAP, PLACEBO = "knock", "swap", "placebo_jpeg"
 ERROR = 0.025  # of each end of the interval
 
 Metrics = dict[str, Estimate | float | int | None]
@@ -51,7 +51,8 @@ class Horizon(UsageTest):
     are surely below it (p at most 2.5 % each: then all hold together).
 
     PASS: the horizon is surely behind the first layer, and another image surely moves the answer
-    too. Where it does not, what is cut is not about this image: VACUOUS.
+    too, and by more than the margin beyond a placebo (a JPEG): answers that anything moves say
+    nothing. Where it does not, what is cut is not about this image: VACUOUS.
 
     Source: a cheaper form, by knockout, of the information horizon of
     https://arxiv.org/abs/2512.07580, which shows single visual tokens from a layer on.
@@ -91,7 +92,7 @@ class Horizon(UsageTest):
     @property
     def conditions(self) -> tuple[str, ...]:
         """What it reads."""
-        return (REFERENCE, SWAP, *self.cuts)
+        return (REFERENCE, SWAP, PLACEBO, *self.cuts)
 
     def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
         """The knockout of `knock` in the later layers only, for some of the samples."""
@@ -104,7 +105,7 @@ class Horizon(UsageTest):
 
     def judge(self, seen: Seen) -> Finding:
         """Curves over the layers, and the horizon."""
-        screened = screen(seen.answers, (REFERENCE,), (SWAP, *self.cuts))
+        screened = screen(seen.answers, (REFERENCE,), (SWAP, PLACEBO, *self.cuts))
         if screened.verdict:
             return screened.finding(self.name)
         answers = screened.answers.take(screened.answers.valid(*self.cuts))
@@ -112,14 +113,15 @@ class Horizon(UsageTest):
         moved = {layer: gap(name) for name, layer in self.cuts.items()}
         horizon = self._horizon(moved, answers.clusters)
         curves = {layer: estimate(each, answers.clusters, SHARE) for layer, each in moved.items()}
-        swapped = gap(SWAP)
-        known = np.isfinite(swapped)
-        other = estimate(swapped[known], answers.clusters[known], SHARE)
-        verdict = self._verdict(horizon, other)
+        swapped = {"swap_bits": gap(SWAP), "swap_over_placebo_bits": gap(SWAP) - gap(PLACEBO)}
+        bounds = {"swap": SHARE, "swap_over": DIFFERENCE}
+        others = estimate_columns(swapped, answers.clusters, bounds)
+        other, net = others.values()
+        verdict = self._verdict(horizon, other, net)
         metrics: Metrics = {
             **screened.counts,
             "horizon": horizon,
-            "swap_bits": other,
+            **others,
             **{f"moved_bits_from_{layer}": each for layer, each in curves.items()},
             **self._beside(answers),
             "p_value": of_values(moved[0], answers.clusters, SHARE).p_above(self.margin_bits)
@@ -130,7 +132,7 @@ class Horizon(UsageTest):
             test=self.name,
             verdict=verdict,
             strict="NOT APPLICABLE",
-            reason=self._reason(verdict, horizon, other),
+            reason=self._reason(verdict, horizon, other, net),
             metrics=metrics,
             series={
                 "layers": [layer / self.of for layer in curves],
@@ -197,7 +199,9 @@ class Horizon(UsageTest):
             columns[f"accuracy_from_{layer}"] = shared_credit(cut, gold)
         return dict(estimate_columns(columns, answers.clusters, {"accuracy": SHARE}))
 
-    def _verdict(self, horizon: Estimate | None, other: Estimate | None) -> Verdict:
+    def _verdict(
+        self, horizon: Estimate | None, other: Estimate | None, net: Estimate | None
+    ) -> Verdict:
         if horizon is None:
             return "NOT APPLICABLE"
         if horizon.lower is None or horizon.upper is None:
@@ -207,9 +211,17 @@ class Horizon(UsageTest):
         about = decide(other, self.margin_bits)
         if horizon.lower == 0 or about in ("INCONCLUSIVE", "NOT APPLICABLE"):
             return "INCONCLUSIVE"
-        return "PASS" if about == "PASS" else "VACUOUS"
+        if about == "FAIL":
+            return "VACUOUS"
+        return "PASS" if decide(net, self.margin_bits) == "PASS" else "INCONCLUSIVE"
 
-    def _reason(self, verdict: Verdict, horizon: Estimate | None, other: Estimate | None) -> str:
+    def _reason(
+        self,
+        verdict: Verdict,
+        horizon: Estimate | None,
+        other: Estimate | None,
+        net: Estimate | None,
+    ) -> str:
         if horizon is None:
             return "No sample has numbers under every cut."
         said = (
@@ -220,4 +232,6 @@ class Horizon(UsageTest):
             return f"{said}; but another image moves them by {measured(other, 'bit')} only."
         if other is None:
             return f"{said}; whether it matters which image it is, no sample shows."
+        if verdict == "INCONCLUSIVE" and net is not None:
+            said += f"; another image moves them by {measured(net, 'bit')} beyond a placebo"
         return f"{said}."

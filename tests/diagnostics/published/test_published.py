@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from scipy.special import log_softmax
 
 from solvent.core.paths import CONF
 from solvent.core.types import CandidateScore, Prediction
@@ -77,6 +78,22 @@ def test_the_horizon_has_an_interval() -> None:
 def test_a_horizon_of_who_does_not_look(model: str, verdict: str, value: float) -> None:
     found = horizon(model, [None, None, 1, 1, 1, 1])
     assert (found.verdict, found.metrics["horizon"].value) == (verdict, value)
+
+
+def test_answers_that_anything_moves_have_no_horizon() -> None:
+    """Noise from run to run moves answers under cuts and other images, and under a JPEG as well."""
+    generator = np.random.default_rng(0)
+    answers = scripted("M0", 20)
+    names = {*answers.scores, *TESTS["horizon"].conditions}
+    noise = {
+        name: log_softmax(generator.normal(size=(len(answers), 4)), axis=1)
+        for name in sorted(names)
+    }
+    found = TESTS["horizon"].judge(seen(with_scores(answers, noise)))
+    assert found.metrics["swap_bits"].low > 0.01
+    assert found.metrics["horizon"].lower == 1
+    assert found.verdict == "INCONCLUSIVE"
+    assert "beyond a placebo" in found.reason
 
 
 def test_few_images_give_no_horizon() -> None:
