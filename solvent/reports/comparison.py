@@ -40,6 +40,9 @@ COLUMNS = ("model", "benchmark", "prompt", "compat", "condition", "setting", "in
            "variant", "layers", "seed", "chance", "unparsed", "guessed", "errors", "cells_edited",
            "seconds", "imported")  # fmt: skip
 THIRDS = ("early", "middle", "late")
+NOTHING = "no intervention to compare"
+FLAT = 70  # characters of all names that stand side by side under the axis; more are slanted
+SLANT, LETTER = 30.0, 0.037  # degrees; inches that each letter of a slanted name takes below
 Beside = Callable[[Console, Sequence[Row], Path], None]
 
 
@@ -134,7 +137,7 @@ def _show(screen: Console, rows: Sequence[Row], baseline: str) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("\nintervention", no_wrap=True)
-    table.add_column("\nlayers")
+    table.add_column("\nlayers", min_width=len("layers"))
     for name in (
         "score\n[95 % interval]",
         "\nn",
@@ -178,8 +181,9 @@ def draw_comparison(family: Key, rows: Sequence[Row], baseline: str, folder: Pat
     """
     path = folder / f"comparison-{'-'.join(family)}.png"
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), width_ratios=(3, 2), sharey=True)
         arms = [row for row in rows if not _is_reference(row, baseline)]
+        size = (8.4, 3.6 + _slanted(_interventions(arms)))
+        figure, axes = plt.subplots(1, 2, figsize=size, width_ratios=(3, 2), sharey=True)
         _draw_by_layers(axes[0], arms)
         _draw_by_mass(axes[1], arms)
         for axis in axes:
@@ -257,6 +261,13 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
             place += (layers.index(metrics["layers"]) - (len(layers) - 1) / 2) * width
         axes.errorbar(place, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
     axes.set_xticks(range(len(interventions)), interventions)
+    slanted = bool(_slanted(interventions))
+    if slanted:
+        axes.tick_params(axis="x", labelsize=8)
+        plt.setp(axes.get_xticklabels(), rotation=SLANT, ha="right", rotation_mode="anchor")
+    if not rows:
+        axes.set_xticks([])
+        _say(axes, NOTHING)
     for marker, name in zip(MARKERS, layers, strict=False):
         axes.plot(
             [],
@@ -268,9 +279,24 @@ def _draw_by_layers(axes: Axes, rows: Sequence[Row]) -> None:
             markersize=5,
         )
     if layers:
-        axes.legend()
-        legend_below(axes, 0.12)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 0.99), ncols=3, frameon=False, fontsize=7,
+            columnspacing=1.0,
+        )  # fmt: skip
+        if not slanted:
+            legend_below(axes, 0.12)
     axes.set_title("what was done, and where")
+
+
+def _slanted(names: Sequence[str]) -> float:
+    """Inches that names need below the axis where they are too long to stand side by side."""
+    if sum(map(len, names)) <= FLAT:
+        return 0.0
+    return LETTER * max(map(len, names))
+
+
+def _say(axes: Axes, words: str) -> None:
+    axes.text(0.5, 0.25, words, color="grey", ha="center", transform=axes.transAxes)
 
 
 def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
@@ -280,8 +306,10 @@ def _draw_by_mass(axes: Axes, rows: Sequence[Row]) -> None:
         if masses["before"]:
             left = masses["after"] / masses["before"]
             axes.errorbar(left, estimate["value"], yerr=_bars(estimate), **_style(rows, row))
-    if not any(row.cell.metrics["visual_mass"]["before"] for row in rows):
-        axes.text(0.5, 0.25, "not measured", color="grey", ha="center", transform=axes.transAxes)
+    if not rows:
+        axes.set_xticks([])
+    elif not any(row.cell.metrics["visual_mass"]["before"] for row in rows):
+        _say(axes, "not measured")
     axes.set(xlabel="visual mass after / before, mean over all layers")
     axes.set_title("how much attention the image kept")
 
