@@ -276,8 +276,8 @@ def _reason(
         return "no sample has answers with and without image and text"
     image, text, own = (metrics[n] for n in ("image_bits", "text_bits", "right_contrast"))
     said = (
-        f"the image contributes {image.value:.3f} bits {image.interval} and the text "
-        f"{text.value:.3f} {text.interval}; "
+        f"the image contributes {measured(image, 'bit')} and the text {text.value:.3f} "
+        f"{text.interval}; "
     )
     if own is None:
         said += "no picture of another question was shown to compare with"

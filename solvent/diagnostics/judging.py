@@ -44,7 +44,7 @@ def judge_all(
         check_finding(name, test, found)
         found = replace(found, metrics={k: _number(each) for k, each in found.metrics.items()})
         if found.verdict == "INCONCLUSIVE" and all(row.options for row in predictions[REFERENCE]):
-            found = replace(found, reason=found.reason + few_blocks(answers(), own()))
+            found = replace(found, reason=_also(found.reason, few_blocks(answers(), own())))
         facts = replace(test.facts, margin=test.judged_against)
         findings[name] = plain(asdict(found)) | {FACTS: asdict(facts)}
     tested = [
@@ -62,6 +62,11 @@ def _number(metric: Estimate | float | int | None) -> Estimate | float | int | N
     return None if endless else metric
 
 
+def _also(reason: str, more: str) -> str:
+    """A reason and a sentence after it, whether or not the reason ends with a full stop."""
+    return f"{reason.removesuffix('.')}. {more}" if more else reason
+
+
 def few_blocks(answers: Answers, blocks: Answers) -> str:
     """That donors of few images make too few independent blocks, where they do; else nothing.
 
@@ -72,8 +77,8 @@ def few_blocks(answers: Answers, blocks: Answers) -> str:
     if count == images or count >= FEW_BOUNDED:
         return ""
     return (
-        f" {images} independent images make {count} blocks that exchange pictures, and a verdict "
-        f"needs {FEW_BOUNDED:.0f}: ask about more images."
+        f"{images} independent images make {count} blocks that exchange pictures, and a verdict "
+        f"needs at least {FEW_BOUNDED:.0f}: ask about more images."
     )
 
 
