@@ -62,11 +62,7 @@ class Swap:
         for stratum, by_label in strata.items():
             donors |= self._donors(stratum, by_label)
         if samples and not donors and self.gold == "any":
-            raise ValueError(
-                f"{self.name} needs at least {self.shift + 1} different pictures among samples "
-                f"that share {self.stratum or 'the number of pictures'}, and found none such; "
-                "raise limit or set stratum=null"
-            )
+            raise without_donors(self.name, self.shift, self.stratum, samples)
         return [_seeing(s, donors[s.uid]) for s in samples if s.uid in donors]
 
     def _stratum(self, sample: Sample) -> tuple[object, ...]:
@@ -104,6 +100,24 @@ class Swap:
                 if donor is not None:
                     found |= {sample.uid: owners[donor][0] for sample in owners[label, own]}
         return found
+
+
+def without_donors(
+    name: str, shift: int, stratum: str | None, samples: Sequence[Sample]
+) -> ValueError:
+    """Why no sample can be shown the pictures of another, and what helps."""
+    shown = {_pictures(sample) for sample in samples if sample.images}
+    if not shown:
+        return ValueError(
+            f"{name} shows the pictures of another question, and none of {len(samples):,} "
+            "questions has a picture"
+        )
+    helps = f", or set stratum: null of {name} in conf/conditions.yaml" if stratum else ""
+    return ValueError(
+        f"{name} needs at least {shift + 1} different pictures among samples that share "
+        f"{stratum or 'the number of pictures'}, which these do not have ({len(samples):,} "
+        f"questions, {len(shown):,} different pictures in all): ask more questions{helps}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,6 +117,8 @@ def test_what_cannot_be() -> None:
     alone = [question(str(k), flat("one")) for k in range(4)]
     with pytest.raises(ValueError, match="at least 2 different pictures"):
         swap().views(alone)
+    with pytest.raises(ValueError, match="none of 4 questions has a picture"):
+        swap().views([replace(sample, images=()) for sample in alone])
     with pytest.raises(ValueError, match="shift must be at least 1, got 0"):
         swap(shift=0)
     with pytest.raises(ValueError, match="block must be at least 2 images, got 1"):

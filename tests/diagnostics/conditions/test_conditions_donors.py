@@ -53,6 +53,8 @@ def test_a_cycle_is_as_long_as_its_pictures() -> None:
     assert len(swap(shift=2).views(three)) == 3
     with pytest.raises(ValueError, match="at least 4 different pictures among samples that share"):
         swap(shift=3).views(three)
+    with pytest.raises(ValueError, match="none of 3 questions has a picture"):
+        swap().views([replace(sample, images=()) for sample in three])
 
 
 def test_swap_never_pairs_questions_about_one_picture() -> None:

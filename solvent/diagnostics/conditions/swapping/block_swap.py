@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from solvent.core.types import Sample
 from solvent.diagnostics.answers import BLOCK
-from solvent.diagnostics.conditions.donors import Swap
+from solvent.diagnostics.conditions.donors import Swap, without_donors
 from solvent.diagnostics.conditions.swapping.donor_pictures import Fitted
 from solvent.diagnostics.conditions.swapping.partition import Place, Unit, blocks
 
@@ -61,11 +61,7 @@ class BlockSwap:
             for number in range(len(block)):
                 shown |= self._unit(block, number)
         if samples and not shown:
-            raise ValueError(
-                f"{self.name} needs at least {self.shift + 1} different pictures among samples "
-                f"that share {self.stratum or 'the number of pictures'}, and found none such; "
-                "raise limit or set stratum=null"
-            )
+            raise without_donors(self.name, self.shift, self.stratum, samples)
         return [shown[sample.uid] for sample in samples if sample.uid in shown]
 
     def _stratum(self, sample: Sample) -> Hashable:
