@@ -26,7 +26,7 @@ CHIPS = {  # verdict -> colour, and how a person would say it
     "FAIL": (COLOURS[1], "no"),
     "INCONCLUSIVE": (COLOURS[4], "not sure"),
     "VACUOUS": (COLOURS[3], "says nothing"),
-    "COUPLED": (COLOURS[3], "flows, used?"),
+    "COUPLED": (COLOURS[5], "flows, used?"),
     "NOT APPLICABLE": ("#999999", "not applicable"),
     "ERROR": ("#000000", "failed"),
 }

@@ -128,12 +128,14 @@ def _draw(cells: Sequence[Metrics], tests: Mapping[str, Facts], path: Path) -> N
             axes.margins(x=0.1)
         grid[0, 0].set_yticks(range(len(cells)), titles)
         grid[0, 0].set_ylim(len(cells) - 0.5, -0.5)
+        said = {found["verdict"] for cell in cells for found in cell["diagnostics"].values()}
         handles = [
             plt.Line2D([], [], marker="o", linestyle="", color=colour, label=verdict)
             for verdict, (colour, _) in CHIPS.items()
+            if verdict in said
         ]
         figure.legend(
-            handles=handles, loc="lower center", ncols=len(CHIPS), frameon=False, fontsize=8,
+            handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8,
             bbox_to_anchor=(0.5, min(-0.05, -0.23 / figure.get_figheight())),  # 0.23 inches
         )  # fmt: skip
         figure.tight_layout()
