@@ -129,7 +129,8 @@ def _clause(claim: str, test: str, found: Found | None, name: str) -> str:
 
 def _by_content(number: Number) -> str:
     lower = number.get("lower")
-    said = "yes" if lower is not None and lower > 0 else "not sure"
+    few = "too few such pictures to say"
+    said = few if lower is None else "yes" if lower > 0 else "not sure"
     return (
         "a picture with another right answer moves it further than one with the same: "
         f"{said} (dependency {_number(number)})"

@@ -180,7 +180,7 @@ def test_a_picture_that_is_recognised_is_not_read() -> None:
     for alike, few, reading, said in (
         (lost["text"], 0, "USES IT WEAKLY", f"{asked}: not sure (dependency 0.000"),
         (lost["real"], 0, "USES IT", f"{asked}: yes (dependency 0.189"),
-        (lost["text"], 19, "USES IT", f"{asked}: not sure (dependency 0.000"),  # too few to say
+        (lost["text"], 19, "USES IT", f"{asked}: too few such pictures to say (dep"),
     ):
         same = alike.copy()
         same[few or len(answers) :] = np.nan
