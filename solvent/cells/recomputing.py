@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from solvent.cells.asking import build_tests
 from solvent.cells.configuration import check_targets, has_setting, stored_config, with_change
 from solvent.cells.diagnosing import FINDINGS, REFERENCE, answers_of
+from solvent.core.names import did_you_mean
 from solvent.diagnostics.judging import FACTS, judge_all
 from solvent.reports.findings import show_findings
 from solvent.reports.table import console
@@ -42,7 +43,10 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
     for change in changes:
         key = change.partition("=")[0]
         if not (key.startswith("diagnostic.") and has_setting(config, key)):
-            raise ValueError(f"there is no setting {key!r}; the settings are in {run}/config.yaml")
+            meant = did_you_mean(key, _dotted("diagnostic", config["diagnostic"]))
+            raise ValueError(
+                f"there is no setting {key!r}{meant or ';'} the settings are in {run}/config.yaml"
+            )
         config = with_change(config, change)
     tests = build_tests(config["diagnostic"])
     asked = (name for test in tests.values() for name in test.conditions)
@@ -56,6 +60,15 @@ def recompute(run: Path, changes: Sequence[str]) -> dict[str, Any]:
         same = without_facts(findings) == without_facts(json.loads(stored.read_text()))
         screen.print(f"{'equal to' if same else '[red]differs[/red] from'} what the cell stored")
     return findings
+
+
+def _dotted(name: str, settings: Any) -> Iterator[str]:
+    """Names of all settings below one, as a command line has them."""
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            yield from _dotted(f"{name}.{key}", value)
+    else:
+        yield name
 
 
 def without_facts(findings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -238,7 +238,9 @@ def show(asked: Asked, brief: bool) -> dict[str, Any]:
         show_line(screen, metrics)
     else:
         show_cell(screen, metrics)
-        screen.print(f"[dim]{escape(str(asked.folder.path))}[/dim]", highlight=False)
+        screen.print(
+            f"[dim]{escape(str(asked.folder.path))}[/dim]", highlight=False, soft_wrap=True
+        )
     return metrics
 
 
@@ -247,7 +249,9 @@ def show_finished(asked: Asked, brief: bool) -> dict[str, Any]:
     folder = asked.folder
     folder.check()
     folder.check_identity(redacted(asked.identity.definition))
-    console().print(f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False)
+    console().print(
+        f"already finished  [dim]{escape(str(folder.path))}[/dim]", highlight=False, soft_wrap=True
+    )
     try:
         folder.settle()
         clear(folder.path)

@@ -82,7 +82,7 @@ def compare(
         for remark in remarks(chosen, cells, baseline):
             screen.print(f"[yellow]{marked(remark)}[/yellow]", highlight=False)
         figure = draw_comparison(family, chosen, baseline, folder)
-        screen.print(f"figure  [dim]{marked(str(figure))}[/dim]", highlight=False)
+        screen.print(f"figure  [dim]{marked(str(figure))}[/dim]", highlight=False, soft_wrap=True)
     frame = tabulate(rows)
     if beside:
         beside(screen, rows, folder)
@@ -90,7 +90,7 @@ def compare(
         compare_usage(screen, [cell.metrics for cell in cells], folder)
         spreadsheet(frame).to_csv(folder / "comparison.csv", index=False)
         place = marked(str(folder / "comparison.csv"))
-        screen.print(f"table   [dim]{place}[/dim]", highlight=False)
+        screen.print(f"table   [dim]{place}[/dim]", highlight=False, soft_wrap=True)
     if damaged:
         raise ValueError(
             f"{len(damaged)} of {len(cells) + len(damaged)} cells are damaged and left out. "

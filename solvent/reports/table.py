@@ -160,6 +160,7 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         + (f"  guessed {of_rows(metrics, 'guessed')}" if metrics.get("guessed") else "")
         + (f"  left out {metrics['skipped']:,}" if metrics.get("skipped") else ""),
         highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -37,7 +37,9 @@ def compare_usage(screen: Console, cells: Sequence[Metrics], folder: Path) -> No
     spreadsheet(tabulate(tested)).to_csv(folder / "usage.csv", index=False)
     _draw(tested, tests, folder / "usage.png")
     for name in ("usage.csv", "usage.png"):
-        screen.print(f"tests   [dim]{marked(str(folder / name))}[/dim]", highlight=False)
+        screen.print(
+            f"tests   [dim]{marked(str(folder / name))}[/dim]", highlight=False, soft_wrap=True
+        )
 
 
 def shown(cells: Sequence[Metrics]) -> dict[str, Facts]:

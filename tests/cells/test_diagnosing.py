@@ -80,7 +80,7 @@ def test_it_is_recomputed_without_the_model_identically(
     first = metrics["diagnostics"]["dependency"]
     assert (first["verdict"], first["strict"]) == ("INCONCLUSIVE", "PASS")
     assert "45 independent images make 9 blocks" in first["reason"]
-    with pytest.raises(ValueError, match=r"no setting 'diagnostic\.dependency\.margin'"):
+    with pytest.raises(ValueError, match=r"\.margin', did you mean '.*margin_bits'\?"):
         recompute(folder.path, ["diagnostic.dependency.margin=1"])
 
 

@@ -32,7 +32,9 @@ def show_gains(screen: Console, rows: Sequence[Row], folder: Path) -> None:
     for family in dict.fromkeys(gain.cell.family for gain in found):
         _show(screen, [gain for gain in found if gain.cell.family == family])
     spreadsheet(tabulate(found)).to_csv(folder / PLACE, index=False)
-    screen.print(f"table   [dim]{marked(str(folder / PLACE))}[/dim]", highlight=False)
+    screen.print(
+        f"table   [dim]{marked(str(folder / PLACE))}[/dim]", highlight=False, soft_wrap=True
+    )
 
 
 def tabulate(found: Sequence[Gain]) -> pd.DataFrame:
