@@ -112,7 +112,8 @@ def without_donors(
             f"{name} shows the pictures of another question, and none of {len(samples):,} "
             "questions has a picture"
         )
-    helps = f", or set stratum: null of {name} in conf/conditions.yaml" if stratum else ""
+    enough = stratum and len(shown) > shift
+    helps = f", or set stratum: null of {name} in conf/conditions.yaml" if enough else ""
     return ValueError(
         f"{name} needs at least {shift + 1} different pictures among samples that share "
         f"{stratum or 'the number of pictures'}, which these do not have ({len(samples):,} "
