@@ -2,10 +2,9 @@
 
 Axes: batch (layers, or anything else), token T, width H; m = min(T, H), n = max(T, H).
 
-The plain route is a thin SVD of every state. The fast one is ten times as fast on a CPU and made
-of matrix products, and is taken where it is exact: from the m x m Gram matrix, where its least
-eigenvalue shows that the rank is m, and elsewhere from a QR decomposition and the SVD of its small
-factor, which is as exact as the SVD itself.
+The plain route is a thin SVD of every state. The fast one is taken where it is exact: from the
+m x m Gram matrix and matrix products, where its least eigenvalue shows that the rank is m, and
+elsewhere from a QR decomposition and the SVD of its small factor, which is as exact as an SVD.
 """
 
 from __future__ import annotations
@@ -66,25 +65,19 @@ class Factored:
         values = self.singular_values
         return (values > self._tolerance * values[:, :1]).sum(dim=1)
 
-    def row_residual(
-        self, others: Float[Tensor, "batch token width"]
-    ) -> Float[Tensor, "batch token width"]:
-        """Y (I - P_R): of every row of Y what no mixture of the tokens of X gives.
+    def outside_rows(self, others: Float[Tensor, "batch token width"]) -> Float[Tensor, " batch"]:
+        """||Y (I - P_R)||: how much of the rows of Y no mixture of the tokens of X gives.
 
-        P_R projects on the span of the rows of X. Explicitly Y - (Y V) V^T, twice, never as a
+        P_R projects on the span of the rows of X. From Y - (Y V) V^T itself, never from a
         difference of squared norms, which cancels. Exactly 0 where the rank is H.
         """
-        if self._wide:
-            return self._beyond(others)
-        return self._across(others.mT).mT
+        return self._beyond(others) if self._wide else self._across(others.mT)
 
-    def column_residual(
+    def outside_columns(
         self, others: Float[Tensor, "batch token width"]
-    ) -> Float[Tensor, "batch token width"]:
-        """(I - P_C) Y: what no linear map of the features of X gives. Exactly 0 at rank T."""
-        if self._wide:
-            return self._across(others)
-        return self._beyond(others.mT).mT
+    ) -> Float[Tensor, " batch"]:
+        """||(I - P_C) Y||: what no linear map of the features of X gives. Exactly 0 at rank T."""
+        return self._across(others) if self._wide else self._beyond(others.mT)
 
     @property
     def _wide(self) -> bool:
@@ -128,8 +121,8 @@ class Factored:
                 left, values, right = torch.linalg.svd(states, full_matrices=False)
             else:
                 basis, small = torch.linalg.qr(states.mT)
-                left, values, right = torch.linalg.svd(small.mT)
-                right = right @ basis.mT
+                left, values, inner = torch.linalg.svd(small.mT)
+                right = inner @ basis.mT
         kept = (values > self._tolerance * values[:, :1]).to(values)
         return left * kept[:, None, :], values, right * kept[:, :, None]
 
@@ -148,9 +141,9 @@ class Factored:
         with one_thread():
             return torch.linalg.cholesky(gram / lengths[:, :, None] / lengths[:, None, :])
 
-    def _beyond(self, others: Float[Tensor, "batch m n"]) -> Float[Tensor, "batch m n"]:
-        """The part of rows outside the span of the rows of `_short`."""
-        result, full = torch.zeros_like(others), ~self._by_vectors
+    def _beyond(self, others: Float[Tensor, "batch m n"]) -> Float[Tensor, " batch"]:
+        """Norm of the part of rows outside the span of the rows of `_short`."""
+        norms, full = others.new_zeros(len(others)), ~self._by_vectors
         if full.any():
             rows, left = _taken(self._short, full), _taken(others, full)
             lengths = self._lengths[full][:, None, :]
@@ -159,26 +152,23 @@ class Factored:
                 with one_thread():
                     mixed = torch.cholesky_solve(products.mT, self._cholesky).mT
                 left = left - (mixed / lengths) @ rows
-            result[full] = left
+            norms[full] = torch.linalg.matrix_norm(left)
         if self._by_vectors.any():
-            basis, left = self._vectors[2], others[self._by_vectors]
+            basis, left = self._vectors[2], _taken(others, self._by_vectors)
             for _ in range(2):
                 left = left - (left @ basis.mT) @ basis
-            result[self._by_vectors] = left
-        result[self.rank == others.shape[2]] = 0.0
-        return result
+            norms[self._by_vectors] = torch.linalg.matrix_norm(left)
+        return torch.where(self.rank == others.shape[2], 0.0, norms)
 
-    def _across(self, others: Float[Tensor, "batch m n"]) -> Float[Tensor, "batch m n"]:
-        """The part of columns outside the span of the columns of `_short`: 0 at full rank."""
-        result = torch.zeros_like(others)
-        lacking = self.rank < others.shape[1]
-        if lacking.any():
-            basis, left = self._vectors[0], others[self._by_vectors]
+    def _across(self, others: Float[Tensor, "batch m n"]) -> Float[Tensor, " batch"]:
+        """Norm of the part of columns outside the span of the columns of `_short`."""
+        norms, lacking = others.new_zeros(len(others)), self.rank < others.shape[1]
+        if lacking.any():  # and then they are among those with vectors
+            basis, left = self._vectors[0], _taken(others, self._by_vectors)
             for _ in range(2):
                 left = left - basis @ (basis.mT @ left)
-            result[self._by_vectors] = left
-        result[~lacking] = 0.0
-        return result
+            norms[self._by_vectors] = torch.linalg.matrix_norm(left)
+        return torch.where(lacking, norms, 0.0)
 
 
 def factor(

@@ -39,16 +39,15 @@ def innovation(before: Factored, after: Factored) -> Innovation:
     with an `rtol`, X lies outside its own subspace in part, and X' itself is projected.
     """
     update = after.states - before.states
-    outside = before.row_residual(update)
-    row, column = outside, before.column_residual(update)
-    if before.rtol is not None:
-        row = row + before.row_residual(before.states)
-        column = column + before.column_residual(before.states)
-    size = _norm(update)
+    outside, size = before.outside_rows(update), torch.linalg.matrix_norm(update)
+    if before.rtol is None:
+        row, column = outside, before.outside_columns(update)
+    else:
+        row, column = before.outside_rows(after.states), before.outside_columns(after.states)
     return Innovation(
-        row=_norm(row) / after.norm,
-        column=_norm(column) / after.norm,
-        kappa=kappa(_norm(outside) / size, before.rank, update.shape[2]),
+        row=row / after.norm,
+        column=column / after.norm,
+        kappa=kappa(outside / size, before.rank, update.shape[2]),
         relative_norm=torch.where(before.norm > 0, size / before.norm, torch.nan),
     )
 
@@ -81,7 +80,3 @@ def subspace_innovation(
     if combine == "sum":
         return column + row
     raise ValueError(f"Innovations are combined by mean, l2 or sum, got {combine!r}.")
-
-
-def _norm(matrices: Float[Tensor, "batch token width"]) -> Float[Tensor, " batch"]:
-    return torch.linalg.matrix_norm(matrices)

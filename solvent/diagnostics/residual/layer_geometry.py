@@ -67,32 +67,32 @@ class Variant:
         split = zip(*(each.split(self.at_once) for each in (before, attention, ffn)), strict=True)
         for start, mixed, fed in split:
             start, mixed, fed = (each.to(torch.float64) for each in (start, mixed, fed))
-            for name, origin, update in self._updates(start, mixed, fed, parallel):
-                made = {name: update} | {
-                    f"{name}_{control}": make(origin.states, update)
+            for name, origin, update, behind in self._updates(start, mixed, fed, parallel):
+                made = {name: behind} | {
+                    f"{name}_{control}": self._factored(origin.states + make(origin.states, update))
                     for control, make in controls.items()
                 }
-                for each, change in made.items():
-                    parts.setdefault(each, []).append(self._measured(origin, change))
+                for each, after in made.items():
+                    parts.setdefault(each, []).append(self._measured(origin, after))
         return {name: joined(found) for name, found in parts.items()}
 
     def _updates(
         self, start: Tensor, mixed: Tensor, fed: Tensor, parallel: bool
-    ) -> list[tuple[str, Factored, Tensor]]:
-        """Name, state before, and update."""
-        entering = self._factored(start)
+    ) -> list[tuple[str, Factored, Tensor, Factored]]:
+        """Name, state before, update, and state after."""
+        entering, behind = self._factored(start), self._factored(start + mixed)
+        attention = ("attention", entering, mixed, behind)
         if self.reference == "layer_input":
-            return [("attention", entering, mixed), ("ffn", entering, mixed + fed)]
-        own = entering if parallel else self._factored(start + mixed)
-        return [("attention", entering, mixed), ("ffn", own, fed)]
+            fed = mixed + fed
+        own = behind if self.reference == "own" and not parallel else entering
+        return [attention, ("ffn", own, fed, self._factored(own.states + fed))]
 
     def _factored(self, states: Tensor) -> Factored:
         states = centred(states) if self.centre else states
         return factor(states, rtol=self.rtol, route=self.route)
 
-    def _measured(self, origin: Factored, update: Tensor) -> UpdateGeometry:
-        after = self._factored(origin.states + update)
-        return measure(origin, after, combine=self.combine, rows=self.rows, alphas=self.alphas)
+    def _measured(self, before: Factored, after: Factored) -> UpdateGeometry:
+        return measure(before, after, combine=self.combine, rows=self.rows, alphas=self.alphas)
 
 
 def joined(parts: Sequence[UpdateGeometry]) -> UpdateGeometry:

@@ -88,12 +88,12 @@ def test_a_batch_is_its_states_one_by_one() -> None:
     for number, name in enumerate(names):
         alone = factored(STATES[name])
         assert torch.equal(alone.rank, together.rank[number : number + 1])
-        for part in ("row_residual", "column_residual"):
-            residual = getattr(together, part)(update)[number]
-            torch.testing.assert_close(
-                residual, getattr(alone, part)(update[:1])[0], atol=1e-12, rtol=0
-            )
-    assert torch.equal(together.row_residual(update)[6], update[6])  # zeros span nothing
+        for part in ("outside_rows", "outside_columns"):
+            expected = getattr(alone, part)(update[:1])
+            torch.testing.assert_close(getattr(together, part)(update)[number], expected[0])
+    assert float(together.outside_rows(update)[6]) == pytest.approx(  # zeros span nothing
+        np.linalg.norm(update[6])
+    )
 
 
 def test_what_rounding_makes_of_the_rank() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from solvent.diagnostics.residual.effective_rank import effective_rank
-from solvent.diagnostics.residual.innovation import subspace_innovation
+from solvent.diagnostics.residual.factored import Route
+from solvent.diagnostics.residual.innovation import innovation, subspace_innovation
 from solvent.diagnostics.residual.update_geometry import UpdateGeometry, measure
 from tests.diagnostics.residual.plain_geometry import factored, gaussian
 
@@ -80,12 +81,14 @@ def test_ways_to_combine() -> None:
         subspace_innovation(column, row, "max")  # type: ignore[arg-type]
 
 
-def test_one_half_of_the_subspace_term_is_zero_by_algebra() -> None:
+@pytest.mark.parametrize("route", ["fast", "svd"])
+def test_one_half_of_the_subspace_term_is_zero_by_algebra(route: Route) -> None:
     """Exactly, whatever the update; with as many tokens as dimensions both are."""
     for tokens, width, column, row in ((12, 30, True, False), (30, 12, False, True)):
-        found = measured(gaussian(tokens, width), gaussian(tokens, width, seed=1))
-        assert (float(found.column_innovation) == 0.0) is column
-        assert (float(found.row_innovation) == 0.0) is row
+        states, other = gaussian(tokens, width), gaussian(tokens, width, seed=1)
+        found = innovation(factored(states, route=route), factored(other, route=route))
+        assert (float(found.column) == 0.0) is column
+        assert (float(found.row) == 0.0) is row
     found = measured(gaussian(12, 12), gaussian(12, 12, seed=1))
     assert float(found.subspace_innovation) == 0.0
     assert float(found.rid) == abs(float(found.spectral_change)) > 0.0
