@@ -24,7 +24,7 @@ def haar_update(
     """D Q with an orthogonal Q drawn uniformly (Haar), anew for every update: random directions.
 
     Lengths of the tokens' updates and angles between them stay: D Q Q^T D^T = D D^T, to rounding.
-    With no more tokens than dimensions it is drawn as a square root of D D^T times T orthonormal
+    With no more tokens than dimensions it is drawn as the square root of D D^T times T orthonormal
     rows, which has the same distribution and needs no H x H matrix. Kappa of it is about 1.
     """
     update = update.to(torch.float64)
@@ -36,7 +36,7 @@ def haar_update(
     with one_thread():
         values, vectors = torch.linalg.eigh(gram)
     values = torch.where(values > width * EPS * values[:, -1:], values, 0.0)
-    root = vectors * values.sqrt()[:, None, :]
+    root = vectors * values.sqrt()[:, None, :] @ vectors.mT
     return root @ _orthonormal(normal(update, generator).mT).mT
 
 

@@ -5,22 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-FEWEST = 16  # tokens; of fewer, subspaces say little
-MOST = 256
-
-
-def size_for(width: int) -> int:
-    """min(256, width / 4) tokens: well below the width, where row innovation has room.
-
-    Raises `ValueError` for a width below 64, where that is fewer than 16.
-    """
-    size = min(MOST, width // 4)
-    if size < FEWEST:
-        raise ValueError(
-            f"Residual streams are measured on at least {FEWEST} tokens and on a quarter of the "
-            f"width at most; a width of {width} is too small, {4 * FEWEST} is the least."
-        )
-    return size
+FEWEST = 16  # of fewer tokens, subspaces say little
 
 
 def token_draws(
@@ -30,9 +15,11 @@ def token_draws(
 
     Every token has the chance size / N, and of the first k tokens k size / N are drawn, rounded up
     or down: every draw reaches over the whole prompt, and image and text keep their shares, to two
-    tokens at most. Raises `ValueError` where there are fewer than `size`.
+    tokens at most. Raises `ValueError` where there are fewer than `size`, and below 16.
     """
     count = len(positions)
+    if size < FEWEST:
+        raise ValueError(f"At least {FEWEST} tokens are measured, got {size}; draw more.")
     if count < size:
         raise ValueError(
             f"{size} tokens are to be drawn of {count}; leave this sample out of this set of "

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chisquare
 
 from solvent.diagnostics.residual.random_streams import stream
-from solvent.diagnostics.residual.token_draws import size_for, token_draws
+from solvent.diagnostics.residual.token_draws import token_draws
 
 
 @pytest.mark.parametrize(("count", "size"), [(20, 16), (33, 32), (64, 16), (97, 40)])
@@ -36,6 +36,8 @@ def test_all_tokens_are_drawn_where_there_are_no_more() -> None:
     assert (drawn == positions).all()
     with pytest.raises(ValueError, match="17 tokens are to be drawn of 16"):
         token_draws(positions, 17, 3, stream(0, "tokens"))
+    with pytest.raises(ValueError, match="At least 16 tokens are measured, got 15"):
+        token_draws(positions, 15, 3, stream(0, "tokens"))
 
 
 def test_draws_are_a_function_of_their_stream() -> None:
@@ -44,9 +46,3 @@ def test_draws_are_a_function_of_their_stream() -> None:
     assert (same[0] == same[1]).all()
     assert (same[0][0] != same[0][1]).any()
     assert (token_draws(positions, 20, 2, stream(0, "other")) != same[0]).any()
-
-
-def test_sizes_for_widths() -> None:
-    assert [size_for(width) for width in (64, 128, 1024, 8192)] == [16, 32, 256, 256]
-    with pytest.raises(ValueError, match="a width of 48 is too small, 64 is the least"):
-        size_for(48)
