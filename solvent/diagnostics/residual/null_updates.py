@@ -37,7 +37,7 @@ def haar_update(
         values, vectors = torch.linalg.eigh(gram)
     values = torch.where(values > width * EPS * values[:, -1:], values, 0.0)
     root = vectors * values.sqrt()[:, None, :] @ vectors.mT
-    return root @ _orthonormal(normal(update, generator).mT).mT
+    return root @ _orthonormal(normal(update, generator))
 
 
 def gaussian_update(
@@ -74,11 +74,17 @@ def rounding_update(
     return total.to(torch.bfloat16).to(torch.float64) - total
 
 
-def _orthonormal(gaussian: Float[Tensor, "batch n k"]) -> Float[Tensor, "batch n k"]:
-    """k orthonormal columns, uniformly distributed: QR with a positive diagonal in R.
+def _orthonormal(gaussian: Float[Tensor, "batch k n"]) -> Float[Tensor, "batch k n"]:
+    """k orthonormal rows, uniformly distributed: the Q of a QR decomposition with R positive.
 
-    Source: Mezzadri (2007), https://arxiv.org/abs/math-ph/0609050, section 5.
+    Source: Mezzadri (2007), https://arxiv.org/abs/math-ph/0609050, section 5. Of a matrix at least
+    twice as wide as high, which is well conditioned, the same Q by Cholesky decomposition.
     """
+    if 2 * gaussian.shape[1] <= gaussian.shape[2]:
+        gram = gaussian @ gaussian.mT
+        with one_thread():
+            lower = torch.linalg.cholesky(gram)
+        return torch.linalg.solve_triangular(lower, gaussian, upper=False)
     with one_thread():
-        basis, upper = torch.linalg.qr(gaussian)
-    return basis * upper.diagonal(dim1=1, dim2=2).sign()[:, None, :]
+        basis, upper = torch.linalg.qr(gaussian.mT)
+    return (basis * upper.diagonal(dim1=1, dim2=2).sign()[:, None, :]).mT

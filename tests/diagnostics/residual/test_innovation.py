@@ -86,9 +86,11 @@ def test_one_half_of_the_subspace_term_is_zero_by_algebra(route: Route) -> None:
     """Exactly, whatever the update; with as many tokens as dimensions both are."""
     for tokens, width, column, row in ((12, 30, True, False), (30, 12, False, True)):
         states, other = gaussian(tokens, width), gaussian(tokens, width, seed=1)
-        found = innovation(factored(states, route=route), factored(other, route=route))
-        assert (float(found.column) == 0.0) is column
-        assert (float(found.row) == 0.0) is row
+        beside = gaussian(tokens, width, rank=3)  # in one batch with a state of low rank
+        found = innovation(factored(states, beside, route=route), factored(other, other))
+        assert (float(found.column[0]) == 0.0) is column
+        assert (float(found.row[0]) == 0.0) is row
+        assert float(torch.minimum(found.column, found.row)[1]) > 0.1
     found = measured(gaussian(12, 12), gaussian(12, 12, seed=1))
     assert float(found.subspace_innovation) == 0.0
     assert float(found.rid) == abs(float(found.spectral_change)) > 0.0

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from scipy.stats import kstest
 
 from solvent.diagnostics.residual.innovation import innovation
@@ -37,7 +38,18 @@ def test_random_directions_keep_lengths_and_angles(tokens: int, width: int) -> N
     assert not torch.isclose(turned, made).any(dim=2).all()
 
 
-@pytest.mark.parametrize(("tokens", "width"), [(2, 5), (5, 3)])
+@pytest.mark.parametrize(("tokens", "width"), [(8, 30), (8, 12)])
+def test_random_directions_by_formula(tokens: int, width: int) -> None:
+    """sqrt(D D^T) times the Q of Gaussian rows, whose R is positive: no solver's signs matter."""
+    update = gaussian(tokens, width)
+    turned = haar_update(torch.from_numpy(update)[None], stream(0, "formula"))[0]
+    drawn = stream(0, "formula").standard_normal((tokens, width))
+    basis, upper = np.linalg.qr(drawn.T)
+    rows = (basis * np.sign(np.diag(upper))).T
+    assert turned.numpy() == pytest.approx(sqrtm(update @ update.T) @ rows, abs=1e-9)
+
+
+@pytest.mark.parametrize(("tokens", "width"), [(2, 5), (2, 3), (5, 3)])
 def test_random_directions_are_uniform(tokens: int, width: int) -> None:
     """The square of a coordinate of a uniform direction is Beta(1/2, (H - 1)/2), and its sign even.
 
