@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ from solvent.diagnostics.residual.mixing_entropy import Rows
 from solvent.diagnostics.residual.update_geometry import UpdateGeometry, measure
 
 Reference = Literal["own", "layer_input"]
+CHOICES = {"combine": Combine, "rows": Rows, "reference": Reference, "route": Route}
 Control = Callable[[Tensor, Tensor], Tensor]
 """(state before, update) -> another update in its place, all (layer, token, width)."""
 
@@ -44,6 +45,17 @@ class Variant:
     centre: bool  # take the mean over tokens off states first
     route: Route
     at_once: int  # layers in memory at a time, about 20 float64 states each
+
+    def __post_init__(self) -> None:
+        for name, kind in CHOICES.items():
+            if (given := getattr(self, name)) not in get_args(kind):
+                raise ValueError(f"{name} is one of {', '.join(get_args(kind))}, got {given!r}")
+        if not all(alpha > 0 for alpha in self.alphas):
+            raise ValueError(f"alphas are above 0, got {', '.join(map(str, self.alphas))}")
+        if self.rtol is not None and not 0 <= self.rtol < 1:
+            raise ValueError(f"rtol is a share of the greatest singular value, got {self.rtol}")
+        if self.at_once < 1:
+            raise ValueError(f"at_once is 1 at least, got {self.at_once}")
 
     def of_layers(
         self,

@@ -187,3 +187,18 @@ def test_centred_and_plain_routes() -> None:
     before, after = middle @ states, middle @ (states + attention)
     change = (plain_effective_rank(after) - plain_effective_rank(before)) / 8
     assert float(fast["attention"].spectral_change) == pytest.approx(change)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"reference": "input"}, "reference is one of own, layer_input, got 'input'"),
+        ({"combine": "max"}, "combine is one of mean, l2, sum, got 'max'"),
+        ({"alphas": (1.0, 0.0)}, "alphas are above 0"),
+        ({"rtol": 1.0}, "rtol is a share of the greatest singular value"),
+        ({"at_once": 0}, "at_once is 1 at least"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Variant(**SETTINGS | setting)
