@@ -44,7 +44,7 @@ class Variant:
     rtol: float | None  # of the rank; None: the rounding of float64
     centre: bool  # take the mean over tokens off states first
     route: Route
-    at_once: int  # layers in memory at a time, about 20 float64 states each
+    at_once: int  # layers at a time: 10 float64 states each in memory, 20 with controls
 
     def __post_init__(self) -> None:
         for name, kind in CHOICES.items():
@@ -80,12 +80,10 @@ class Variant:
         for start, mixed, fed in split:
             start, mixed, fed = (each.to(torch.float64) for each in (start, mixed, fed))
             for name, origin, update, behind in self._updates(start, mixed, fed, parallel):
-                made = {name: behind} | {
-                    f"{name}_{control}": self._factored(origin.states + make(origin.states, update))
-                    for control, make in controls.items()
-                }
-                for each, after in made.items():
-                    parts.setdefault(each, []).append(self._measured(origin, after))
+                parts.setdefault(name, []).append(self._measured(origin, behind))
+                for control, make in controls.items():
+                    other = self._factored(origin.states + make(origin.states, update))
+                    parts.setdefault(f"{name}_{control}", []).append(self._measured(origin, other))
         return {name: joined(found) for name, found in parts.items()}
 
     def _updates(

@@ -61,8 +61,8 @@ def measure(
     """All measures of the updates from `before` to `after`.
 
     What an update is held against is the caller's choice: `before` is its own input, or the input
-    of the layer, as the released helpers have it for both updates. Memory: about eight times the
-    float64 size of the states. Raises `ValueError` when shapes differ.
+    of the layer, as the released helpers have it for both updates. Raises `ValueError` when shapes
+    differ.
     """
     if before.states.shape != after.states.shape:
         raise ValueError(
