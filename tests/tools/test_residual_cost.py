@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tools.residual_cost import measured, states
 
 
-def test_every_way_is_timed(monkeypatch) -> None:
+def test_every_way_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     before, update = states(2, 16, 64, "cpu")
     assert before.dtype == update.dtype == torch.bfloat16
     assert float(before.abs().max()) == 1000.0  # a massive activation
