@@ -105,14 +105,7 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
     blocks = getattr(module, "layers", None) or ()
     if not blocks:
         raise InterventionError(f"{name} has no list of decoder layers.")
-    if any(hasattr(block, "cross_attn") for block in blocks):
-        raise InterventionError(
-            f"{name} has decoder layers without self-attention over the token sequence "
-            "(cross-attention to the image is not supported)."
-        )
-    kinds = getattr(config, "layer_types", None) or [None] * len(blocks)
-    found = [_self_attention(block, kind) for block, kind in zip(blocks, kinds, strict=True)]
-    attention = {layer: part for layer, part in enumerate(found) if part is not None}
+    attention, skipped = token_mixers(module, name)
     if not attention:
         raise InterventionError(f"{name} has no decoder layer with self-attention.")
     choosy = [part for part in attention.values() if _sees_backend(part)]
@@ -126,11 +119,6 @@ def find_decoder(model: PreTrainedModel) -> Decoder:
         without = [p for p in attention.values() if attention_function("eager", p) is None]
         if without:
             raise InterventionError(f"{name} has no eager attention function; load it with sdpa.")
-    skipped = {
-        layer: kinds[layer] or type(block).__name__
-        for layer, block in enumerate(blocks)
-        if layer not in attention
-    }
     return Decoder(
         module=module,
         blocks=blocks,
@@ -150,6 +138,28 @@ def innermost(module: PreTrainedModel) -> PreTrainedModel:
             return module
         module = inner
     return module
+
+
+def token_mixers(module: PreTrainedModel, name: str) -> tuple[dict[int, nn.Module], dict[int, str]]:
+    """The self-attention of the layers that have one, and what the others have instead.
+
+    Raises `InterventionError`, about a model of this name, where layers have cross-attention.
+    """
+    blocks: Any = module.layers
+    if any(hasattr(block, "cross_attn") for block in blocks):
+        raise InterventionError(
+            f"{name} has decoder layers without self-attention over the token sequence "
+            "(cross-attention to the image is not supported)."
+        )
+    kinds = getattr(module.config, "layer_types", None) or [None] * len(blocks)
+    found = [_self_attention(block, kind) for block, kind in zip(blocks, kinds, strict=True)]
+    attention = {layer: part for layer, part in enumerate(found) if part is not None}
+    skipped = {
+        layer: kinds[layer] or type(block).__name__
+        for layer, block in enumerate(blocks)
+        if layer not in attention
+    }
+    return attention, skipped
 
 
 def _self_attention(block: nn.Module, kind: str | None) -> nn.Module | None:
