@@ -14,8 +14,8 @@ made of what the attention module gave. A layer whose stream goes on in any othe
     parallel     both are made of `before`; the stream after attention is before + attention
     rest         what a layer does to the stream behind both (Gemma 4 adds an embedding of each
                  token, and scales the sum)
-    between      what is done to the stream between two layers, as DeepStack adds features of the
-                 image, is in no layer: the next one's `before` minus this one's `after`
+    between      what was added to the stream since the layer before gave it, as DeepStack adds
+                 features of the image
 
 Works inside and outside of `intervene`. Axes: B batch, T tokens of the padded batch, D width.
 """
@@ -56,10 +56,14 @@ class LayerUpdates:
 
     layer: int
     mixer: str  # `attention`, or what mixes the tokens of this layer instead
+    parallel: bool  # the feed-forward part reads `before`, too, not the stream behind the mixer
     before: Float[Tensor, "*kept width"]  # what entered the layer
     attention: Float[Tensor, "*kept width"]  # what the mixer added
     ffn: Float[Tensor, "*kept width"]  # what the feed-forward part added
     after: Float[Tensor, "*kept width"]  # what the layer gave
+    between: (
+        Float[Tensor, "*kept width"] | None
+    )  # None: what the layer before gave entered as it is
     has_rest: bool  # whether the layer did more to the stream than to add these two
 
     @property
@@ -95,11 +99,13 @@ class _Layer:
     number: int
     stream: Tensor
     before: Tensor
+    between: Tensor | None
     updates: list[Tensor] = field(default_factory=list)  # of the mixer, of the feed-forward part
+    is_read: bool = False  # whether anything was made of the stream since the last addition
+    parallel: bool = False
     has_rest: bool = False
-    marked: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    """Tensors made of what the attention gave; in a layer without, of the stream behind its mixer.
-    """
+    attended: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    """Tensors that are made of what the attention gave, other than the stream."""
 
 
 class _Follower(TorchFunctionMode):
@@ -116,6 +122,9 @@ class _Follower(TorchFunctionMode):
         self.keep, self.take = keep, take
         self.excess: dict[int, Tensor] = {}  # by layer
         self.running: _Layer | None = None
+        self.given: tuple[Tensor, Tensor] | None = (
+            None  # by the layer before: all, and what is kept
+        )
 
     def hooks(self) -> Iterator[Any]:
         """Put every hook in its place."""
@@ -144,13 +153,16 @@ class _Follower(TorchFunctionMode):
     ) -> None:
         """Pre-hook of a decoder layer."""
         stream = args[0] if args else named_arguments(module, args, kwargs)["hidden_states"]
-        self.running = None
-        self.running = _Layer(number=number, stream=stream, before=self.keep(stream))
+        given, self.given, self.running = self.given, None, None
+        before, between = self.keep(stream), None
+        if number > 0 and given is not None and given[0] is not stream:
+            between = before.double() - given[1].to(before.device).double()
+        self.running = _Layer(number=number, stream=stream, before=before, between=between)
 
     def _attended(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of an attention module."""
         if self.running is not None:
-            self.running.marked[_first(output)] = True
+            self.running.attended[_first(output)] = True
 
     def _end(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """Forward hook of a decoder layer."""
@@ -165,13 +177,17 @@ class _Follower(TorchFunctionMode):
         seen = LayerUpdates(
             layer=layer.number,
             mixer=self.others.get(layer.number, ATTENTION),
+            parallel=layer.parallel,
             before=layer.before,
             attention=attention,
             ffn=ffn,
             after=self.keep(layer.stream),
+            between=layer.between,
             has_rest=layer.has_rest,
         )
         self.excess[layer.number] = seen.excess
+        if layer.number + 1 < len(self.blocks):
+            self.given = layer.stream, seen.after
         self.take(seen)
 
     def _note(
@@ -179,21 +195,22 @@ class _Follower(TorchFunctionMode):
     ) -> None:
         """Book one operation inside a layer."""
         stream = layer.stream
-        if any(part is stream for part in args[:2]):
+        if any(part is stream for part in _tensors(args, kwargs)):
             if name in ("add", "add_") and result.shape == stream.shape:
                 self._add(layer, args, kwargs, result)
                 return
             if name == "to" and result.device != stream.device:
                 layer.stream = result  # what the layer before gave lies on another device
                 return
+            layer.is_read = True
             if result is stream and name.endswith("_") and not name.startswith("_"):  # in place
                 if len(layer.updates) < 2:
                     raise self._refused(layer.number, f"changes its residual stream by {name}")
                 layer.has_rest = True
                 return
-        if layer.marked and any(part in layer.marked for part in _tensors(args, kwargs)):
+        if layer.attended and any(part in layer.attended for part in _tensors(args, kwargs)):
             for part in _tensors((result,), {}):
-                layer.marked[part] = True
+                layer.attended[part] = True
 
     def _add(self, layer: _Layer, args: Any, kwargs: Mapping[str, Any], result: Tensor) -> None:
         """Something was added to the stream."""
@@ -203,16 +220,16 @@ class _Follower(TorchFunctionMode):
             layer.has_rest = True
         else:
             whole = isinstance(update, Tensor) and update.shape == result.shape
-            made_of_marked = whole and update in layer.marked
-            if kwargs or not whole or known == 2 or made_of_marked != (known == 1 - attends):
+            attended = whole and update in layer.attended
+            layer.parallel = known == 1 and not layer.is_read
+            unknown = layer.parallel and not attends  # which of the two is the mixer's
+            if kwargs or not whole or known == 2 or unknown or attended != (attends > known):
                 raise self._refused(
                     layer.number,
                     "adds something else than what its token mixer and its feed-forward part give",
                 )
             layer.updates.append(self.keep(update))
-        layer.stream = result
-        if not attends and len(layer.updates) == 1:
-            layer.marked[result] = True
+        layer.stream, layer.is_read = result, False
 
     def _refused(self, number: int, why: str) -> InterventionError:
         self.running = None

@@ -41,6 +41,7 @@ ADDED = {
     "hyperclovax_vision_v2": ("post_norm1", "post_norm2"),  # likewise
     "gemma4": SANDWICH,  # and more behind them
 }
+PARALLEL = ("aya_vision", "cohere_compass")
 STACKED = ("cohere_compass", "qwen3_vl", "granite_docling")  # DeepStack
 SCALED = ("granite_docling", "hyperclovax_vision_v2")
 TOLERANCE = 1e-5  # of the largest number, float32
@@ -119,6 +120,7 @@ def test_updates_are_what_the_modules_gave(family: str) -> None:
         close(one.attention, scale * seen.given[one.layer, 0])
         close(one.ffn, scale * seen.given[one.layer, 1])
         assert one.has_rest == (family == "gemma4")
+        assert one.parallel == (family in PARALLEL)
         if not one.has_rest:
             close(one.after, one.after_ffn)
     assert torch.equal(seen.layers[0].before, seen.entered)
@@ -128,7 +130,10 @@ def test_updates_are_what_the_modules_gave(family: str) -> None:
         entering = seen.left if following is None else following.before
         between = entering.double() - one.after.double()
         stacks = family in STACKED and one.layer < len(seen.embeds)
+        if following is not None:
+            assert (following.between is not None) == stacks
         if stacks:  # features of the image, added to its tokens and to no others
+            assert torch.equal(following.between, between)
             close(between[image], seen.embeds[one.layer])
             between[image] = 0.0
         assert not between.any()
