@@ -56,6 +56,7 @@ from solvent.models.refusals import ModelError, PromptError
 from solvent.models.speaking import Speaker
 from solvent.models.states import StateWatch
 from solvent.models.unembedding import Unembedding
+from solvent.models.updates import Lens, UpdateWatch
 
 
 class VLM:
@@ -88,6 +89,7 @@ class VLM:
         self._source = source
         self._log: Any = None
         self._watch: StateWatch | None = None
+        self._update_watch: UpdateWatch | None = None
         self._encoder_is_seen = False  # by the intervention now active
         self._needs_turns = False  # the same one
         self._needs_filler = False  # whoever watches shares of attention
@@ -283,6 +285,24 @@ class VLM:
             self._watch = None
 
     @contextmanager
+    def watch_updates(self, lens: Lens) -> Iterator[UpdateWatch]:
+        """Measure what decoder layers add to the residual stream of prompts, as `watch_states`."""
+        if self._update_watch is not None:
+            raise ModelError(f"The updates of {self.name!r} are already watched; leave that block.")
+        decoder = innermost(self.model.get_decoder())
+        self._update_watch = UpdateWatch(
+            model=self.model,
+            image_token_id=self.image_token_id,
+            layers=len(decoder.layers),
+            width=decoder.config.hidden_size,
+            lens=lens,
+        )
+        try:
+            yield self._update_watch
+        finally:
+            self._update_watch = None
+
+    @contextmanager
     def _named(
         self,
         make: Callable[[], AbstractContextManager[Any]],
@@ -412,13 +432,14 @@ class VLM:
             )
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
         resting = self._log is not None and self._log.resting  # a prompt that is not measured
-        seen = None if resting else self._watch
+        watches = () if resting else (self._watch, self._update_watch)
         with ExitStack() as stack:
             if any(seed is not None for seed in batch.noise):
                 decoder = innermost(self.model.get_decoder())
                 stack.enter_context(noised(decoder, batch, self.image_token_id))
-            if seen is not None:
-                stack.enter_context(seen.reading(batch))
+            for watch in watches:
+                if watch is not None:
+                    stack.enter_context(watch.reading(batch))
             return Prefill(self.model, batch, self.unembedding)
 
 
