@@ -23,6 +23,7 @@ from solvent.core.types import (
     Batch,
     Benchmark,
     CandidateScore,
+    Lens,
     Prediction,
     Prompt,
     RefusedError,
@@ -51,7 +52,8 @@ class Cell:
     batch_size: int
     title: str
     measured: bool  # whether attention is measured where nothing is edited; edits always are
-    watches: Collection[str] = ()  # what is kept of the inside of the model: states, shares
+    watches: Collection[str] = ()  # what is kept of the inside of the model: states, shares, ...
+    lens: Lens | None = None  # what is measured where updates of the residual stream are watched
     max_failed: float = 1.0  # share of the samples that may fail before the cell stops
 
 

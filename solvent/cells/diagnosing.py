@@ -22,7 +22,8 @@ from solvent.cells.batches import answer_all
 from solvent.cells.processes.monitor import Monitor
 from solvent.cells.request import check_known
 from solvent.core.files import write_atomically
-from solvent.core.types import Benchmark, Condition, Diagnostic, Prediction, Sample
+from solvent.core.types import Benchmark, Condition, Diagnostic, Lens, Prediction, Sample
+from solvent.diagnostics.base import UPDATES
 from solvent.diagnostics.judging import judge_all
 from solvent.diagnostics.observations import gather
 from solvent.storage.folder import CellFolder
@@ -54,15 +55,17 @@ def answer_conditions(
     for number, (name, condition) in enumerate(conditions.items(), start=1):
         if serves_as_real(cell, name):
             continue
+        views = condition.views(samples)
         shown = replace(
             cell,
             benchmark=benchmark,
             condition=name,
-            samples=condition.views(samples),
+            samples=views,
             intervention=under(condition.intervention, cell.intervention),
             title=f"{name}, condition {number} of {len(conditions)}",
             measured=False,
             watches=watches(tests, name),
+            lens=lens(tests, name, views),
         )
         answer_all(shown, folder.condition(name), monitor)
 
@@ -86,7 +89,9 @@ def judge(
     gather(tests, answers, folder.path)
     findings = judge_all(tests, answers, folder.path)
     text = json.dumps(findings, indent=1, allow_nan=False)
-    write_atomically(folder.path / "diagnostics" / FINDINGS, f"{text}\n")
+    place = folder.path / "diagnostics" / FINDINGS
+    place.parent.mkdir(exist_ok=True)  # a test may need no condition but the cell's own answers
+    write_atomically(place, f"{text}\n")
     return findings
 
 
@@ -118,6 +123,13 @@ def watches(tests: Mapping[str, Diagnostic], condition: str) -> list[str]:
         for sight, names in test.watches.items()
         if condition in names
     ]
+
+
+def lens(tests: Mapping[str, Diagnostic], condition: str, samples: Sequence[Sample]) -> Lens | None:
+    """What a test measures of updates of the residual stream under a condition; None: nothing."""
+    uids = [sample.uid for sample in samples]
+    watching = [test for test in tests.values() if condition in test.watches.get(UPDATES, ())]
+    return watching[0].lens(uids) if watching else None
 
 
 def serves_as_real(cell: Cell, name: str) -> bool:

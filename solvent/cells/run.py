@@ -18,6 +18,7 @@ from solvent.cells.diagnosing import (
     REFERENCE,
     answer_conditions,
     judge,
+    lens,
     serves_as_real,
     under,
     watches,
@@ -138,7 +139,11 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
         max_failed=request.max_failed,
     )
     if asked.tests and serves_as_real(cell, REFERENCE):
-        cell = replace(cell, watches=watches(asked.tests, REFERENCE))
+        cell = replace(
+            cell,
+            watches=watches(asked.tests, REFERENCE),
+            lens=lens(asked.tests, REFERENCE, questions.shown),
+        )
     names = together.exchange(together.name)
     following = followed(asked, facts, len(cell.samples)) if together.main else nullcontext()
     with following as tracker:

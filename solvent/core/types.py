@@ -218,6 +218,27 @@ class Batch(Protocol):
     image_tokens: Sequence[int]  # per prompt
 
 
+class Lens(Protocol):
+    """Which tokens are looked at, and what is measured of a decoder's updates on them."""
+
+    def choose(self, uid: str, image: Any, width: int) -> Mapping[str, Any]:
+        """Numbers of the chosen tokens (draw, token), by the name of a set of tokens.
+
+        Args:
+            uid: of the sample.
+            image: (token,) of its prompt, padding removed: which are image tokens.
+            width: of the decoder.
+        """
+
+    def measure(self, places: Sequence[tuple[str, str, int]], updates: Any) -> Mapping[str, Any]:
+        """Numbers (entry,) of one layer, by name; an entry depends on its own states and place.
+
+        Args:
+            places: sample, set of tokens and number of the draw, of every entry.
+            updates: `LayerUpdates` of interventions.looking.stream, tensors (entry, token, width).
+        """
+
+
 class VLM(Protocol):
     """A checkpoint behind one interface, whatever its family."""
 
@@ -261,6 +282,11 @@ class VLM(Protocol):
 
     def watch_states(self) -> AbstractContextManager[Any]:
         """See what the decoder holds of prompts; yields what gives it, by uid, when it is taken."""
+
+    def watch_updates(self, lens: Lens) -> AbstractContextManager[Any]:
+        """Measure what decoder layers add to the residual stream of prompts; yields what gives the
+        numbers, by uid, when they are taken.
+        """
 
     def appearance(self, batch: Batch) -> Any:
         """What the model gets of a batch of one prompt, for people to look at."""
@@ -370,6 +396,10 @@ class Seen(Protocol):
         """How attention was shared out, by condition. Only of a test that watches `shares`."""
 
     @property
+    def updates(self) -> Mapping[str, Any]:
+        """What was measured of updates, by condition. Only of a test that watches `updates`."""
+
+    @property
     def pairs(self) -> Mapping[str, Sequence[Prediction]]:
         """Answers under conditions that show other samples. Only of a test that watches `pairs`."""
 
@@ -399,7 +429,7 @@ class Diagnostic(Protocol):
     name: str
     facts: Facts
     conditions: Sequence[str]  # that it needs, by name
-    watches: Mapping[str, Sequence[str]]  # states, shares, pairs -> conditions under which
+    watches: Mapping[str, Sequence[str]]  # states, shares, ... -> conditions under which
     components: int  # that are kept of every state, where it watches states
     beside: Mapping[str, Mapping[str, str]]  # runs whose states it sets beside those of the cell
 
@@ -412,6 +442,9 @@ class Diagnostic(Protocol):
 
     def strata(self, answers: Any) -> Any:
         """Which samples' states are compared with which, where it watches states."""
+
+    def lens(self, uids: Sequence[str]) -> Lens:
+        """What is measured of updates, of which of these samples, where it watches updates."""
 
     def judge(self, seen: Seen) -> Finding:
         """What the paired answers say, or what was seen inside the model, or both."""

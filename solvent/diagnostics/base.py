@@ -11,19 +11,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvent.core.plotting import COLOURS, draw_estimate, draw_nothing
-from solvent.core.types import Condition, Facts, Prediction
+from solvent.core.types import Condition, Facts, Lens, Prediction
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from solvent.diagnostics.answers import Answers
+    from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
     from solvent.diagnostics.statistics.projection import Scores
     from solvent.diagnostics.statistics.strata import Strata
     from solvent.diagnostics.stored_shares import Shares
 
 STATES, SHARES, PAIRS = "states", "shares", "pairs"  # what a test may watch
-PREDICTIONS = "predictions"  # which it may, too
+PREDICTIONS, UPDATES = "predictions", "updates"  # which it may, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,13 @@ class Seen:
         """Answers as they were read, by condition, of a test that watches `predictions`."""
         return self._loaded("predictions", PREDICTIONS)
 
+    @cached_property
+    def updates(self) -> Mapping[str, MeasuredUpdates]:
+        """What was measured of updates of the residual stream, by condition, of a test that watches
+        `updates`. A condition under which nothing was measured is missing.
+        """
+        return self._loaded("updates", UPDATES)
+
     def _loaded(self, name: str, watched: str) -> Any:
         if name not in self.parts:
             raise ValueError(
@@ -126,6 +134,12 @@ class UsageTest:
 
     def strata(self, answers: Answers) -> Strata:
         """Which samples' states are compared with which. Who watches `states` must say."""
+        raise NotImplementedError
+
+    def lens(self, uids: Sequence[str]) -> Lens:
+        """What is measured of updates of the residual stream, on which tokens of which of these
+        samples. Who watches `updates` must say.
+        """
         raise NotImplementedError
 
     def judge(self, seen: Seen) -> Finding:

@@ -10,12 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from solvent.core.types import Diagnostic, Facts
-from solvent.diagnostics.base import PAIRS, PREDICTIONS, SHARES, STATES, Finding, UsageTest
+from solvent.diagnostics.base import (
+    PAIRS,
+    PREDICTIONS,
+    SHARES,
+    STATES,
+    UPDATES,
+    Finding,
+    UsageTest,
+)
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 
 VERDICTS = get_args(Verdict)
 SILENT = ("NOT APPLICABLE", "ERROR")  # verdicts that judge no number
-WATCHED = (STATES, SHARES, PAIRS, PREDICTIONS)
+WATCHED = (STATES, SHARES, PAIRS, PREDICTIONS, UPDATES)
+KEPT_ONCE = {STATES: "decoder states", UPDATES: "updates of the residual stream"}
 FACTS = (
     "facts = Facts(asks='Does it ...?', number='name of the judged metric', unit='bits', "
     "neutral=0.0, place=None)"
@@ -27,12 +36,13 @@ def check_tests(tests: Mapping[str, Diagnostic]) -> None:
     for name, test in tests.items():
         if missing := _missing(test):
             raise ValueError(f"the test diagnostic.{name}, {_called(test)}, {missing}")
-    watching = [name for name, test in tests.items() if STATES in test.watches]
-    if len(watching) > 1:
-        raise ValueError(
-            f"{' and '.join(watching)} watch decoder states, of which a cell keeps one kind: run "
-            "them one after the other, diagnostic=[...] with one of them each"
-        )
+    for sight, kept in KEPT_ONCE.items():
+        watching = [name for name, test in tests.items() if sight in test.watches]
+        if len(watching) > 1:
+            raise ValueError(
+                f"{' and '.join(watching)} watch {kept}, of which a cell keeps one kind: run them "
+                "one after the other, diagnostic=[...] with one of them each"
+            )
 
 
 def check_finding(name: str, test: Diagnostic, found: Any) -> None:
@@ -90,6 +100,11 @@ def _unwatchable(test: UsageTest) -> str:
         return (
             "watches states and does not say which are compared: write components, how many are "
             "kept of every state, and strata(self, answers)"
+        )
+    if UPDATES in test.watches and type(test).lens is UsageTest.lens:
+        return (
+            "watches updates and does not say what is measured of them: write lens(self, uids), "
+            "which gives an object with choose() and measure()"
         )
     return ""
 

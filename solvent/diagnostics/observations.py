@@ -3,6 +3,7 @@
 <cell>/diagnostics/states.npz            scores of decoder states on their principal components
 <cell>/diagnostics/states_NAME.npz       likewise, of the runs that a test sets beside
 <cell>/diagnostics/<condition>/shares.npz   how attention was shared out
+<cell>/diagnostics/<condition>/updates.npz  what was measured of updates of the residual stream
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from solvent.core.types import Diagnostic, Prediction
 from solvent.diagnostics import stored_states as states
 from solvent.diagnostics.answers import REFERENCE, Answers, collect
-from solvent.diagnostics.base import PAIRS, PREDICTIONS, SHARES, STATES, Seen
+from solvent.diagnostics.base import PAIRS, PREDICTIONS, SHARES, STATES, UPDATES, Seen
+from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
 from solvent.diagnostics.statistics.projection import Scores, project
 from solvent.diagnostics.stored_shares import Shares
 
@@ -62,6 +64,8 @@ def seen_by(
         }
     if SHARES in test.watches:
         parts["shares"] = lambda: _shares(cell, test.watches[SHARES])
+    if UPDATES in test.watches:
+        parts["updates"] = lambda: _updates(cell, test.watches[UPDATES])
     if PAIRS in test.watches:
         parts["pairs"] = lambda: {name: predictions[name] for name in test.watches[PAIRS]}
     if PREDICTIONS in test.watches:
@@ -84,6 +88,11 @@ def _scores(cell: Path, name: str = "") -> Path:
 def _shares(cell: Path, names: Sequence[str]) -> dict[str, Shares]:
     paths = {name: _place(cell, name) / "shares.npz" for name in names}
     return {name: Shares.load(path) for name, path in paths.items() if path.exists()}
+
+
+def _updates(cell: Path, names: Sequence[str]) -> dict[str, MeasuredUpdates]:
+    paths = {name: _place(cell, name) / "updates.npz" for name in names}
+    return {name: MeasuredUpdates.load(path) for name, path in paths.items() if path.exists()}
 
 
 def _place(cell: Path, condition: str) -> Path:

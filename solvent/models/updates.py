@@ -17,15 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from interventions.looking.stream import LayerUpdates, follow_stream
+from solvent.core.types import Lens
 from solvent.models.prefill import EncodedBatch
 from solvent.models.refusals import ModelError
 
@@ -37,31 +37,6 @@ Seen = dict[str, dict[str, Float[np.ndarray, "draw layer"]]]
 
 Place = tuple[str, str, int]
 """Sample, set of tokens, and number of the draw."""
-
-
-class Lens(Protocol):
-    """Which tokens are looked at, and what is measured on them."""
-
-    def choose(
-        self, uid: str, image: Bool[np.ndarray, " N"], width: int
-    ) -> Mapping[str, Int[np.ndarray, "draw S"]]:
-        """Numbers of the chosen tokens, by the name of a set, one row for every draw.
-
-        Args:
-            uid: of the sample.
-            image: which tokens of its prompt, padding removed, are image tokens.
-            width: of the decoder.
-        """
-
-    def measure(
-        self, places: Sequence[Place], updates: LayerUpdates
-    ) -> Mapping[str, Float[Tensor, " batch"]]:
-        """Numbers of one layer, by name; an entry depends on nothing but its own states and place.
-
-        Args:
-            places: of every entry.
-            updates: of one layer, tensors (batch, S, width).
-        """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,7 +30,7 @@ from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
 from interventions.patching.upstream import image_token, media_tokens, prompt_positions
 from solvent.core.image_places import in_text_order
-from solvent.core.types import Box, CandidateScore, Prompt, Response
+from solvent.core.types import Box, CandidateScore, Lens, Prompt, Response
 from solvent.models.appearance import Appearance, appearance
 from solvent.models.chat import Chat
 from solvent.models.check import check
@@ -56,7 +56,7 @@ from solvent.models.refusals import ModelError, PromptError
 from solvent.models.speaking import Speaker
 from solvent.models.states import StateWatch
 from solvent.models.unembedding import Unembedding
-from solvent.models.updates import Lens, UpdateWatch
+from solvent.models.updates import UpdateWatch
 
 
 class VLM:

@@ -2,6 +2,7 @@
 
     <folder>/states/<n>.npz     decoder states of batch n's samples
     <folder>/shares/<n>.npz     how their attention was shared out
+    <folder>/updates/<n>.npz    what was measured of updates of their residual streams
 
 Batches are numbered in the list of the whole cell, and whoever answers a batch writes its file
 before its predictions: no two processes write the same file, an interrupted run has both or will
@@ -11,6 +12,7 @@ Once all batches are there, `gather` makes of them what tests read:
 
     <folder>/states/            states of all samples, mapped files
     <folder>/shares.npz
+    <folder>/updates.npz
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from typing import Any
 
 from solvent.cells.answering import Cell
 from solvent.diagnostics import stored_shares, stored_states
+from solvent.diagnostics.residual import measured_updates
 from solvent.storage.folder import CellFolder
 
-STATES, SHARES = "states", "shares"
-STORED = {STATES: stored_states, SHARES: stored_shares}  # modules that write and gather them
-GATHERED = {STATES: "states/uids.json", SHARES: "shares.npz"}  # there once it was begun to gather
+STATES, SHARES, UPDATES = "states", "shares", "updates"
+# Modules that write and gather them, and what is there once it was begun to gather.
+STORED = {STATES: stored_states, SHARES: stored_shares, UPDATES: measured_updates}
+GATHERED = {STATES: "states/uids.json", SHARES: "shares.npz", UPDATES: "updates.npz"}
 
 
 @dataclass(eq=False)
@@ -38,6 +42,7 @@ class Watch:
     place: Path
     states: Any | None = None
     shares: Any | None = None
+    updates: Any | None = None
 
     def keep(self, number: int) -> None:
         """Write down what was seen of a batch, in place of what was seen of it before.
@@ -45,7 +50,8 @@ class Watch:
         Args:
             number: of the batch that was answered last, in the list of all batches of the cell.
         """
-        for name, seen in ((STATES, self.states), (SHARES, self.shares)):
+        looking = {STATES: self.states, SHARES: self.shares, UPDATES: self.updates}
+        for name, seen in looking.items():
             if seen is not None:
                 path = batch_file(self.place / name, number)
                 path.parent.mkdir(exist_ok=True)
@@ -60,7 +66,7 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
     without an image.
     """
     with ExitStack() as stack:
-        shares = states = None
+        shares = states = updates = None
         if SHARES in cell.watches:
             shares = stack.enter_context(
                 cell.model.watch_shares(cell.intervention, must_edit=cell.measured)
@@ -72,7 +78,9 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
             )
         if STATES in cell.watches:
             states = stack.enter_context(cell.model.watch_states())
-        yield Watch(log=log, place=folder.path, states=states, shares=shares)
+        if cell.lens is not None:
+            updates = stack.enter_context(cell.model.watch_updates(cell.lens))
+        yield Watch(log=log, place=folder.path, states=states, shares=shares, updates=updates)
 
 
 def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
@@ -82,7 +90,7 @@ def gather(cell: Cell, folder: CellFolder, batches: int) -> None:
     that was not gathered before.
     """
     uids = [sample.uid for sample in cell.samples]
-    for name in (STATES, SHARES):
+    for name in STORED:
         if name not in cell.watches:
             continue
         place = folder.path / name

@@ -1,0 +1,170 @@
+"""What attention and feed-forward parts do to the geometry of the residual stream, by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from solvent.core.plotting import COLOURS, draw_nothing
+from solvent.core.types import Facts
+from solvent.diagnostics.answers import REFERENCE
+from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
+from solvent.diagnostics.residual.depth_table import BANDS, depth_table, mean_over
+from solvent.diagnostics.residual.layer_geometry import Variant
+from solvent.diagnostics.residual.lens import Null, Tokens, UpdateLens
+from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
+from solvent.diagnostics.statistics.estimates import Estimate
+from solvent.diagnostics.statistics.place_bias import TURN
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PARTS = {"attention": "attention", "ffn": "feed-forward"}  # as they are called in words
+SHOWN = ("rid", "spectral_change", "row_innovation", "column_innovation", "kappa")
+SHOWN += ("relative_norm", "mixig", "effective_rank")  # by layer; beginnings of names
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualGeometry(UsageTest):
+    """RID, MixIG and what makes them readable, of every decoder layer's two updates.
+
+    It describes and judges nothing: no number here says whether the image is used, and an untrained
+    network has all of them. `kappa` is what to read first: the share of an update outside the span
+    of the tokens, in units of what random directions have (0: tokens are only mixed, 1: random).
+    RID grows with the size of the update (`relative_norm`) and depends on tokens / width, so the
+    number of tokens is fixed. MixIG at alpha 1 cannot exceed ln 2.
+
+    Measures: docs/diagnostics.md and https://arxiv.org/abs/2605.05668. A mean is over layers, or a
+    third of them, in every sample first; its interval is over images.
+    """
+
+    tokens: Mapping[Tokens, int]
+    width_share: int
+    draws: int
+    samples: int
+    controls: Sequence[Null]
+    variant: Variant
+    seed: int
+    name: ClassVar[str] = "residual"
+    conditions: ClassVar[tuple[str, ...]] = (REFERENCE,)
+    watches: ClassVar[Mapping[str, Sequence[str]]] = {"updates": (REFERENCE,)}
+    facts: ClassVar[Facts] = Facts(
+        asks="What do layers add to the stream?",
+        number="kappa_gap_all",
+        unit="kappa, feed-forward minus attention",
+        neutral=None,
+        place=None,
+    )
+
+    def lens(self, uids: Sequence[str]) -> UpdateLens:
+        """The samples whose hashed names come first; of a question asked in turns, the first one.
+
+        Raises `ValueError` for tokens, draws or controls that cannot be.
+        """
+        first = [uid for uid in uids if not TURN.fullmatch(uid)]
+        order = sorted(first, key=lambda uid: blake2b(uid.encode()).digest())
+        return UpdateLens(
+            sizes=self.tokens,
+            width_share=self.width_share,
+            draws=self.draws,
+            variant=self.variant,
+            nulls=self.controls,
+            uids=frozenset(order[: self.samples]),
+            seed=self.seed,
+        )
+
+    def judge(self, seen: Seen) -> Finding:
+        """Means over all layers, and tables by layer and by third."""
+        found = seen.updates.get(REFERENCE)
+        rows = {} if found is None else {uid: row for row, uid in enumerate(found.uids)}
+        kept = [row for row, uid in enumerate(seen.answers.uids) if uid in rows]
+        if found is None or not kept:
+            return self._finding("no prompt has enough tokens to be measured", {}, {})
+        found = found.at([seen.answers.uids[row] for row in kept])
+        clusters = seen.answers.clusters[kept]
+        metrics: dict[str, Estimate | float | int | None] = {"samples": len(kept)}
+        series: dict[str, Any] = {"bands": BANDS, "sets": {}}
+        for tokens in found.sets:
+            every = {name: found.of(tokens, name) for name in found.measures}
+            shown = {n: each for n, each in every.items() if n.partition(".")[2].startswith(SHOWN)}
+            series["sets"][tokens] = depth_table(shown, clusters)
+            metrics |= self._overall(every, tokens, clusters)
+        return self._finding(self._reading(metrics, found), metrics, series)
+
+    def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
+        """Every layer in the plane of RID and MixIG, the later the darker."""
+        tables = finding["series"].get("sets", {}).get("all")
+        if not tables:
+            draw_nothing(axes)
+            return
+        mixing = self._mixing
+        for (part, said), colour in zip(PARTS.items(), COLOURS, strict=False):
+            x, y = (tables[f"{part}.{name}"]["layers"]["value"] for name in ("rid", mixing))
+            axes.plot(x, y, "-", color=colour, linewidth=0.5, alpha=0.5)
+            shades = np.linspace(0.35, 1.0, len(x))
+            axes.scatter(x, y, color=colour, alpha=shades, s=14, label=said)
+        axes.axhline(0, color="grey", linestyle=":", linewidth=1)
+        axes.set(xlabel="RID", ylabel=f"MixIG, nats, alpha {self.variant.alphas[-1]:g}")
+        axes.legend(frameon=False)
+
+    @property
+    def _mixing(self) -> str:
+        return f"mixig_nats_alpha{self.variant.alphas[-1]:g}"
+
+    def _overall(
+        self,
+        every: Mapping[str, Float[np.ndarray, "N L"]],
+        tokens: str,
+        clusters: Int[np.ndarray, " N"],
+    ) -> dict[str, Estimate | None]:
+        """Means over all layers: of both updates, and of what controls did in their place."""
+        compared = ("rid", "kappa", self._mixing)
+        found: dict[str, Estimate | None] = {}
+        for name, values in every.items():
+            part, _, measure = name.partition(".")
+            control = "_" in part
+            moves = measure == "relative_norm" and not control and np.nanmax(values) > 0
+            if moves or (measure in compared and (tokens == "all" or not control)):
+                found[f"{measure}_{part}_{tokens}"] = mean_over(values, clusters)
+        gap = every["ffn.kappa"] - every["attention.kappa"]
+        found[f"kappa_gap_{tokens}"] = mean_over(gap, clusters)
+        return found
+
+    def _reading(self, metrics: Mapping[str, Any], found: MeasuredUpdates) -> str:
+        """In words, about all tokens."""
+        if "all" not in found.sets:
+            return f"updates were measured on {' and '.join(found.sets)} tokens"
+        labels = {"kappa": "kappa", "rid": "RID", self._mixing: "MixIG", "relative_norm": "size"}
+        parts = []
+        for part, said in PARTS.items():
+            numbers = {label: metrics[f"{name}_{part}_all"] for name, label in labels.items()}
+            known = [f"{label} {measured(mean)}" for label, mean in numbers.items() if mean]
+            parts.append(f"{said}: {', '.join(known)}")
+        gap = metrics["kappa_gap_all"]
+        more = "neither surely leaves the span of the tokens more than the other"
+        if gap is not None and gap.low is not None and gap.low > 0:
+            more = "feed-forward parts leave the span of the tokens more than attention does"
+        if gap is not None and gap.high is not None and gap.high < 0:
+            more = "attention leaves the span of the tokens more than feed-forward parts do"
+        return (
+            f"{'; '.join(parts)}; {more}; this describes the stream, and says nothing of whether "
+            "the image is used"
+        )
+
+    def _finding(
+        self, reason: str, metrics: Mapping[str, Any], series: Mapping[str, Any]
+    ) -> Finding:
+        silent: Literal["NOT APPLICABLE"] = "NOT APPLICABLE"
+        return Finding(
+            test=self.name,
+            verdict=silent,
+            strict=silent,
+            reason=reason,
+            metrics=metrics,
+            series=series,
+        )
