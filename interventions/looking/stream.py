@@ -84,7 +84,7 @@ class LayerUpdates:
     @property
     def excess(self) -> Float[Tensor, ""]:
         """Largest `rest`, as a multiple of what rounding may give; 0 in layers that have one."""
-        if self.has_rest:
+        if self.has_rest or not self.after.numel():
             return torch.zeros((), dtype=torch.float64, device=self.after.device)
         sizes = (self.before.abs() + self.attention.abs() + self.ffn.abs()).double()
         allowed = ROUNDING * torch.finfo(self.after.dtype).eps * sizes

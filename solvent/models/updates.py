@@ -15,7 +15,7 @@ S tokens of a draw, W width of the stream.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -89,7 +89,8 @@ class UpdateWatch:
             for places, index in chosen.sets.values():
                 self._measure(found, places, index, updates)
 
-        with follow_stream(self.model, chosen.keep, measure):
+        nobody = not chosen.sets  # of the batch is asked for
+        with nullcontext() if nobody else follow_stream(self.model, chosen.keep, measure):
             yield
         self._seen |= found
 

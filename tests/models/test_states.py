@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from jaxtyping import Float
 from PIL import Image
 from transformers import AutoImageProcessor
 
@@ -39,12 +40,10 @@ def reference(vlm: VLM, checkpoints: dict[str, Path]) -> Reference:
     return Reference(vlm.family, checkpoints[vlm.family])
 
 
-def expected(vlm: VLM, reference: Reference, prompt: Prompt) -> dict[str, np.ndarray]:
-    """By hand, from the hidden states that transformers gives for this prompt alone.
-
-    Its last layer comes behind the final norm, which has weights of one: dividing by the RMS twice
-    is dividing once.
-    """
+def alone(
+    vlm: VLM, reference: Reference, prompt: Prompt
+) -> tuple[list[int], Float[np.ndarray, "layer token hidden"]]:
+    """Token ids of a prompt, and the hidden states that transformers gives for it alone."""
     family, images = vlm.family, list(prompt.images)
     ids = reference.ids(PROMPTS[family].format(written(vlm, prompt)), images)
     row = torch.tensor([ids])
@@ -58,7 +57,17 @@ def expected(vlm: VLM, reference: Reference, prompt: Prompt) -> dict[str, np.nda
     reference.model.base_model.rope_deltas = None
     with torch.no_grad():
         layers = reference.model(**inputs, output_hidden_states=True).hidden_states
-    tokens = np.concatenate([layer.numpy() for layer in layers])
+    return ids, np.concatenate([layer.numpy() for layer in layers])
+
+
+def expected(vlm: VLM, reference: Reference, prompt: Prompt) -> dict[str, np.ndarray]:
+    """By hand, from the hidden states that transformers gives for this prompt alone.
+
+    Its last layer comes behind the final norm, which has weights of one: dividing by the RMS twice
+    is dividing once.
+    """
+    family = vlm.family
+    ids, tokens = alone(vlm, reference, prompt)
     tokens = tokens / np.sqrt((tokens**2).mean(axis=-1, keepdims=True))
     where = [place for place, token in enumerate(ids) if token == IDS[IMAGE_TOKENS[family]]]
     nothing = np.full_like(tokens[:, 0], np.nan)
