@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PARTS = {"attention": "attention", "ffn": "feed-forward"}  # as they are called in words
+MARKERS = ("s", "^", "v", "x")  # of controls
 SHOWN = ("rid", "spectral_change", "row_innovation", "column_innovation", "kappa")
 SHOWN += ("relative_norm", "mixig", "effective_rank")  # by layer; beginnings of names
 
@@ -97,7 +98,7 @@ class ResidualGeometry(UsageTest):
         return self._finding(self._reading(metrics, found), metrics, series)
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
-        """Every layer in the plane of RID and MixIG, the later the darker."""
+        """Every layer in the plane of RID and MixIG, later ones darker, and means of controls."""
         tables = finding["series"].get("sets", {}).get("all")
         if not tables:
             draw_nothing(axes)
@@ -108,6 +109,13 @@ class ResidualGeometry(UsageTest):
             axes.plot(x, y, "-", color=colour, linewidth=0.5, alpha=0.5)
             shades = np.linspace(0.35, 1.0, len(x))
             axes.scatter(x, y, color=colour, alpha=shades, s=14, label=said)
+            for null, marker in zip(self.controls, MARKERS, strict=False):
+                means = [finding["metrics"].get(f"{n}_{part}_{null}_all") for n in ("rid", mixing)]
+                if all(means):
+                    place = [mean["value"] for mean in means]
+                    axes.plot(*place, marker, color=colour, markersize=5, markerfacecolor="none")
+        for null, marker in zip(self.controls, MARKERS, strict=False):
+            axes.plot([], [], marker, color="grey", markerfacecolor="none", label=null)
         axes.axhline(0, color="grey", linestyle=":", linewidth=1)
         axes.set(xlabel="RID", ylabel=f"MixIG, nats, alpha {self.variant.alphas[-1]:g}")
         axes.legend(frameon=False)

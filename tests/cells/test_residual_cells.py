@@ -1,0 +1,109 @@
+"""`diagnostic=residual` in a cell: beside scoring, stored, read again, on the samples it names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from solvent.cells import run as session
+from solvent.cells.recomputing import recompute
+from solvent.core.paths import CONF
+from solvent.diagnostics.contract import check_tests
+from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
+from solvent.storage.folder import CellFolder
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+SMALL = (
+    "diagnostic=residual",
+    "diagnostic.residual.tokens.text=16",
+    "diagnostic.residual.samples=12",
+    "diagnostic.residual.draws=2",
+)
+Cell = tuple[CellFolder, dict[str, Any]]
+
+
+def run(output: Path, *overrides: str) -> Cell:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("evaluate", [f"output={output}", "limit=18", *overrides])
+    metrics = session.run_cell(config)
+    (place,) = (output / "study" / "tiny" / "shapes").iterdir()
+    return CellFolder(place), metrics
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Cell:
+    return run(tmp_path_factory.mktemp("residual"), *SMALL)
+
+
+def stored(folder: CellFolder) -> MeasuredUpdates:
+    return MeasuredUpdates.load(folder.path / "updates.npz")
+
+
+def test_it_costs_no_forward_and_changes_no_answer(finished: Cell, tmp_path: Path) -> None:
+    folder, _ = finished
+    plain, _ = run(tmp_path)
+    name = "predictions.jsonl"
+    assert (folder.path / name).read_bytes() == (plain.path / name).read_bytes()
+    assert [path.name for path in (folder.path / "diagnostics").iterdir()] == ["findings.json"]
+    assert not (folder.path / "updates").exists()
+
+
+def test_what_it_finds(finished: Cell) -> None:
+    folder, metrics = finished
+    updates, found = stored(folder), metrics["diagnostics"]["residual"]
+    asked = [row.uid for row in folder.predictions()]
+    assert len(updates.uids) == found["metrics"]["samples"] == 12
+    assert list(updates.uids) == [uid for uid in asked if uid in updates.uids]  # in their order
+    assert updates.sets == ("all", "image", "text")
+    assert np.isfinite(updates.of("image", "attention.rid")).all()
+    series = json.loads((folder.path / "diagnostics" / "findings.json").read_text())["residual"][
+        "series"
+    ]
+    for tokens in ("all", "image"):
+        for part in ("attention", "ffn"):
+            values = updates.of(tokens, f"{part}.kappa")
+            mean = found["metrics"][f"kappa_{part}_{tokens}"]
+            assert mean["value"] == pytest.approx(values.mean(), abs=1e-9)
+            assert mean["low"] < mean["value"] < mean["high"]
+            table = series["sets"][tokens][f"{part}.kappa"]
+            assert table["layers"]["value"] == pytest.approx(values.mean(axis=0), abs=1e-9)
+            thirds = values.reshape(12, 3, 2).mean(axis=(0, 2))
+            assert table["bands"]["value"] == pytest.approx(thirds, abs=1e-9)
+    for part in ("attention", "ffn"):
+        assert found["metrics"][f"kappa_{part}_haar_all"]["value"] == pytest.approx(1.0, abs=0.05)
+    assert found["verdict"] == "NOT APPLICABLE"
+    assert "says nothing of whether the image is used" in found["reason"]
+
+
+def test_it_is_read_again_without_the_model(
+    finished: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(session, "load_model", lambda config: pytest.fail("no model is needed"))
+    recompute(finished[0].path, [])
+    assert "equal to what the cell stored" in capsys.readouterr().out
+
+
+def test_batches_do_not_matter_and_interventions_do(finished: Cell, tmp_path: Path) -> None:
+    expected = stored(finished[0])
+    batched = stored(run(tmp_path / "batched", *SMALL, "batch_size=5")[0])
+    edited = stored(run(tmp_path / "edited", *SMALL, "intervention=uniform")[0])
+    assert batched.uids == edited.uids == expected.uids
+    for name in ("attention.rid", "ffn.kappa", "attention_norms.mixig_nats_alpha8"):
+        np.testing.assert_allclose(
+            batched.of("all", name), expected.of("all", name), rtol=1e-3, atol=1e-5
+        )
+        moved = edited.of("all", name) - expected.of("all", name)
+        assert np.abs(moved).max() > 1e-3
+
+
+def test_a_cell_measures_one_kind_of_updates() -> None:
+    test = instantiate(OmegaConf.load(CONF / "diagnostic" / "residual.yaml"))
+    with pytest.raises(ValueError, match="one and two watch updates of the residual stream"):
+        check_tests({"one": test, "two": test})
