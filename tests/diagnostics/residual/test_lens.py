@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from solvent.diagnostics.residual.lens import UpdateLens
-from tests.models.test_updates import VARIANT
+from tests.models.watched.test_updates import VARIANT
 
 WIDTH, SIZE, ENTRIES = 64, 16, 3
 PLACES = [("a", "all", 0), ("a", "all", 1), ("b", "all", 0)]
