@@ -161,8 +161,13 @@ class ResidualGeometry(UsageTest):
             more = "attention leaves the span of the tokens more than feed-forward parts do"
         return (
             f"{'; '.join(parts)}; {more}; this describes the stream, and says nothing of whether "
-            "the image is used"
+            f"the image is used{self._lacking(found)}"
         )
+
+    def _lacking(self, found: MeasuredUpdates) -> str:
+        """Which sets of tokens no prompt has enough of."""
+        lacking = [tokens for tokens in self.tokens if tokens not in found.sets]
+        return f"; no prompt has enough {' and '.join(lacking)} tokens" if lacking else ""
 
     def _finding(
         self, reason: str, metrics: Mapping[str, Any], series: Mapping[str, Any]

@@ -22,7 +22,6 @@ from solvent.storage.folder import CellFolder
 pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL = (
     "diagnostic=residual",
-    "diagnostic.residual.tokens.text=16",
     "diagnostic.residual.samples=12",
     "diagnostic.residual.draws=2",
 )
@@ -93,7 +92,10 @@ def test_it_is_read_again_without_the_model(
 def test_batches_do_not_matter_and_interventions_do(finished: Cell, tmp_path: Path) -> None:
     expected = stored(finished[0])
     batched = stored(run(tmp_path / "batched", *SMALL, "batch_size=5")[0])
-    edited = stored(run(tmp_path / "edited", *SMALL, "intervention=uniform")[0])
+    small = "diagnostic.residual.tokens.text=30"  # no prompt has so many
+    folder, metrics = run(tmp_path / "edited", *SMALL, "intervention=uniform", small)
+    assert metrics["diagnostics"]["residual"]["reason"].endswith("has enough text tokens")
+    edited = stored(folder)
     assert batched.uids == edited.uids == expected.uids
     for name in ("attention.rid", "ffn.kappa", "attention_norms.mixig_nats_alpha8"):
         np.testing.assert_allclose(
