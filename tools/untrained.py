@@ -12,8 +12,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
+
+from interventions.controls.reinitialised import draw_anew
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.safetensors.index.json", "*.bin.index.json")
 
@@ -25,10 +26,7 @@ def write_untrained(checkpoint: Path, folder: Path, seed: int) -> Path:
     """
     shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns(*WEIGHTS))
     config = AutoConfig.from_pretrained(checkpoint)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
-    model.save_pretrained(folder)
+    draw_anew(AutoModelForImageTextToText.from_config, config, seed).save_pretrained(folder)
     return folder
 
 
