@@ -125,7 +125,8 @@ class UpdateLens:
             moved = torch.zeros_like(size) if extra is None else torch.linalg.matrix_norm(extra)
             found[f"{name}.relative_norm"] = moved / size
         found["ffn.parallel"] = torch.full_like(size, float(updates.parallel))
-        return {name: values.cpu() for name, values in found.items()}
+        numbers = torch.stack([*found.values()]).cpu()  # one wait for the device
+        return dict(zip(found, numbers, strict=True))
 
     def _controls(
         self, places: Sequence[Place], updates: Updates
