@@ -413,7 +413,7 @@ class Finding(Protocol):
 
     @property
     def verdict(self) -> str:
-        """PASS, FAIL, INCONCLUSIVE, VACUOUS, COUPLED, NOT APPLICABLE or ERROR."""
+        """PASS, FAIL, INCONCLUSIVE, VACUOUS, COUPLED, MEASURED, NOT APPLICABLE or ERROR."""
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -451,6 +451,9 @@ class Diagnostic(Protocol):
 
     def draw(self, axes: Any, finding: Mapping[str, Any]) -> None:
         """What is behind the verdict, on matplotlib's axes, from a finding as it is stored."""
+
+    def draw_alone(self, figure: Any, finding: Mapping[str, Any]) -> bool:
+        """Likewise on an empty figure, where one panel is not enough. False: there is none."""
 
 
 class Followed(Protocol):

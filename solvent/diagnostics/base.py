@@ -16,6 +16,7 @@ from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from solvent.diagnostics.answers import Answers
     from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
@@ -162,6 +163,10 @@ class UsageTest:
         draw_estimate(axes, 0, number, COLOURS[0])
         axes.margins(x=0.25)
         axes.set(ylim=(-1, 1), yticks=[], xlabel=self.facts.unit)
+
+    def draw_alone(self, figure: Figure, finding: Mapping[str, Any]) -> bool:
+        """Draw what needs more than a panel on an empty figure; False, as here: nothing does."""
+        return False
 
 
 def measured(mean: Estimate, unit: str = "") -> str:

@@ -22,7 +22,7 @@ from solvent.diagnostics.base import (
 from solvent.diagnostics.statistics.estimates import Estimate, Verdict
 
 VERDICTS = get_args(Verdict)
-SILENT = ("NOT APPLICABLE", "ERROR")  # verdicts that judge no number
+SILENT = ("MEASURED", "NOT APPLICABLE", "ERROR")  # verdicts that judge no number
 WATCHED = (STATES, SHARES, PAIRS, PREDICTIONS, UPDATES)
 KEPT_ONCE = {STATES: "decoder states", UPDATES: "updates of the residual stream"}
 FACTS = (

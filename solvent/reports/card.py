@@ -27,6 +27,7 @@ CHIPS = {  # verdict -> colour, and how a person would say it
     "INCONCLUSIVE": (COLOURS[4], "not sure"),
     "VACUOUS": (COLOURS[3], "says nothing"),
     "COUPLED": (COLOURS[5], "flows, used?"),
+    "MEASURED": (COLOURS[0], "measured"),
     "NOT APPLICABLE": ("#999999", "not applicable"),
     "ERROR": ("#000000", "failed"),
 }

@@ -17,7 +17,8 @@ from solvent.reports.figures import STYLE
 def draw_usage(
     findings: Mapping[str, Found], tests: Mapping[str, Diagnostic], title: str, folder: Path
 ) -> None:
-    """`modality_card.png` for everybody, `modality_usage.png` with what is behind it.
+    """`modality_card.png` for everybody, `modality_usage.png` with what is behind it, and a figure
+    of its own, by its name, of every test that has one.
 
     Args:
         findings: by test.
@@ -43,3 +44,9 @@ def draw_usage(
         figure.tight_layout()
         figure.savefig(folder / "modality_usage.png")
         plt.close(figure)
+        for name in names:
+            figure = plt.figure(layout="constrained")
+            if tests[name].draw_alone(figure, findings[name]):
+                figure.suptitle(f"{title}: {name}", x=0.01, ha="left", weight="bold")
+                figure.savefig(folder / f"{name}.png")
+            plt.close(figure)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from solvent.core.plotting import COLOURS, draw_nothing
+from solvent.core.plotting import draw_nothing
 from solvent.core.types import Facts
 from solvent.diagnostics.answers import REFERENCE
 from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
 from solvent.diagnostics.residual.depth_table import BANDS, depth_table, mean_over
+from solvent.diagnostics.residual.geometry_figure import PARTS, draw_depth, draw_plane
 from solvent.diagnostics.residual.layer_geometry import Variant
 from solvent.diagnostics.residual.lens import Null, Tokens, UpdateLens
 from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
@@ -23,9 +24,8 @@ from solvent.diagnostics.statistics.place_bias import TURN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-PARTS = {"attention": "attention", "ffn": "feed-forward"}  # as they are called in words
-MARKERS = ("s", "^", "v", "x")  # of controls
 SHOWN = ("rid", "spectral_change", "row_innovation", "column_innovation", "kappa")
 SHOWN += ("relative_norm", "mixig", "effective_rank")  # by layer; beginnings of names
 
@@ -85,7 +85,8 @@ class ResidualGeometry(UsageTest):
         rows = {} if found is None else {uid: row for row, uid in enumerate(found.uids)}
         kept = [row for row, uid in enumerate(seen.answers.uids) if uid in rows]
         if found is None or not kept:
-            return self._finding("no prompt has enough tokens to be measured", {}, {})
+            reason = "no prompt has enough tokens to be measured"
+            return self._finding("NOT APPLICABLE", reason, {}, {})
         found = found.at([seen.answers.uids[row] for row in kept])
         clusters = seen.answers.clusters[kept]
         metrics: dict[str, Estimate | float | int | None] = {"samples": len(kept)}
@@ -95,7 +96,7 @@ class ResidualGeometry(UsageTest):
             shown = {n: each for n, each in every.items() if n.partition(".")[2].startswith(SHOWN)}
             series["sets"][tokens] = depth_table(shown, clusters)
             metrics |= self._overall(every, tokens, clusters)
-        return self._finding(self._reading(metrics, found), metrics, series)
+        return self._finding("MEASURED", self._reading(metrics, found), metrics, series)
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
         """Every layer in the plane of RID and MixIG, later ones darker, and means of controls."""
@@ -103,22 +104,31 @@ class ResidualGeometry(UsageTest):
         if not tables:
             draw_nothing(axes)
             return
-        mixing = self._mixing
-        for (part, said), colour in zip(PARTS.items(), COLOURS, strict=False):
-            x, y = (tables[f"{part}.{name}"]["layers"]["value"] for name in ("rid", mixing))
-            axes.plot(x, y, "-", color=colour, linewidth=0.5, alpha=0.5)
-            shades = np.linspace(0.35, 1.0, len(x))
-            axes.scatter(x, y, color=colour, alpha=shades, s=14, label=said)
-            for null, marker in zip(self.controls, MARKERS, strict=False):
-                means = [finding["metrics"].get(f"{n}_{part}_{null}_all") for n in ("rid", mixing)]
-                if all(means):
-                    place = [mean["value"] for mean in means]
-                    axes.plot(*place, marker, color=colour, markersize=5, markerfacecolor="none")
-        for null, marker in zip(self.controls, MARKERS, strict=False):
-            axes.plot([], [], marker, color="grey", markerfacecolor="none", label=null)
-        axes.axhline(0, color="grey", linestyle=":", linewidth=1)
-        axes.set(xlabel="RID", ylabel=f"MixIG, nats, alpha {self.variant.alphas[-1]:g}")
+        draw_plane(axes, tables, "rid", self._mixing)
+        axes.set(xlabel="RID", ylabel=self._mixing_label)
         axes.legend(frameon=False)
+
+    def draw_alone(self, figure: Figure, finding: Mapping[str, Any]) -> bool:
+        """The plane, and kappa, RID and MixIG of all tokens by depth, beside their controls."""
+        tables = finding["series"].get("sets", {}).get("all")
+        if not tables:
+            return False
+        figure.set_size_inches(8.0, 6.4)
+        plane, *depth = figure.subplots(2, 2).flat
+        draw_plane(plane, tables, "rid", self._mixing)
+        plane.set(xlabel="RID", ylabel=self._mixing_label, title="later layers are darker")
+        shown = {"kappa": "kappa (1: random directions)", "rid": "RID"}
+        shown |= {self._mixing: self._mixing_label}
+        for axes, (measure, label) in zip(depth, shown.items(), strict=True):
+            draw_depth(axes, tables, measure)
+            axes.set_ylabel(label)
+        handles, labels = plane.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+        return True
+
+    @property
+    def _mixing_label(self) -> str:
+        return f"MixIG, nats, alpha {self.variant.alphas[-1]:g}"
 
     @property
     def _mixing(self) -> str:
@@ -170,13 +180,16 @@ class ResidualGeometry(UsageTest):
         return f"; no prompt has enough {' and '.join(lacking)} tokens" if lacking else ""
 
     def _finding(
-        self, reason: str, metrics: Mapping[str, Any], series: Mapping[str, Any]
+        self,
+        verdict: Literal["MEASURED", "NOT APPLICABLE"],
+        reason: str,
+        metrics: Mapping[str, Any],
+        series: Mapping[str, Any],
     ) -> Finding:
-        silent: Literal["NOT APPLICABLE"] = "NOT APPLICABLE"
         return Finding(
             test=self.name,
-            verdict=silent,
-            strict=silent,
+            verdict=verdict,
+            strict=verdict,
             reason=reason,
             metrics=metrics,
             series=series,

@@ -25,7 +25,9 @@ FREEDOM = 2.0  # degrees of freedom: below, one image decides alone
 FEWEST_BOTTOMS = 30  # clusters with something in the lower part of a ratio
 WIDE = 2.0  # bounds that lie further apart cost more than they give, but in large samples
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "COUPLED", "NOT APPLICABLE", "ERROR"]
+Verdict = Literal[
+    "PASS", "FAIL", "INCONCLUSIVE", "VACUOUS", "COUPLED", "MEASURED", "NOT APPLICABLE", "ERROR"
+]
 """VACUOUS: the inequality holds, but a model that ignores the image would meet it as well.
 COUPLED: the image flows into the text states, which it does in an untrained network as well.
 """

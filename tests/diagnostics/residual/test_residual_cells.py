@@ -77,7 +77,8 @@ def test_what_it_finds(finished: Cell) -> None:
             assert table["bands"]["value"] == pytest.approx(thirds, abs=1e-9)
     for part in ("attention", "ffn"):
         assert found["metrics"][f"kappa_{part}_haar_all"]["value"] == pytest.approx(1.0, abs=0.05)
-    assert found["verdict"] == "NOT APPLICABLE"
+    assert found["verdict"] == "MEASURED"
+    assert (folder.path / "figures" / "residual.png").stat().st_size > 10_000
     assert "says nothing of whether the image is used" in found["reason"]
 
 
