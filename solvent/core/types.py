@@ -110,6 +110,9 @@ class Condition(Protocol):
 
         Without those for which the condition does not exist, a question without a fitting donor
         say. What was done stands in `Sample.shown`.
+
+        A condition may also have `altered(model)`: a `with` block inside of which the model answers
+        these samples.
         """
 
 
@@ -238,6 +241,9 @@ class Lens(Protocol):
             updates: `LayerUpdates` of interventions.looking.stream, tensors (entry, token, width).
         """
 
+    def compare(self, before: Any, after: Any) -> Mapping[str, Any]:
+        """Numbers (entry,) of one state held against another, tensors (entry, token, width)."""
+
 
 class VLM(Protocol):
     """A checkpoint behind one interface, whatever its family."""
@@ -286,6 +292,16 @@ class VLM(Protocol):
     def watch_updates(self, lens: Lens) -> AbstractContextManager[Any]:
         """Measure what decoder layers add to the residual stream of prompts; yields what gives the
         numbers, by uid, when they are taken.
+        """
+
+    def other_weights(
+        self, which: Literal["qkv", "ffn", "all"], *, seed: int, draw: Literal["own", "same"]
+    ) -> AbstractContextManager[None]:
+        """Answer with weights drawn anew for the length of a `with` block."""
+
+    def compare_rotation(self) -> AbstractContextManager[None]:
+        """Inside of a `with` block, whoever watches updates measures attention with rotation
+        against attention without in their place.
         """
 
     def appearance(self, batch: Batch) -> Any:
@@ -443,7 +459,7 @@ class Diagnostic(Protocol):
     def strata(self, answers: Any) -> Any:
         """Which samples' states are compared with which, where it watches states."""
 
-    def lens(self, uids: Sequence[str]) -> Lens:
+    def lens(self, uids: Sequence[str], condition: str) -> Lens:
         """What is measured of updates, of which of these samples, where it watches updates."""
 
     def judge(self, seen: Seen) -> Finding:

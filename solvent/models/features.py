@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -106,6 +107,18 @@ class FeatureCache:
         device = batch.inputs["input_ids"].device
         inputs[IMAGE_FEATURES] = {"image": joined(found, device)}
         return replace(batch, inputs=inputs)
+
+    @contextmanager
+    def of_another(self) -> Iterator[None]:
+        """Inside of the block nothing is known yet, behind it what was known before: for a model
+        whose vision encoder has other weights meanwhile.
+        """
+        kept, size = self._kept, self.size
+        self._kept, self.size = OrderedDict(), 0
+        try:
+            yield
+        finally:
+            self._kept, self.size = kept, size
 
     def _features(self, names: Names, images: Pictures, batch: EncodedBatch) -> ModelOutput:
         """What the model makes of some pictures of a prompt, kept as the one seen last."""

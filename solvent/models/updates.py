@@ -14,7 +14,8 @@ S tokens of a draw, W width of the stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -24,10 +25,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interventions.looking.stream import LayerUpdates, follow_stream
+from interventions.controls.rotation import layer_inputs, unrotated
+from interventions.errors import InterventionError
+from interventions.looking.stream import ATTENTION, LayerUpdates, follow_stream
 from solvent.core.types import Lens
 from solvent.models.prefill import EncodedBatch
 from solvent.models.refusals import ModelError
+
+log = logging.getLogger("solvent")
 
 PARTS = ("before", "attention", "ffn", "after", "between")  # tensors of a layer's updates
 
@@ -94,6 +99,44 @@ class UpdateWatch:
             yield
         self._seen |= found
 
+    def compare_rotation(self, batch: EncodedBatch, read: Callable[[], object]) -> None:
+        """Measure the stream behind attention with rotation against that without, of every layer.
+
+        `read` runs the model over the batch, and does so twice: the second time every layer is
+        given what it read the first time, all of which is in memory meanwhile. Where attention
+        without rotation cannot be computed, nothing is measured, and the log says why.
+        """
+        chosen = self._chosen(batch)
+        found: dict[str, Seen] = {uid: {} for uid in batch.uids}
+        turned: dict[int, Tensor] = {}
+
+        def keep(updates: LayerUpdates) -> None:
+            turned[updates.layer] = updates.after_attention
+
+        def compare(updates: LayerUpdates) -> None:
+            if updates.mixer == ATTENTION:
+                for places, index in chosen.sets.values():
+                    states = (updates.after_attention, turned[updates.layer])
+                    off, on = (each[index.to(each.device)] for each in states)
+                    self._place(found, places, updates.layer, self.lens.compare(off, on))
+
+        if chosen.sets:
+            try:
+                with (
+                    layer_inputs(self.model) as entered,
+                    follow_stream(self.model, chosen.keep, keep),
+                ):
+                    read()
+                with (
+                    unrotated(self.model, entered),
+                    follow_stream(self.model, chosen.keep, compare),
+                ):
+                    read()
+            except InterventionError as error:
+                log.warning("rotation is not compared: %s", error)
+                found = {uid: {} for uid in batch.uids}
+        self._seen |= found
+
     def _chosen(self, batch: EncodedBatch) -> _Chosen:
         """Ask the lens which tokens of every prompt are wanted."""
         ids = batch.inputs["input_ids"].cpu().numpy()
@@ -129,15 +172,25 @@ class UpdateWatch:
         index: Int[Tensor, "batch S"],
         updates: LayerUpdates,
     ) -> None:
-        """Measure one layer on one set of tokens of all samples, and put the numbers in place."""
+        """Measure one layer on one set of tokens of all samples."""
         measured = self.lens.measure(places, _at(updates, index))
+        self._place(found, places, updates.layer, measured)
+
+    def _place(
+        self,
+        found: dict[str, Seen],
+        places: Sequence[Place],
+        layer: int,
+        measured: Mapping[str, Float[Tensor, " batch"]],
+    ) -> None:
+        """Put the numbers of one layer in place."""
         draws = 1 + max(draw for _, _, draw in places)
         for name, values in measured.items():
             for (uid, tokens, draw), value in zip(places, values.tolist(), strict=True):
                 measures = found[uid].setdefault(tokens, {})
                 if name not in measures:
                     measures[name] = np.full((draws, self.layers), np.nan)
-                measures[name][draw, updates.layer] = value
+                measures[name][draw, layer] = value
 
 
 def _at(updates: LayerUpdates, index: Int[Tensor, "batch S"]) -> LayerUpdates:

@@ -15,7 +15,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,8 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from interventions import capture, intervene, shares
 from interventions.calls import Block
+from interventions.controls.noised import Draw, Which, noised_weights
+from interventions.controls.reinitialised import reinitialised_weights
 from interventions.looking.shares import Tokens
 from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
@@ -90,6 +92,7 @@ class VLM:
         self._log: Any = None
         self._watch: StateWatch | None = None
         self._update_watch: UpdateWatch | None = None
+        self._compares_rotation = False
         self._encoder_is_seen = False  # by the intervention now active
         self._needs_turns = False  # the same one
         self._needs_filler = False  # whoever watches shares of attention
@@ -303,6 +306,39 @@ class VLM:
             self._update_watch = None
 
     @contextmanager
+    def other_weights(
+        self, which: Which | Literal["all"], *, seed: int, draw: Draw
+    ) -> Iterator[None]:
+        """Answer with weights that were drawn anew, for the length of the block; see
+        interventions.controls.
+
+        Arguments:
+            which: "qkv" or "ffn" of the decoder, as noise with the moments of the learned ones; or
+                "all" weights, the vision encoder's too, as before any training.
+            draw: "own" or "same" streams of the noise.
+        """
+        with ExitStack() as stack:
+            if which == "all":
+                stack.enter_context(reinitialised_weights(self.model, seed=seed))
+                stack.enter_context(self.features.of_another())
+            else:
+                stack.enter_context(noised_weights(self.model, which, seed=seed, draw=draw))
+            yield
+
+    @contextmanager
+    def compare_rotation(self) -> Iterator[None]:
+        """Whoever watches updates inside of the block measures attention with rotation by position
+        against attention without, of the same layer inputs, in place of the updates.
+
+        Prompts that are measured are read three times; what the model says is what it says anyway.
+        """
+        before, self._compares_rotation = self._compares_rotation, True
+        try:
+            yield
+        finally:
+            self._compares_rotation = before
+
+    @contextmanager
     def _named(
         self,
         make: Callable[[], AbstractContextManager[Any]],
@@ -419,6 +455,18 @@ class VLM:
         return [[next(tokens) for _ in texts] for texts in candidates]
 
     def _prefill(self, batch: EncodedBatch) -> Prefill:
+        """Read the prompts; first for what is compared, where somebody asks for it."""
+        resting = self._log is not None and self._log.resting  # a prompt that is not measured
+        if self._compares_rotation and self._update_watch is not None and not resting:
+            self._update_watch.compare_rotation(batch, lambda: self._read(batch, ()))
+            if self._log is not None:
+                self._log.drop()  # what was edited meanwhile is none of the answer
+            return self._read(batch, (self._watch,))
+        return self._read(batch, () if resting else (self._watch, self._update_watch))
+
+    def _read(
+        self, batch: EncodedBatch, watches: Sequence[StateWatch | UpdateWatch | None]
+    ) -> Prefill:
         """Read the prompts, telling an active intervention whose they are, and what matters."""
         if self._log is not None:
             known = any(boxes for row in batch.regions for boxes in row)
@@ -431,8 +479,6 @@ class VLM:
                 **told,
             )
         batch = batch if self._encoder_is_seen else self.features.fill(batch)
-        resting = self._log is not None and self._log.resting  # a prompt that is not measured
-        watches = () if resting else (self._watch, self._update_watch)
         with ExitStack() as stack:
             if any(seed is not None for seed in batch.noise):
                 decoder = innermost(self.model.get_decoder())
