@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -54,6 +54,7 @@ class Cell:
     measured: bool  # whether attention is measured where nothing is edited; edits always are
     watches: Collection[str] = ()  # what is kept of the inside of the model: states, shares, ...
     lens: Lens | None = None  # what is measured where updates of the residual stream are watched
+    altered: Callable[[VLM], AbstractContextManager[Any]] | None = None  # the model, in a block
     max_failed: float = 1.0  # share of the samples that may fail before the cell stops
 
 

@@ -66,6 +66,7 @@ def answer_conditions(
             measured=False,
             watches=watches(tests, name),
             lens=lens(tests, name, views),
+            altered=getattr(condition, "altered", None),
         )
         answer_all(shown, folder.condition(name), monitor)
 
@@ -129,7 +130,7 @@ def lens(tests: Mapping[str, Diagnostic], condition: str, samples: Sequence[Samp
     """What a test measures of updates of the residual stream under a condition; None: nothing."""
     uids = [sample.uid for sample in samples]
     watching = [test for test in tests.values() if condition in test.watches.get(UPDATES, ())]
-    return watching[0].lens(uids) if watching else None
+    return watching[0].lens(uids, condition) if watching else None
 
 
 def serves_as_real(cell: Cell, name: str) -> bool:

@@ -137,9 +137,9 @@ class UsageTest:
         """Which samples' states are compared with which. Who watches `states` must say."""
         raise NotImplementedError
 
-    def lens(self, uids: Sequence[str]) -> Lens:
-        """What is measured of updates of the residual stream, on which tokens of which of these
-        samples. Who watches `updates` must say.
+    def lens(self, uids: Sequence[str], condition: str) -> Lens:
+        """What is measured of updates of the residual stream under a condition, on which tokens of
+        which of these samples. Who watches `updates` must say.
         """
         raise NotImplementedError
 

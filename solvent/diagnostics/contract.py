@@ -103,8 +103,8 @@ def _unwatchable(test: UsageTest) -> str:
         )
     if UPDATES in test.watches and type(test).lens is UsageTest.lens:
         return (
-            "watches updates and does not say what is measured of them: write lens(self, uids), "
-            "which gives an object with choose() and measure()"
+            "watches updates and does not say what is measured of them: write lens(self, uids, "
+            "condition), which gives an object with choose() and measure()"
         )
     return ""
 

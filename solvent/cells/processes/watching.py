@@ -67,6 +67,8 @@ def watched(cell: Cell, folder: CellFolder) -> Iterator[Watch]:
     """
     with ExitStack() as stack:
         shares = states = updates = None
+        if cell.altered is not None:
+            stack.enter_context(cell.altered(cell.model))
         if SHARES in cell.watches:
             shares = stack.enter_context(
                 cell.model.watch_shares(cell.intervention, must_edit=cell.measured)

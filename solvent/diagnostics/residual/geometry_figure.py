@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from solvent.core.plotting import COLOURS
+from solvent.diagnostics.residual.beside_controls import ROTATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PARTS = {"attention": "attention", "ffn": "feed-forward"}  # as they are called in words
+TURNED = "rotation on against off"
 MARKERS = ("s", "^", "v", "x", "D", "P", "*", "o")  # of controls
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -42,6 +44,9 @@ def draw_plane(axes: Axes, tables: Tables, x: str, y: str) -> None:
                 axes.plot(*means, marker, color=colour, markersize=5, markerfacecolor="none")
     for control, marker in zip(controls_of(tables), MARKERS, strict=False):
         axes.plot([], [], marker, color="grey", markerfacecolor="none", label=control)
+    if x == "rid" and f"{ROTATION}.rid" in tables:
+        turned = np.nanmean(_known(tables[f"{ROTATION}.rid"]["layers"]["value"]))
+        axes.axvline(turned, color="grey", linestyle="-.", linewidth=1, label=TURNED)
     axes.axhline(0, color="grey", linestyle=":", linewidth=1)
 
 
@@ -62,6 +67,9 @@ def draw_depth(axes: Axes, tables: Tables, measure: str) -> None:
                     layers, _known(shown["layers"]["value"]), marker, color=colour, alpha=0.6,
                     linestyle="--", linewidth=0.6, markersize=3.5, markerfacecolor="none",
                 )  # fmt: skip
+    turned = tables.get(f"{ROTATION}.{measure}")
+    if turned:
+        axes.plot(_known(turned["layers"]["value"]), "-.", color="grey", linewidth=1, label=TURNED)
     axes.set_xlabel("decoder layer")
 
 

@@ -86,6 +86,17 @@ class Variant:
                     parts.setdefault(f"{name}_{control}", []).append(self._measured(origin, other))
         return {name: joined(found) for name, found in parts.items()}
 
+    def of_step(
+        self,
+        before: Float[Tensor, "layer token width"],
+        after: Float[Tensor, "layer token width"],
+    ) -> UpdateGeometry:
+        """Of one state held against another."""
+        pairs = zip(
+            before.double().split(self.at_once), after.double().split(self.at_once), strict=True
+        )
+        return joined([self._measured(*map(self._factored, pair)) for pair in pairs])
+
     def _updates(
         self, start: Tensor, mixed: Tensor, fed: Tensor, parallel: bool
     ) -> list[tuple[str, Factored, Tensor, Factored]]:

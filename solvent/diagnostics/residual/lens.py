@@ -27,6 +27,8 @@ Place = tuple[str, str, int]  # sample, set of tokens, number of the draw
 Tokens = Literal["all", "image", "text"]
 Null = Literal["haar", "moments", "norms", "rounding"]
 
+STEP = "step"  # what is measured where a state is held against another
+
 Make = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
 NULLS: Mapping[str, Make] = {
     "haar": lambda state, update, draw: haar_update(update, draw),
@@ -127,6 +129,13 @@ class UpdateLens:
         found["ffn.parallel"] = torch.full_like(size, float(updates.parallel))
         numbers = torch.stack([*found.values()]).cpu()  # one wait for the device
         return dict(zip(found, numbers, strict=True))
+
+    def compare(
+        self, before: Float[Tensor, "batch S H"], after: Float[Tensor, "batch S H"]
+    ) -> dict[str, Float[Tensor, " batch"]]:
+        """Numbers of every entry's state held against another, as `step.rid`."""
+        found = self.variant.of_step(before, after).columns()
+        return {f"{STEP}.{name}": values.double().cpu() for name, values in found.items()}
 
     def _controls(
         self, places: Sequence[Place], updates: Updates

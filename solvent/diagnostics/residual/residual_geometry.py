@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from solvent.core.plotting import draw_nothing
-from solvent.core.types import Facts
+from solvent.core.types import Condition, Facts
 from solvent.diagnostics.answers import REFERENCE
-from solvent.diagnostics.base import Finding, Seen, UsageTest, measured
+from solvent.diagnostics.base import UPDATES, Finding, Seen, UsageTest, measured
+from solvent.diagnostics.residual.altered_models import (
+    UNROTATED,
+    Draw,
+    OtherWeights,
+    Unrotated,
+    Weights,
+    first_questions,
+)
+from solvent.diagnostics.residual.beside_controls import ROTATION, of_controls
 from solvent.diagnostics.residual.depth_table import BANDS, depth_table, mean_over
 from solvent.diagnostics.residual.geometry_figure import PARTS, draw_depth, draw_plane
 from solvent.diagnostics.residual.layer_geometry import Variant
 from solvent.diagnostics.residual.lens import Null, Tokens, UpdateLens
 from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
+from solvent.diagnostics.residual.published_aggregates import beside_published, in_words
 from solvent.diagnostics.statistics.estimates import Estimate
-from solvent.diagnostics.statistics.place_bias import TURN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,11 +57,12 @@ class ResidualGeometry(UsageTest):
     draws: int
     samples: int
     controls: Sequence[Null]
+    weights: Sequence[Weights]
+    weights_draw: Draw
+    rotation: int
     variant: Variant
     seed: int
     name: ClassVar[str] = "residual"
-    conditions: ClassVar[tuple[str, ...]] = (REFERENCE,)
-    watches: ClassVar[Mapping[str, Sequence[str]]] = {"updates": (REFERENCE,)}
     facts: ClassVar[Facts] = Facts(
         asks="What do layers add to the stream?",
         number="kappa_gap_all",
@@ -62,20 +71,53 @@ class ResidualGeometry(UsageTest):
         place=None,
     )
 
-    def lens(self, uids: Sequence[str]) -> UpdateLens:
-        """The samples whose hashed names come first; of a question asked in turns, the first one.
+    def __post_init__(self) -> None:
+        if unknown := set(self.weights) - set(get_args(Weights)):
+            raise ValueError(
+                f"diagnostic.residual.weights has {', '.join(get_args(Weights))}, got "
+                f"{', '.join(unknown)}"
+            )
+        if self.weights_draw not in get_args(Draw):
+            raise ValueError(
+                f"diagnostic.residual.weights_draw is {' or '.join(get_args(Draw))}, got "
+                f"{self.weights_draw!r}"
+            )
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The real run, and the model's own controls."""
+        return (REFERENCE, *self.weights, *([UNROTATED] if self.rotation > 0 else []))
+
+    @property
+    def watches(self) -> dict[str, tuple[str, ...]]:  # type: ignore[override]
+        """Updates, in all of them."""
+        return {UPDATES: self.conditions}
+
+    def composed(self, known: Mapping[str, Condition]) -> dict[str, Condition]:
+        """The model's own controls, on no more than the questions that are measured."""
+        weights: dict[str, Condition] = {
+            name: OtherWeights(
+                name=name, seed=self.seed, draw=self.weights_draw, samples=self.samples
+            )
+            for name in self.weights
+        }
+        both_ways = Unrotated(samples=min(self.rotation, self.samples))
+        return weights | ({UNROTATED: both_ways} if self.rotation > 0 else {})
+
+    def lens(self, uids: Sequence[str], condition: str) -> UpdateLens:
+        """The same questions and draws of tokens under all conditions; under others than the real
+        one, of the first set of tokens alone, and without controls.
 
         Raises `ValueError` for tokens, draws or controls that cannot be.
         """
-        first = [uid for uid in uids if not TURN.fullmatch(uid)]
-        order = sorted(first, key=lambda uid: blake2b(uid.encode()).digest())
+        real = condition == REFERENCE
         return UpdateLens(
-            sizes=self.tokens,
+            sizes=self.tokens if real else dict([next(iter(self.tokens.items()))]),
             width_share=self.width_share,
             draws=self.draws,
             variant=self.variant,
-            nulls=self.controls,
-            uids=frozenset(order[: self.samples]),
+            nulls=self.controls if real else (),
+            uids=first_questions(uids, self.samples),
             seed=self.seed,
         )
 
@@ -91,12 +133,17 @@ class ResidualGeometry(UsageTest):
         clusters = seen.answers.clusters[kept]
         metrics: dict[str, Estimate | float | int | None] = {"samples": len(kept)}
         series: dict[str, Any] = {"bands": BANDS, "sets": {}}
+        controls = of_controls(seen.updates, found.uids)
         for tokens in found.sets:
             every = {name: found.of(tokens, name) for name in found.measures}
+            every |= controls.get(tokens, {})
             shown = {n: each for n, each in every.items() if n.partition(".")[2].startswith(SHOWN)}
             series["sets"][tokens] = depth_table(shown, clusters)
             metrics |= self._overall(every, tokens, clusters)
-        return self._finding("MEASURED", self._reading(metrics, found), metrics, series)
+            if tokens == "all":
+                series["published"] = beside_published(every, clusters, self.variant)
+        reading = self._reading(metrics, found, series.get("published", []))
+        return self._finding("MEASURED", reading, metrics, series)
 
     def draw(self, axes: Axes, finding: Mapping[str, Any]) -> None:
         """Every layer in the plane of RID and MixIG, later ones darker, and means of controls."""
@@ -141,7 +188,9 @@ class ResidualGeometry(UsageTest):
         clusters: Int[np.ndarray, " N"],
     ) -> dict[str, Estimate | None]:
         """Means over all layers: of both updates, and of what controls did in their place."""
-        compared = ("rid", "kappa", self._mixing)
+        compared = {"rid", "kappa", self._mixing}
+        if tokens == "all":
+            compared |= {f"mixig_nats_alpha{alpha:g}" for alpha in self.variant.alphas}
         found: dict[str, Estimate | None] = {}
         for name, values in every.items():
             part, _, measure = name.partition(".")
@@ -153,7 +202,12 @@ class ResidualGeometry(UsageTest):
         found[f"kappa_gap_{tokens}"] = mean_over(gap, clusters)
         return found
 
-    def _reading(self, metrics: Mapping[str, Any], found: MeasuredUpdates) -> str:
+    def _reading(
+        self,
+        metrics: Mapping[str, Any],
+        found: MeasuredUpdates,
+        published: Sequence[Mapping[str, Any]],
+    ) -> str:
         """In words, about all tokens."""
         if "all" not in found.sets:
             return f"updates were measured on {' and '.join(found.sets)} tokens"
@@ -171,7 +225,17 @@ class ResidualGeometry(UsageTest):
             more = "attention leaves the span of the tokens more than feed-forward parts do"
         return (
             f"{'; '.join(parts)}; {more}; this describes the stream, and says nothing of whether "
-            f"the image is used{self._lacking(found)}"
+            f"the image is used; {in_words(published, self.variant)}{self._left_out(metrics)}"
+            f"{self._lacking(found)}"
+        )
+
+    def _left_out(self, metrics: Mapping[str, Any]) -> str:
+        """That rotation could not be compared, where it was asked for."""
+        if self.rotation < 1 or metrics.get(f"rid_{ROTATION}_all"):
+            return ""
+        return (
+            "; rotation on against off is left out, as it could not be computed: attention of this "
+            "family is handed no cosines and sines"
         )
 
     def _lacking(self, found: MeasuredUpdates) -> str:
