@@ -42,6 +42,12 @@ class Noised:
     skipped: Mapping[int, str]
 
 
+def check_noisable(model: PreTrainedModel, which: Which) -> None:
+    """Raise what `noised_weights` would raise, without drawing anything."""
+    check_choice(which, tuple(PARTS), "which")
+    PARTS[which](model)
+
+
 @block('with noised_weights(model, "qkv", seed=0, draw="own") as noised')
 def noised_weights(
     model: PreTrainedModel, which: Which, *, seed: int, draw: Draw

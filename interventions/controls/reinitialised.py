@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from interventions.calls import block
@@ -38,6 +39,25 @@ def reinitialised_weights(model: PreTrainedModel, *, seed: int) -> Iterator[None
     make: Any = type(model)._from_config
     drawn = draw_anew(make, model.config, seed).state_dict()
     held = model.state_dict()
+    _check_same(model, held, drawn)
+    with restored(held.values()):
+        for name, each in held.items():
+            each.copy_(drawn[name])
+        del drawn
+        yield
+
+
+def check_reinitialisable(model: PreTrainedModel) -> None:
+    """Raise what `reinitialised_weights` would raise, without drawing or holding a weight."""
+    make: Any = type(model)._from_config
+    with torch.device("meta"):
+        made = make(deepcopy(model.config), dtype=torch.float32)
+    _check_same(model, model.state_dict(), made.state_dict())
+
+
+def _check_same(
+    model: PreTrainedModel, held: Mapping[str, Tensor], drawn: Mapping[str, Tensor]
+) -> None:
     strange = sorted(held.keys() ^ drawn.keys()) or [
         name for name in held if held[name].shape != drawn[name].shape or held[name].is_meta
     ]
@@ -47,8 +67,3 @@ def reinitialised_weights(model: PreTrainedModel, *, seed: int) -> Iterator[None
             f"configuration, on their device, but {strange[0]} differs (adapters, quantised and "
             "off-loaded weights cannot be drawn anew)."
         )
-    with restored(held.values()):
-        for name, each in held.items():
-            each.copy_(drawn[name])
-        del drawn
-        yield

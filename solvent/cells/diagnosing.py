@@ -16,13 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from interventions.errors import InterventionError
 from interventions.methods.cutting import behind, is_cut
 from solvent.cells.answering import Cell
 from solvent.cells.batches import answer_all
 from solvent.cells.processes.monitor import Monitor
 from solvent.cells.request import check_known
 from solvent.core.files import write_atomically
-from solvent.core.types import Benchmark, Condition, Diagnostic, Lens, Prediction, Sample
+from solvent.core.types import VLM, Benchmark, Condition, Diagnostic, Lens, Prediction, Sample
 from solvent.diagnostics.base import UPDATES
 from solvent.diagnostics.judging import judge_all
 from solvent.diagnostics.observations import gather
@@ -69,6 +70,19 @@ def answer_conditions(
             altered=getattr(condition, "altered", None),
         )
         answer_all(shown, folder.condition(name), monitor)
+
+
+def check_altered(conditions: Mapping[str, Condition], model: VLM) -> None:
+    """Refuse, before anything is answered, a condition that this model cannot be altered for."""
+    for name, condition in conditions.items():
+        if check := getattr(condition, "check", None):
+            try:
+                check(model)
+            except InterventionError as error:
+                raise ValueError(
+                    f"the condition {name!r} cannot be shown to {model.name}; leave it out of the "
+                    f"settings of the test that needs it: {error}"
+                ) from error
 
 
 def under(brought: Any, own: Any) -> Any:

@@ -17,6 +17,7 @@ from solvent.cells.batches import answer_all
 from solvent.cells.diagnosing import (
     REFERENCE,
     answer_conditions,
+    check_altered,
     judge,
     lens,
     serves_as_real,
@@ -118,6 +119,7 @@ def compute(asked: Asked, questions: Questions, holding: Holding | None) -> None
     with together.signs.at(LOADING):
         model = load_model(request.model)
         check_loaded(asked)
+        check_altered(questions.conditions, model)
     facts = redacted(
         provenance(model.provenance())
         | {

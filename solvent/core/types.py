@@ -111,8 +111,8 @@ class Condition(Protocol):
         Without those for which the condition does not exist, a question without a fitting donor
         say. What was done stands in `Sample.shown`.
 
-        A condition may also have `altered(model)`: a `with` block inside of which the model answers
-        these samples.
+        A condition may also have `altered(model)`, a `with` block inside of which the model answers
+        these samples, and `check(model)`, which raises where that cannot be.
         """
 
 
@@ -298,6 +298,9 @@ class VLM(Protocol):
         self, which: Literal["qkv", "ffn", "all"], *, seed: int, draw: Literal["own", "same"]
     ) -> AbstractContextManager[None]:
         """Answer with weights drawn anew for the length of a `with` block."""
+
+    def check_weights(self, which: Literal["qkv", "ffn", "all"]) -> None:
+        """Raise where these weights cannot be drawn anew, without drawing any."""
 
     def compare_rotation(self) -> AbstractContextManager[None]:
         """Inside of a `with` block, whoever watches updates measures attention with rotation

@@ -25,8 +25,8 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from interventions import capture, intervene, shares
 from interventions.calls import Block
-from interventions.controls.noised import Draw, Which, noised_weights
-from interventions.controls.reinitialised import reinitialised_weights
+from interventions.controls.noised import Draw, Which, check_noisable, noised_weights
+from interventions.controls.reinitialised import check_reinitialisable, reinitialised_weights
 from interventions.looking.shares import Tokens
 from interventions.methods.selectors import Span
 from interventions.patching.decoders import innermost
@@ -324,6 +324,13 @@ class VLM:
             else:
                 stack.enter_context(noised_weights(self.model, which, seed=seed, draw=draw))
             yield
+
+    def check_weights(self, which: Which | Literal["all"]) -> None:
+        """Raise `InterventionError` where `other_weights` cannot be; nothing is drawn."""
+        if which == "all":
+            check_reinitialisable(self.model)
+        else:
+            check_noisable(self.model, which)
 
     @contextmanager
     def compare_rotation(self) -> Iterator[None]:

@@ -52,6 +52,10 @@ class OtherWeights:
         """The chosen samples as they are."""
         return _chosen(samples, self.samples)
 
+    def check(self, model: VLM) -> None:
+        """Raise where a model's weights cannot be drawn anew: quantised ones, say."""
+        model.check_weights(WHICH[self.name])
+
     def altered(self, model: VLM) -> AbstractContextManager[None]:
         """The model with these weights."""
         return model.other_weights(WHICH[self.name], seed=self.seed, draw=self.draw)

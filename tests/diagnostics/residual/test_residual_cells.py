@@ -24,6 +24,8 @@ SMALL = (
     "diagnostic=residual",
     "diagnostic.residual.samples=12",
     "diagnostic.residual.draws=2",
+    "diagnostic.residual.weights=[]",  # controls of the model: test_altered_cells.py
+    "diagnostic.residual.rotation=0",
 )
 Cell = tuple[CellFolder, dict[str, Any]]
 
