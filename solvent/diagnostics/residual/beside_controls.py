@@ -16,6 +16,7 @@ from solvent.diagnostics.residual.lens import STEP
 from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
 
 UPDATED = ("attention", "ffn")
+COMPARED = ("rid", "kappa", "relative_norm", "mixig")  # beginnings of names; the rest is stored
 ROTATION = "rotation"  # what attention with rotation does to the stream behind that without
 
 
@@ -36,7 +37,7 @@ def of_controls(
                 part, _, measure = name.partition(".")
                 known = _called(control, part)
                 values = there.of(tokens, name)
-                if known and np.isfinite(values).any():
+                if known and measure.startswith(COMPARED) and np.isfinite(values).any():
                     found.setdefault(tokens, {})[f"{known}.{measure}"] = values
     return found
 

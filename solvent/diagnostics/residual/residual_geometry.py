@@ -105,8 +105,8 @@ class ResidualGeometry(UsageTest):
         return weights | ({UNROTATED: both_ways} if self.rotation > 0 else {})
 
     def lens(self, uids: Sequence[str], condition: str) -> UpdateLens:
-        """The same questions and draws of tokens under all conditions; under others than the real
-        one, of the first set of tokens alone, and without controls.
+        """The same questions under all conditions; under others than the real one, the first draw
+        of the first set of tokens, and no controls.
 
         Raises `ValueError` for tokens, draws or controls that cannot be.
         """
@@ -114,7 +114,7 @@ class ResidualGeometry(UsageTest):
         return UpdateLens(
             sizes=self.tokens if real else dict([next(iter(self.tokens.items()))]),
             width_share=self.width_share,
-            draws=self.draws,
+            draws=self.draws if real else 1,
             variant=self.variant,
             nulls=self.controls if real else (),
             uids=first_questions(uids, self.samples),
