@@ -27,6 +27,7 @@ from solvent.core.types import (
     Prediction,
     Prompt,
     RefusedError,
+    Response,
     Sample,
     VisualEntropy,
     VisualMass,
@@ -259,7 +260,7 @@ def _answered(
         },
         visual_entropy=_entropy(measured, index),
         groups=dict(sample.groups),
-        tags=dict(sample.tags),
+        tags=dict(sample.tags) | ({} if ranked else _went_on(given)),
         options=sample.options,
         shown=_shown(sample, None if ranked else given.begun),
         guessed=reading.guessed,
@@ -273,6 +274,15 @@ def _answered(
 def _shown(sample: Sample, begun: str | None) -> dict[str, str] | None:
     """What the condition did, and with which words of the answer it began."""
     return {**sample.shown, **({} if begun is None else {BEGUN: begun})} or None
+
+
+def _went_on(given: Response) -> dict[str, str]:
+    """Where an answer was begun before other pictures came: whether anything was said to these, so
+    that scores of the two are told apart.
+    """
+    if given.begun is None:
+        return {}
+    return {"went_on": "no" if given.answer.strip() == given.begun.strip() else "yes"}
 
 
 def _mass(measured: Any, index: int) -> VisualMass | None:

@@ -113,7 +113,9 @@ class Dependency(UsageTest):
         answers = screened.answers
         gap = probability_gap(answers, jensen_shannon_bits)
         columns = _columns(answers, gap)
-        estimates = estimate_columns(columns, answers.clusters, BOUNDS)
+        most = (0.0, float(np.log2(answers.sizes.max())))  # bits of an answer about its image
+        limits_of = {**BOUNDS, "mutual_information": most}
+        estimates = estimate_columns(columns, answers.clusters, limits_of)
         bits, limits = columns["jsd_bits"], floor(gap, answers)
         images = image_information_bits(answers)[1]
         effect = estimates["jsd_over_placebo_bits"]

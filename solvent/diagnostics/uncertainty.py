@@ -88,7 +88,7 @@ class Uncertainty(UsageTest):
     dependency_margin_bits: float  # least effect of other pictures for a PASS to count
     name: ClassVar[str] = "uncertainty"
     facts: ClassVar[Facts] = Facts(
-        asks="Is it surer with the image than without?",
+        asks="Is it at least as sure with the image?",
         number="confidence_gain",
         unit="probability",
         neutral=0.0,

@@ -27,6 +27,7 @@ class Speaking(ScriptedModel):
     """Says what it sees in one sentence and draws a conclusion in a second one."""
 
     believes: str = "picture"  # or words: what it said itself
+    goes_on: bool = True
 
     def begin(self, batch: Any, max_new_tokens: int) -> list[list[str]]:
         self.pending += batch.uids
@@ -39,7 +40,7 @@ class Speaking(ScriptedModel):
         rows = []
         for prompt, words in zip(batch.prompts, given, strict=True):
             colour = self.seen(prompt) if self.believes == "picture" else words[-1].rstrip(".")
-            answer = f"{' '.join(words)} So it is {colour}"
+            answer = " ".join(words) + ((self.goes_on and f" So it is {colour}") or "")
             said = None if begun is None else " ".join(words)
             rows.append(
                 Response(answer=answer, thought=None, thought_tokens=None, cut=False, begun=said)
@@ -58,7 +59,7 @@ class Spoken(ScriptedBenchmark):
         return "rank" if self.ranks else "generate"
 
     def parse(self, raw: str, sample: Sample) -> Any:
-        said = sample.options.index(raw.split()[-1])
+        said = sample.options.index(raw.split()[-1].rstrip("."))
         return SimpleNamespace(value=said, status="ok", guessed=False)
 
 
@@ -100,10 +101,18 @@ def test_what_follows_goes_by_the_picture_or_by_the_words(tmp_path: Path, believ
         assert row.shown == {**by_uid[row.uid].shown, "begun": f"I see {own}."}
         assert row.raw == f"I see {own}. So it is {donor if believes == 'picture' else own}"
         assert row.visual_mass.before == (float(row.uid), 0.5)  # of one pass
+        assert row.tags["went_on"] == "yes"
         follows.append(own == donor)
     expected = sum(follows) / 4 if believes == "picture" else 1.0
     assert metrics["score"]["value"] == expected
     assert not all(follows)
+
+
+def test_answers_that_end_with_their_first_sentence_are_told_apart(tmp_path: Path) -> None:
+    rows = questions()
+    model = Speaking(goes_on=False)
+    run(asked(model, MIDWAY.views(rows), rows), folder := opened(tmp_path))
+    assert {row.tags["went_on"] for row in folder.predictions()} == {"no"}
 
 
 def test_a_later_picture_that_cannot_be_read_is_an_error_of_its_sample(tmp_path: Path) -> None:

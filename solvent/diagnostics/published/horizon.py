@@ -225,8 +225,8 @@ class Horizon(UsageTest):
         if horizon is None:
             return "No sample has numbers under every cut."
         said = (
-            f"The image no longer matters from {measured(horizon)} of the depth on: later cuts "
-            f"move answers by at most {self.margin_bits:g} bit"
+            f"The image matters in a share of {measured(horizon)} of the depth, from the first "
+            f"layer on: cuts behind that move answers by at most {self.margin_bits:g} bit"
         )
         if verdict == "VACUOUS" and other is not None:
             return f"{said}; but another image moves them by {measured(other, 'bit')} only."
