@@ -234,8 +234,8 @@ class ResidualGeometry(UsageTest):
         if self.rotation < 1 or metrics.get(f"rid_{ROTATION}_all"):
             return ""
         return (
-            "; rotation on against off is left out, as it could not be computed: attention of this "
-            "family is handed no cosines and sines"
+            "; rotation on against off is left out: attention of this family is handed no cosines "
+            "and sines (then the run's log says so), or none of its questions has enough tokens"
         )
 
     def _lacking(self, found: MeasuredUpdates) -> str:
