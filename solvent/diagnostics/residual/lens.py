@@ -27,6 +27,7 @@ Place = tuple[str, str, int]  # sample, set of tokens, number of the draw
 Tokens = Literal["all", "image", "text"]
 Null = Literal["haar", "moments", "norms", "rounding"]
 
+AT = "@"  # `all@32`: the first set of tokens, as draws of the curve against their number have it
 STEP = "step"  # what is measured where a state is held against another
 
 Make = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
@@ -61,13 +62,15 @@ class UpdateLens:
 
     Every set of tokens has a size of its own, cut to H / `width_share`: measures depend on S / H,
     so it is the same for all samples, and a prompt with fewer tokens of a set is not measured on
-    it. Draws are keyed by sample and set, and by nothing else.
+    it. Draws are keyed by sample and set, and by nothing else. Sizes of a curve are not cut, and
+    are of prompts with enough tokens for the largest, so that all its points are of the same ones.
     """
 
     sizes: Mapping[Tokens, int]
     width_share: int
     draws: int
     variant: Variant
+    curve: Sequence[int]  # further sizes of the first set; [] in most cells
     nulls: Sequence[Null]  # controls: each in place of both updates, on one draw of the first set
     uids: frozenset[str]  # of the samples that are measured
     seed: int
@@ -77,7 +80,7 @@ class UpdateLens:
             raise ValueError(
                 f"tokens are those of {', '.join(get_args(Tokens))}, got {', '.join(unknown)}"
             )
-        if small := [size for size in self.sizes.values() if size < FEWEST]:
+        if small := [size for size in (*self.sizes.values(), *self.curve) if size < FEWEST]:
             raise ValueError(f"{FEWEST} tokens of a set are the fewest, got {small[0]}")
         if self.draws < 1 or self.width_share < 1:
             raise ValueError("expected one draw and a width_share of 1 at least")
@@ -102,15 +105,22 @@ class UpdateLens:
             return {}
         every = np.arange(len(image))
         members = {"all": every, "image": every[image], "text": every[~image]}
+        first: Tokens = next(iter(self.sizes))
+        named: dict[str, tuple[Tokens, int]] = {
+            tokens: (tokens, size)
+            for tokens in self.sizes
+            if len(members[tokens]) >= (size := self.size(tokens, width))
+        }
+        if self.curve and len(members[first]) >= max(self.curve):
+            named |= {f"{first}{AT}{size}": (first, size) for size in self.curve}
         return {
-            tokens: token_draws(
+            name: token_draws(
                 members[tokens],
                 size,
                 self.draws if len(members[tokens]) > size else 1,  # else all would be the same
-                stream(self.seed, tokens, uid),
+                stream(self.seed, name, uid),
             )
-            for tokens in self.sizes
-            if len(members[tokens]) >= (size := self.size(tokens, width))
+            for name, (tokens, size) in named.items()
         }
 
     def measure(

@@ -22,6 +22,7 @@ from solvent.diagnostics.residual.altered_models import (
     first_questions,
 )
 from solvent.diagnostics.residual.beside_controls import ROTATION, of_controls
+from solvent.diagnostics.residual.curve import curve_of, draw_size_curve, sets_of
 from solvent.diagnostics.residual.depth_table import BANDS, depth_table, mean_over
 from solvent.diagnostics.residual.geometry_figure import PARTS, draw_depth, draw_plane
 from solvent.diagnostics.residual.layer_geometry import Variant
@@ -55,6 +56,7 @@ class ResidualGeometry(UsageTest):
     tokens: Mapping[Tokens, int]
     width_share: int
     draws: int
+    curve: Sequence[int]
     samples: int
     controls: Sequence[Null]
     weights: Sequence[Weights]
@@ -115,6 +117,7 @@ class ResidualGeometry(UsageTest):
             sizes=self.tokens if real else dict([next(iter(self.tokens.items()))]),
             width_share=self.width_share,
             draws=self.draws if real else 1,
+            curve=self.curve if real else (),
             variant=self.variant,
             nulls=self.controls if real else (),
             uids=first_questions(uids, self.samples),
@@ -134,7 +137,7 @@ class ResidualGeometry(UsageTest):
         metrics: dict[str, Estimate | float | int | None] = {"samples": len(kept)}
         series: dict[str, Any] = {"bands": BANDS, "sets": {}}
         controls = of_controls(seen.updates, found.uids)
-        for tokens in found.sets:
+        for tokens in sets_of(found):
             every = {name: found.of(tokens, name) for name in found.measures}
             every |= controls.get(tokens, {})
             shown = {n: each for n, each in every.items() if n.partition(".")[2].startswith(SHOWN)}
@@ -142,6 +145,8 @@ class ResidualGeometry(UsageTest):
             metrics |= self._overall(every, tokens, clusters)
             if tokens == "all":
                 series["published"] = beside_published(every, clusters, self.variant)
+        if points := curve_of(found, clusters):
+            series["curve"] = points
         reading = self._reading(metrics, found, series.get("published", []))
         return self._finding("MEASURED", reading, metrics, series)
 
@@ -160,13 +165,17 @@ class ResidualGeometry(UsageTest):
         tables = finding["series"].get("sets", {}).get("all")
         if not tables:
             return False
-        figure.set_size_inches(8.0, 6.4)
-        plane, *depth = figure.subplots(2, 2).flat
+        points = finding["series"].get("curve")
+        figure.set_size_inches(8.0, 9.2 if points else 6.4)
+        plane, *depth = figure.subplots(3 if points else 2, 2).flat
         draw_plane(plane, tables, "rid", self._mixing)
         plane.set(xlabel="RID", ylabel=self._mixing_label, title="later layers are darker")
         shown = {"kappa": "kappa (1: random directions)", "rid": "RID"}
         shown |= {self._mixing: self._mixing_label}
-        for axes, (measure, label) in zip(depth, shown.items(), strict=True):
+        for axes, measure in zip(depth[len(shown) :], ("kappa", "rid"), strict=False):
+            draw_size_curve(axes, points, measure)
+            axes.set_ylabel(shown[measure])
+        for axes, (measure, label) in zip(depth, shown.items(), strict=False):
             draw_depth(axes, tables, measure)
             axes.set_ylabel(label)
         handles, labels = plane.get_legend_handles_labels()
@@ -210,7 +219,7 @@ class ResidualGeometry(UsageTest):
     ) -> str:
         """In words, about all tokens."""
         if "all" not in found.sets:
-            return f"updates were measured on {' and '.join(found.sets)} tokens"
+            return f"updates were measured on {' and '.join(sets_of(found))} tokens"
         labels = {"kappa": "kappa", "rid": "RID", self._mixing: "MixIG", "relative_norm": "size"}
         parts = []
         for part, said in PARTS.items():

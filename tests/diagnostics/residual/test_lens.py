@@ -24,6 +24,7 @@ def lens(**changed: Any) -> UpdateLens:
         "width_share": 4,
         "draws": 5,
         "variant": VARIANT,
+        "curve": [],
         "nulls": [],
         "uids": frozenset("ab"),
         "seed": 0,
@@ -82,11 +83,27 @@ def test_sizes_are_of_sets_and_cut_to_a_share_of_the_width() -> None:
         lens().choose("a", IMAGE, 60)
 
 
+def test_a_curve_has_further_sizes_of_the_first_set() -> None:
+    """Beyond the share of the width, and where there are enough tokens for the largest."""
+    plain = lens().choose("a", IMAGE, WIDTH)
+    chosen = lens(curve=[20, 80]).choose("a", IMAGE, WIDTH)
+    assert {name: rows.shape for name, rows in chosen.items() if name not in plain} == {
+        "all@20": (5, 20),
+        "all@80": (5, 80),
+    }
+    for name, rows in plain.items():
+        np.testing.assert_array_equal(chosen[name], rows)
+    assert set(lens(curve=[20, 91]).choose("a", IMAGE, WIDTH)) == set(plain)
+    image = lens(sizes={"image": 16, "all": 16}, curve=[30]).choose("a", IMAGE, WIDTH)
+    np.testing.assert_array_equal(image["image@30"], np.flatnonzero(IMAGE)[None])
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"sizes": {"question": 16}}, "got question"),
         ({"sizes": {"all": 15}}, "16 tokens of a set are the fewest, got 15"),
+        ({"curve": [32, 8]}, "16 tokens of a set are the fewest, got 8"),
         ({"nulls": ["haar", "random"]}, "got random"),
         ({"draws": 0}, "one draw"),
     ],

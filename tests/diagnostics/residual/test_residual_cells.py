@@ -92,6 +92,35 @@ def test_it_is_read_again_without_the_model(
     assert "equal to what the cell stored" in capsys.readouterr().out
 
 
+def test_a_curve_against_the_number_of_tokens(tmp_path: Path) -> None:
+    """Stored and read again; the fewer tokens of a width, the more an update leaves their span."""
+    width, most = 128, 64
+    asked = ("diagnostic.residual.controls=[]", f"diagnostic.residual.curve=[{most},16]")
+    folder, metrics = run(tmp_path, *SMALL, *asked)
+    updates, text = stored(folder), (folder.path / "diagnostics" / "findings.json").read_text()
+    series = json.loads(text)["residual"]["series"]
+    assert set(series["sets"]) == {"all", "image", "text"}
+    few, many = series["curve"]
+    for point in (few, many):
+        for part in ("attention", "ffn"):
+            for measure in ("kappa", "rid", "row_innovation"):
+                values = updates.of(f"all@{point['tokens']}", f"{part}.{measure}")
+                mean = point[f"{part}.{measure}"]
+                assert mean["value"] == pytest.approx(values.mean(), rel=1e-6)
+                assert mean["low"] < mean["value"] < mean["high"]
+    assert (few["tokens"], many["tokens"], few["samples"], many["samples"]) == (16, most, 12, 12)
+    # Of random directions it is sqrt(1 - S / width) times the same; of others, less still.
+    ratio = ((1 - most / width) / (1 - 16 / width)) ** 0.5
+    for part in ("attention", "ffn"):
+        name = f"{part}.row_innovation"
+        assert 0 < many[name]["value"] < few[name]["value"] * ratio * 1.1
+    assert "all@" not in metrics["diagnostics"]["residual"]["reason"]
+    before = (folder.path / "figures" / "residual.png").read_bytes()
+    recompute(folder.path, [])
+    assert (folder.path / "diagnostics" / "findings.json").read_text() == text
+    assert (folder.path / "figures" / "residual.png").read_bytes() == before
+
+
 def test_batches_do_not_matter_and_interventions_do(finished: Cell, tmp_path: Path) -> None:
     expected = stored(finished[0])
     batched = stored(run(tmp_path / "batched", *SMALL, "batch_size=5")[0])

@@ -70,6 +70,7 @@ def lens(uids: Sequence[str] = NAMES) -> UpdateLens:
         width_share=2,
         draws=3,
         variant=VARIANT,
+        curve=[],
         nulls=["haar", "norms"],
         uids=frozenset(uids),
         seed=0,
