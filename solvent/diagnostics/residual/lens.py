@@ -28,6 +28,7 @@ Tokens = Literal["all", "image", "text"]
 Null = Literal["haar", "moments", "norms", "rounding"]
 
 AT = "@"  # `all@32`: the first set of tokens, as draws of the curve against their number have it
+FLAG = "flag_"  # `attention.flag_zero_update`: 1 where it is so
 STEP = "step"  # what is measured where a state is held against another
 
 Make = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
@@ -175,10 +176,15 @@ class UpdateLens:
         rows = rows.to(updates.before.device)
         parts = (each[rows] for each in (updates.before, updates.attention, updates.ffn))
         found = self.variant.of_layers(*parts, parallel=updates.parallel, controls=controls)
-        return {
+        numbers = {
             f"{part}.{name}": values.double()
             for part, geometry in found.items()
             for name, values in geometry.columns().items()
+        }
+        return numbers | {
+            f"{part}.{FLAG}{name}": flagged.double()
+            for part in ("attention", "ffn")
+            for name, flagged in found[part].flags.items()
         }
 
 

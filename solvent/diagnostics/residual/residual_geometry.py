@@ -29,6 +29,8 @@ from solvent.diagnostics.residual.layer_geometry import Variant
 from solvent.diagnostics.residual.lens import Null, Tokens, UpdateLens
 from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
 from solvent.diagnostics.residual.published_aggregates import beside_published, in_words
+from solvent.diagnostics.residual.undefined import flagged
+from solvent.diagnostics.residual.undefined import in_words as why_undefined
 from solvent.diagnostics.statistics.estimates import Estimate
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ class ResidualGeometry(UsageTest):
         found = found.at([seen.answers.uids[row] for row in kept])
         clusters = seen.answers.clusters[kept]
         metrics: dict[str, Estimate | float | int | None] = {"samples": len(kept)}
-        series: dict[str, Any] = {"bands": BANDS, "sets": {}}
+        series: dict[str, Any] = {"bands": BANDS, "sets": {}, "flagged": flagged(found)}
         controls = of_controls(seen.updates, found.uids)
         for tokens in sets_of(found):
             every = {name: found.of(tokens, name) for name in found.measures}
@@ -223,7 +225,7 @@ class ResidualGeometry(UsageTest):
         labels = {"kappa": "kappa", "rid": "RID", self._mixing: "MixIG", "relative_norm": "size"}
         parts = []
         for part, said in PARTS.items():
-            numbers = {label: metrics[f"{name}_{part}_all"] for name, label in labels.items()}
+            numbers = {label: metrics.get(f"{name}_{part}_all") for name, label in labels.items()}
             known = [f"{label} {measured(mean)}" for label, mean in numbers.items() if mean]
             parts.append(f"{said}: {', '.join(known)}")
         gap = metrics["kappa_gap_all"]
@@ -235,7 +237,7 @@ class ResidualGeometry(UsageTest):
         return (
             f"{'; '.join(parts)}; {more}; this describes the stream, and says nothing of whether "
             f"the image is used; {in_words(published, self.variant)}{self._left_out(metrics)}"
-            f"{self._lacking(found)}"
+            f"{self._lacking(found)}{why_undefined(flagged(found), found, 'all')}"
         )
 
     def _left_out(self, metrics: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from solvent.diagnostics.residual.lens import UpdateLens
+from solvent.diagnostics.residual.undefined import MEANING
 from tests.models.watched.test_updates import VARIANT
 
 WIDTH, SIZE, ENTRIES = 64, 16, 3
@@ -121,6 +122,10 @@ def test_updates_that_are_known_by_hand() -> None:
     for name in ("rid", "relative_norm", "mixig_nats_alpha1", "mixig_nats_alpha8"):
         np.testing.assert_allclose(found[f"attention.{name}"], 0.0, atol=1e-12)
     assert found["attention.kappa"].isnan().all()  # of nothing, no direction is known
+    flags = {name: each.tolist() for name, each in found.items() if ".flag_" in name}
+    assert {name for name, each in flags.items() if any(each)} == {"attention.flag_zero_update"}
+    assert flags["attention.flag_zero_update"] == [1.0, 1.0, 1.0]
+    assert len(flags) == 2 * len(MEANING)  # every one is called in words
     np.testing.assert_allclose(found["ffn.relative_norm"], 2.0, rtol=1e-12)
     for name in ("rid", "kappa", "row_innovation", "mixig_nats_alpha8"):
         np.testing.assert_allclose(found[f"ffn.{name}"], 0.0, atol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from interventions.controls.removal import removed
 from solvent.cells import run as session
+from solvent.cells.loading import load_model
 from solvent.cells.recomputing import recompute
 from solvent.core.paths import CONF
 from solvent.diagnostics.contract import check_tests
@@ -43,6 +47,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Cell:
     return run(tmp_path_factory.mktemp("residual"), *SMALL)
 
 
+def series_of(folder: CellFolder) -> dict[str, Any]:
+    text = (folder.path / "diagnostics" / "findings.json").read_text()
+    return dict(json.loads(text)["residual"]["series"])
+
+
+def panels(folder: CellFolder) -> int:
+    """Those of the figure, which is drawn."""
+    test, figure = instantiate(OmegaConf.load(CONF / "diagnostic" / "residual.yaml")), Figure()
+    assert test.draw_alone(figure, {"series": series_of(folder)})
+    figure.draw_without_rendering()
+    return len(figure.axes)
+
+
 def stored(folder: CellFolder) -> MeasuredUpdates:
     return MeasuredUpdates.load(folder.path / "updates.npz")
 
@@ -64,9 +81,7 @@ def test_what_it_finds(finished: Cell) -> None:
     assert list(updates.uids) == [uid for uid in asked if uid in updates.uids]  # in their order
     assert updates.sets == ("all", "image", "text")
     assert np.isfinite(updates.of("image", "attention.rid")).all()
-    series = json.loads((folder.path / "diagnostics" / "findings.json").read_text())["residual"][
-        "series"
-    ]
+    series = series_of(folder)
     for tokens in ("all", "image"):
         for part in ("attention", "ffn"):
             values = updates.of(tokens, f"{part}.kappa")
@@ -97,8 +112,7 @@ def test_a_curve_against_the_number_of_tokens(tmp_path: Path) -> None:
     width, most = 128, 64
     asked = ("diagnostic.residual.controls=[]", f"diagnostic.residual.curve=[{most},16]")
     folder, metrics = run(tmp_path, *SMALL, *asked)
-    updates, text = stored(folder), (folder.path / "diagnostics" / "findings.json").read_text()
-    series = json.loads(text)["residual"]["series"]
+    updates, series = stored(folder), series_of(folder)
     assert set(series["sets"]) == {"all", "image", "text"}
     few, many = series["curve"]
     for point in (few, many):
@@ -115,10 +129,40 @@ def test_a_curve_against_the_number_of_tokens(tmp_path: Path) -> None:
         name = f"{part}.row_innovation"
         assert 0 < many[name]["value"] < few[name]["value"] * ratio * 1.1
     assert "all@" not in metrics["diagnostics"]["residual"]["reason"]
-    before = (folder.path / "figures" / "residual.png").read_bytes()
     recompute(folder.path, [])
-    assert (folder.path / "diagnostics" / "findings.json").read_text() == text
-    assert (folder.path / "figures" / "residual.png").read_bytes() == before
+    assert series_of(folder) == series
+    assert panels(folder) == 6
+
+
+def test_why_numbers_are_not_there(
+    finished: Cell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Attention that adds nothing, in all of 12 questions and 6 layers: no kappa of it."""
+    with ExitStack() as silenced:
+
+        def silent(config: Any) -> Any:
+            model = load_model(config)
+            silenced.enter_context(removed(model.model, "attention"))  # type: ignore[attr-defined]
+            return model
+
+        monkeypatch.setattr(session, "load_model", silent)
+        folder, metrics = run(tmp_path, *SMALL)
+    found = metrics["diagnostics"]["residual"]
+    assert found["metrics"]["kappa_attention_all"] is None
+    assert found["metrics"]["rid_attention_all"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert found["metrics"]["kappa_ffn_all"]["value"] > 0
+    said = "; 72 of 72 sample-layers of attention have an update of zeros: no kappa"
+    assert found["reason"].endswith(said)
+    flags = [series_of(each)["flagged"] for each in (folder, finished[0])]
+    enough = np.isfinite(stored(folder).of("text", "attention.rid")).all(axis=1).sum()  # of text
+    counts = {"all": 72, "image": 72, "text": 6 * enough}
+    expected = {name: {"attention": {"zero_update": count}} for name, count in counts.items()}
+    assert flags == [expected, {}]
+    assert "sample-layers" not in finished[1]["diagnostics"]["residual"]["reason"]
+    monkeypatch.undo()
+    recompute(folder.path, [])
+    assert series_of(folder)["flagged"] == flags[0]
+    assert panels(folder) == 4
 
 
 def test_batches_do_not_matter_and_interventions_do(finished: Cell, tmp_path: Path) -> None:
