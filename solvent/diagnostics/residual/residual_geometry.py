@@ -22,15 +22,15 @@ from solvent.diagnostics.residual.altered_models import (
     first_questions,
 )
 from solvent.diagnostics.residual.beside_controls import ROTATION, of_controls
-from solvent.diagnostics.residual.curve import curve_of, draw_size_curve, sets_of
 from solvent.diagnostics.residual.depth_table import BANDS, depth_table, mean_over
 from solvent.diagnostics.residual.geometry_figure import PARTS, draw_depth, draw_plane
 from solvent.diagnostics.residual.layer_geometry import Variant
 from solvent.diagnostics.residual.lens import Null, Tokens, UpdateLens
 from solvent.diagnostics.residual.measured_updates import MeasuredUpdates
 from solvent.diagnostics.residual.published_aggregates import beside_published, in_words
-from solvent.diagnostics.residual.undefined import flagged
-from solvent.diagnostics.residual.undefined import in_words as why_undefined
+from solvent.diagnostics.residual.summaries.curve import curve_of, draw_size_curve, sets_of
+from solvent.diagnostics.residual.summaries.undefined import flagged
+from solvent.diagnostics.residual.summaries.undefined import in_words as why_undefined
 from solvent.diagnostics.statistics.estimates import Estimate
 
 if TYPE_CHECKING:

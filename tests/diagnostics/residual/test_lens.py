@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from solvent.diagnostics.residual.lens import UpdateLens
-from solvent.diagnostics.residual.undefined import MEANING
+from solvent.diagnostics.residual.summaries.undefined import MEANING
 from tests.models.watched.test_updates import VARIANT
 
 WIDTH, SIZE, ENTRIES = 64, 16, 3
