@@ -202,3 +202,12 @@ def test_a_test_without_a_verdict_is_named() -> None:
 
 def test_every_model_of_the_world_has_a_reading() -> None:
     assert {*OVERALL, "M3e"} == {*MODELS}
+
+
+def test_two_tests_give_one_interval_of_what_an_answer_tells_of_its_image() -> None:
+    name = "mutual_information_bits"
+    for model in ("M2", "M5"):
+        found = judged(scripted(model, spread=SPREAD), ("dependency", "information"))
+        one, other = (found[test]["metrics"][name] for test in ("dependency", "information"))
+        assert one == other
+        assert one["low"] >= 0

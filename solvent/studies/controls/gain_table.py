@@ -63,21 +63,30 @@ def _show(screen: Console, found: Sequence[Gain]) -> None:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
+        caption="gains in percentage points of plain accuracy; n: questions that were compared",
+        caption_justify="left",
+        caption_style="",
     )
     table.add_column("\nintervention or control")
     table.add_column("\nwhat was done")
+    table.add_column("\nn", justify="right", no_wrap=True)
     for name in ("gain, paired\n[95 % interval]", "intervention minus control\n[95 % interval]"):
         table.add_column(name, justify="right", no_wrap=True)
     for gain in found:
         metrics = gain.cell.metrics
         layers = f"layers {metrics['layers']}" if metrics["layers"] else ""
         table.add_row(
-            marked(intervention_name(metrics)), marked(layers), points(gain.difference), ""
+            marked(intervention_name(metrics)),
+            marked(layers),
+            f"{gain.difference.n:,}",
+            points(gain.difference),
+            "",
         )
         for control in gain.controls:
             numbers = [points(each) if each else "" for each in (control.gain, control.beyond)]
-            table.add_row(f"  {control.name}", marked(control.what), *numbers)
-        table.add_row("  [bold]reading[/bold]", f"[bold]{gain.reading}[/bold]", "", "")
+            count = f"{control.gain.n:,}" if control.gain else ""
+            table.add_row(f"  {control.name}", marked(control.what), count, *numbers)
+        table.add_row("  [bold]reading[/bold]", f"[bold]{gain.reading}[/bold]", "", "", "")
         table.add_section()
     screen.print(table)
 
