@@ -83,6 +83,18 @@ class Clustered:
         independent = 1 / ((share**2).sum() + free.sum() ** 2 - (free**2).sum())
         return max(1.0, float(min(independent, _freedom_of_one_value(share, scale))))
 
+    @cached_property
+    def error(self) -> float:
+        """Cluster-robust standard error of the mean, CR2."""
+        return float(np.sqrt((self._corrected**2).sum()) / self._total)
+
+    @property
+    def cautious_error(self) -> float:
+        """The standard error, or that with the pseudo samples where it is larger: never 0 where
+        there are bounds.
+        """
+        return self.error if self.bounds is None else max(self.error, self._pseudo[1])
+
     def interval(self, confidence: float = CONFIDENCE) -> Bounds | None:
         """Its two ends; None below five effective clusters, of which no method says anything."""
         if self.effective < FEWEST:
@@ -103,18 +115,18 @@ class Clustered:
         return self._p(margin, -1.0)
 
     def _parts(self, quantile: float) -> Iterator[Bounds]:
-        mean, error, skew = self.mean, self._error, self._skewness
+        mean, error, skew = self.mean, self.error, self._skewness
         yield mean - quantile * error, mean + quantile * error
         if self._bends:
             yield mean - error * _hall(quantile, skew), mean - error * _hall(-quantile, skew)
         if self.bounds is not None:
-            middle, spread = self._with_pseudo_samples(self.bounds)
+            middle, spread = self._pseudo
             yield middle - quantile * spread, middle + quantile * spread
 
     def _p(self, margin: float, side: float) -> float | None:
         if self.effective < FEWEST:
             return None
-        gap, error, skew = side * (self.mean - margin), self._error, side * self._skewness
+        gap, error, skew = side * (self.mean - margin), self.error, side * self._skewness
         if error == 0:
             found = [0.0 if gap > 0 else 1.0]
         else:
@@ -124,7 +136,7 @@ class Clustered:
                 student.sf(each, self.freedom) for each in (t, *([bent] if self._bends else []))
             ]
         if self.bounds is not None:
-            middle, spread = self._with_pseudo_samples(self.bounds)
+            middle, spread = self._pseudo
             found.append(student.sf(side * (middle - margin) / spread, self.freedom))
         return float(max(found))
 
@@ -153,17 +165,15 @@ class Clustered:
         return self._residuals / np.sqrt(1 - self._shares)
 
     @cached_property
-    def _error(self) -> float:
-        return float(np.sqrt((self._corrected**2).sum()) / self._total)
-
-    @cached_property
     def _skewness(self) -> float:
         second = float((self._corrected**2).sum())
         return float((self._corrected**3).sum() / second**1.5) if second > 0 else 0.0
 
-    def _with_pseudo_samples(self, bounds: Bounds) -> Bounds:
+    @cached_property
+    def _pseudo(self) -> tuple[float, float]:
         """Mean and standard error with one effective sample more at each bound."""
-        low, high = bounds
+        assert self.bounds is not None
+        low, high = self.bounds
         weight = self._weight()
         total = self._total + 2 * weight
         mean = (float(self.sums.sum()) + weight * (low + high)) / total

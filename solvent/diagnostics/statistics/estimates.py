@@ -137,7 +137,7 @@ def of_ends(
 def of_mean(mean: Clustered, samples: int) -> Estimate:
     """A mean with its interval, and with the bounds of which a verdict may be made."""
     low, high = mean.interval() or (None, None)
-    doubt = _doubt(mean)
+    doubt = why_no_verdict(mean)
     confidence = 0.9 if mean.effective >= ONE_SIDED and mean.bounds is not None else 0.95
     lower, upper = (None, None) if doubt else (mean.interval(confidence) or (None, None))
     return Estimate(
@@ -152,7 +152,7 @@ def of_mean(mean: Clustered, samples: int) -> Estimate:
     )
 
 
-def _doubt(mean: Clustered) -> str | None:
+def why_no_verdict(mean: Clustered) -> str | None:
     """Why a mean is no ground for a verdict, by the decision table of docs/statistics.md."""
     needed = FEW_UNBOUNDED if mean.bounds is None else FEW_BOUNDED
     if mean.effective < needed:
