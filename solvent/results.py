@@ -29,7 +29,7 @@ from solvent.core.types import (
     in_words,
 )
 from solvent.reports.facts import facts_of
-from solvent.reports.pairing import DAMAGE, FinishedCell, damage, read_each
+from solvent.reports.finished import DAMAGE, FinishedCell, damage, read_each
 from solvent.storage.folder import CellFolder
 
 Record = dict[str, Any]
@@ -168,7 +168,7 @@ def _records(
     """Lines of all cells, one cell in memory at a time."""
     places = _finished(path)
     read_any, last = False, ""
-    for place, cell in read_each(places, stored_facts, lazily=True):
+    for place, cell in read_each(places, stored_facts):
         try:
             if isinstance(cell, str):
                 raise ValueError(cell)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from solvent.cells.configuration import TARGET, first
 from solvent.cells.input_files import by_content, input_files
 from solvent.cells.loading import data_digest
@@ -201,3 +203,11 @@ def _flat(tree: Settings, prefix: str = "") -> dict[str, Any]:
         inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
         flat |= inner if inner is not None else {f"{prefix}{name}": value}
     return flat
+
+
+def edited_layers(label: str, depth: int) -> tuple[int, ...]:
+    """Indices of the layers that a cell's label names, in a decoder of so many."""
+    from interventions.methods.selectors import select_layers  # torch: not for --help
+
+    listed = yaml.safe_load(label) if label.startswith("[") else label
+    return select_layers(int(listed) if str(listed).isdigit() else listed, depth)

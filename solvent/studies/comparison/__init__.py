@@ -1,1 +1,1 @@
-"""Every arm of a study against its control, and what may be claimed of it."""
+"""Every arm of a study against its control, question by question."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from solvent.reports.pairing import Row
+from solvent.studies.comparison.arms import Arm, Pair
 
 RANDOM = re.compile(r"random:(\d+):\d+")
 IMAGE = ["image"]
@@ -28,58 +28,59 @@ UNLIKE = 0.05  # relative difference of edited entries up to which heads count a
 Definition = Mapping[str, Any]
 
 
-def definition(row: Row) -> Definition:
-    """What a cell's intervention is; empty where nothing is edited, or nobody knows."""
-    found = (row.cell.identity or {}).get("intervention")
-    return found if isinstance(found, Mapping) and found.keys() >= FIELDS else {}
+def definition(arm: Arm) -> Definition:
+    """What an arm's intervention is; empty where nothing is edited, or nobody knows."""
+    found = arm.first.definition
+    return found if found.keys() >= FIELDS else {}
 
 
-def is_random(row: Row) -> bool:
+def is_random(arm: Arm) -> bool:
     """Whether its heads are drawn, so that it is a control and no method."""
-    heads = definition(row).get("heads")
+    heads = definition(arm).get("heads")
     return _drawn(heads) is not None or _is(heads, "Shuffled")
 
 
-def random_heads(arm: Row, rows: Sequence[Row]) -> list[Row]:
-    """Cells that do the same to as many heads, chosen at random; one per draw."""
-    ours = definition(arm)
+def random_heads(pair: Pair, pairs: Sequence[Pair]) -> list[Pair]:
+    """Arms that do the same to as many heads, chosen at random; one per draw."""
+    ours = definition(pair.arm)
     if not ours or ours["heads"] == "all":
         return []
     return [
         other
-        for other in _beside(arm, rows)
-        if is_random(other)
-        and _without_heads(definition(other)) == _without_heads(ours)
-        and _as_many(other, arm)
+        for other in _beside(pair, pairs)
+        if is_random(other.arm)
+        and _without_heads(definition(other.arm)) == _without_heads(ours)
+        and _as_many(other.arm, pair.arm)
     ]
 
 
-def mass_only(arm: Row, rows: Sequence[Row]) -> Row | None:
-    """Of the cells that change nothing but how much attention the image receives, where the arm
-    edits, the one that leaves it as much as the arm does, as nearly as any.
+def mass_only(pair: Pair, pairs: Sequence[Pair]) -> Pair | None:
+    """Of the arms that change nothing but how much attention the image receives, where this one
+    edits, the one that leaves it as much as this one does, as nearly as any.
     """
-    ours, wanted = definition(arm), arm.cell.metrics["visual_mass"]["after"]
+    arm = pair.arm
+    ours, wanted = definition(arm), arm.metrics["visual_mass"]["after"]
     if not ours or wanted is None or keeps_mass(arm) or moves_mass_alone(arm):
         return None
     found = {
         abs(mass - wanted): other
-        for other in reversed(_beside(arm, rows))
-        if moves_mass_alone(other)
-        and all(definition(other)[place] == ours[place] for place in PLACES)
-        and (mass := other.cell.metrics["visual_mass"]["after"]) is not None
+        for other in reversed(_beside(pair, pairs))
+        if moves_mass_alone(other.arm)
+        and all(definition(other.arm)[place] == ours[place] for place in PLACES)
+        and (mass := other.arm.metrics["visual_mass"]["after"]) is not None
     }
     return found[min(found)] if found else None
 
 
-def keeps_mass(row: Row) -> bool:
+def keeps_mass(arm: Arm) -> bool:
     """Whether the image, and nothing else, is edited and receives what it received before."""
-    found = definition(row)
+    found = definition(arm)
     return bool(found) and _is(found["mass"], "Keep") and found["keys"] == IMAGE
 
 
-def moves_mass_alone(row: Row) -> bool:
+def moves_mass_alone(arm: Arm) -> bool:
     """Whether it changes how much attention the image receives, and not how it is spread there."""
-    found = definition(row)
+    found = definition(arm)
     return (
         bool(found)
         and found["keys"] == IMAGE
@@ -91,22 +92,19 @@ def moves_mass_alone(row: Row) -> bool:
     )
 
 
-def _beside(arm: Row, rows: Sequence[Row]) -> list[Row]:
-    """Other cells that answered the same questions in the same setting."""
-    uids = {row.uid for row in arm.cell.predictions}
+def _beside(pair: Pair, pairs: Sequence[Pair]) -> list[Pair]:
+    """Other arms that answered the same questions in the same setting."""
     return [
         other
-        for other in rows
-        if other is not arm
-        and other.difference is not None
-        and definition(other)
-        and other.cell.family == arm.cell.family
-        and other.cell.setting == arm.cell.setting
-        and {row.uid for row in other.cell.predictions} == uids
+        for other in pairs
+        if other is not pair
+        and other.control is pair.control
+        and definition(other.arm)
+        and other.arm.questions is pair.arm.questions
     ]
 
 
-def _as_many(control: Row, arm: Row) -> bool:
+def _as_many(control: Arm, arm: Arm) -> bool:
     """Whether a control edits as many heads as the arm."""
     theirs, ours = definition(control)["heads"], definition(arm)["heads"]
     if _is(theirs, "Shuffled"):
@@ -115,7 +113,7 @@ def _as_many(control: Row, arm: Row) -> bool:
         return _drawn(theirs) == len(set(ours))
     if isinstance(ours, int):
         return _drawn(theirs) == 1
-    entries = [row.cell.metrics["cells_edited"] for row in (control, arm)]
+    entries = [each.metrics["cells_edited"] for each in (control, arm)]
     return bool(abs(entries[0] - entries[1]) <= UNLIKE * entries[1])
 
 
@@ -126,7 +124,7 @@ def _drawn(heads: Any) -> int | None:
 
 
 def _without_heads(found: Definition) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name not in ("heads", "seed")}
+    return {name: value for name, value in found.items() if name != "heads"}
 
 
 def _is(part: Any, name: str) -> bool:

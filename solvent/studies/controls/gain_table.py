@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -11,26 +10,23 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from solvent.core.statistics import PairedDifference
 from solvent.core.text import marked, spreadsheet
-from solvent.reports.comparison import points
-from solvent.reports.pairing import Row
 from solvent.reports.table import intervention_name
-from solvent.studies.controls.spurious_gains import Gain, gains
+from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
+from solvent.studies.controls.spurious_gains import Gain
 
 LABELS = ("model", "benchmark", "condition", "setting", "intervention", "variant", "layers", "seed")
 PLACE = "controls.csv"
 
 
-def show_gains(screen: Console, rows: Sequence[Row], folder: Path) -> None:
+def show_gains(screen: Console, found: Sequence[Gain], folder: Path) -> None:
     """Print every gain of a study beside its controls, and write `controls.csv`; nothing where no
     arm gains and no control was run.
     """
-    found = gains(rows)
     if not found:
         return
-    for family in dict.fromkeys(gain.cell.family for gain in found):
-        _show(screen, [gain for gain in found if gain.cell.family == family])
+    for family in dict.fromkeys(gain.arm.family.key for gain in found):
+        _show(screen, [gain for gain in found if gain.arm.family.key == family])
     spreadsheet(tabulate(found)).to_csv(folder / PLACE, index=False)
     screen.print(
         f"table   [dim]{marked(str(folder / PLACE))}[/dim]", highlight=False, soft_wrap=True
@@ -41,8 +37,8 @@ def tabulate(found: Sequence[Gain]) -> pd.DataFrame:
     """One line per arm and control."""
     lines = []
     for gain in found:
-        labels = {name: gain.cell.metrics.get(name) for name in LABELS}
-        labels |= {f"gain_{name}": value for name, value in asdict(gain.difference).items()}
+        labels = {name: gain.arm.metrics.get(name) for name in LABELS}
+        labels |= {f"gain_{name}": value for name, value in _numbers(gain.difference).items()}
         labels["reading"] = gain.reading
         for control in gain.controls:
             line = labels | {"control": control.name, "what": control.what}
@@ -52,7 +48,7 @@ def tabulate(found: Sequence[Gain]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _numbers(found: PairedDifference | None) -> dict[str, float | None]:
+def _numbers(found: PairedEstimate | None) -> dict[str, float | None]:
     names = ("value", "low", "high", "n")
     return {name: getattr(found, name, None) for name in names}
 
@@ -73,7 +69,7 @@ def _show(screen: Console, found: Sequence[Gain]) -> None:
     for name in ("gain, paired\n[95 % interval]", "intervention minus control\n[95 % interval]"):
         table.add_column(name, justify="right", no_wrap=True)
     for gain in found:
-        metrics = gain.cell.metrics
+        metrics = gain.arm.metrics
         layers = f"layers {metrics['layers']}" if metrics["layers"] else ""
         table.add_row(
             marked(intervention_name(metrics)),
@@ -91,8 +87,15 @@ def _show(screen: Console, found: Sequence[Gain]) -> None:
     screen.print(table)
 
 
+def points(difference: PairedEstimate) -> str:
+    """`-12.0 [-15.3, -8.7]` percentage points"""
+    value = f"{100 * difference.value:+.1f}"
+    if difference.low is None or difference.high is None:
+        return f"{value} [no interval]"
+    return f"{value} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+
+
 def _where(gain: Gain) -> str:
     """`tiny on shapes, shown blur`"""
-    metrics = gain.cell.metrics
-    shown = "" if metrics["condition"] == "real" else f", shown {metrics['condition']}"
-    return f"{metrics['model']} on {metrics['benchmark']}{shown}"
+    shown = "" if gain.arm.condition == "real" else f", shown {gain.arm.condition}"
+    return f"{gain.arm.family.title}{shown}"

@@ -1,0 +1,337 @@
+"""Which cells are one arm, and which arm is its control."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from jaxtyping import Float, Int
+
+from solvent.core.names import did_you_mean
+from solvent.core.trees import differing
+from solvent.reports.table import compat, imported, intervention_name
+from solvent.storage.runs import unlike
+from solvent.studies.comparison.compared_cells import ComparedCell, Questions
+
+REAL = "real"
+FEW = 6  # fields that are named
+SHORT = 60  # characters of a slug
+PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """What was done to one model on one benchmark, all its draws together.
+
+    Axes: R draws, N questions.
+    """
+
+    family: Family
+    name: str  # for people, unique in its family
+    cells: tuple[ComparedCell, ...]  # by seed; several draws, or copies of one
+
+    @property
+    def first(self) -> ComparedCell:
+        """The draw of the lowest seed."""
+        return self.cells[0]
+
+    @property
+    def key(self) -> str:
+        """A slug, unique in the study."""
+        return f"{self.family.key}-{_slug(self.name)}"
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Of the first draw."""
+        return self.first.metrics
+
+    @property
+    def condition(self) -> str:
+        """What was shown."""
+        return self.first.condition
+
+    @property
+    def questions(self) -> Questions:
+        """That it was asked."""
+        return self.first.questions
+
+    @cached_property
+    def draws(self) -> tuple[ComparedCell, ...]:
+        """Without those whose answers are, to the last bit, those of an earlier one."""
+        return tuple({cell.digest: cell for cell in reversed(self.cells)}.values())[::-1]
+
+    @property
+    def stochastic(self) -> bool | None:
+        """Whether another seed gives other answers; None: only one was run."""
+        return None if len(self.cells) == 1 else len(self.draws) > 1
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Cells of one model on one benchmark in one setting: what arms of it may be paired."""
+
+    key: str
+    title: str
+    cells: tuple[ComparedCell, ...]
+
+    def arms(self) -> list[Arm]:
+        """All that was done, by name."""
+        found: dict[tuple[str, str, str], list[ComparedCell]] = defaultdict(list)
+        for cell in self.cells:
+            what = (arm_name(cell), cell.questions.name, repr(cell.definition))
+            found[what].append(cell)
+        times: dict[str, int] = defaultdict(int)
+        for name, _, _ in found:
+            times[name] += 1
+        return [
+            Arm(
+                family=self,
+                name=name if times[name] == 1 else f"{name} #{_short(questions + definition)}",
+                cells=tuple(sorted(cells, key=lambda cell: cell.metrics["seed"])),
+            )
+            for (name, questions, definition), cells in sorted(found.items())
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """An arm and the arm that it is compared with."""
+
+    arm: Arm
+    control: Arm | None
+    why: tuple[str, ...] = ()  # there is no control
+    remarks: tuple[str, ...] = field(default=())  # in what they are unlike
+
+    @cached_property
+    def places(self) -> Int[np.ndarray, " N"]:
+        """Where the arm's questions stand among the control's."""
+        assert self.control is not None
+        return _places(self.arm.questions, self.control.questions)
+
+    @cached_property
+    def differences(self) -> Float[np.ndarray, "R N"]:
+        """Credit of the arm minus that of its control, of every draw and question.
+
+        Where the control draws, too, draws of equal seed are paired, or else its first.
+        """
+        assert self.control is not None
+        by_seed = {cell.metrics["seed"]: cell for cell in self.control.cells}
+        drawn = len(self.control.draws) > 1
+        rows = []
+        for cell in self.arm.draws:
+            other = by_seed.get(cell.metrics["seed"]) if drawn else None
+            control = (other or self.control.first).credit
+            places = slice(None) if len(control) == len(cell.credit) else self.places
+            rows.append(cell.credit - control[places])
+        return np.array(rows)
+
+
+def families(cells: Sequence[ComparedCell]) -> list[Family]:
+    """All families of a study, by model and benchmark. Titles tell apart what differs."""
+    found: dict[tuple[str, str, str], list[ComparedCell]] = defaultdict(list)
+    for cell in cells:
+        metrics = cell.metrics
+        found[metrics["model"], metrics["benchmark"], cell.setting_name].append(cell)
+    beside: dict[tuple[str, str], list[ComparedCell]] = defaultdict(list)
+    for (model, benchmark, _), members in sorted(found.items()):
+        beside[model, benchmark].append(members[0])
+    made = []
+    for (model, benchmark, setting), members in sorted(found.items()):
+        others = beside[model, benchmark]
+        key = _slug(f"{model}-{benchmark}") + (f"-{setting}" if len(others) > 1 else "")
+        made.append(Family(key=key, title=_title(members[0], others), cells=tuple(members)))
+    return made
+
+
+def pairs(found: Sequence[Family], baseline: str) -> list[Pair]:
+    """Every arm of every family with its control, controls first.
+
+    An arm differs from its control in one thing: the intervention, or what is shown. So an
+    intervention is compared with the baseline under the same condition, and the baseline under
+    another condition with itself under `real`.
+    """
+    every = {family.key: family.arms() for family in found}
+    made = []
+    for family in found:
+        arms = every[family.key]
+        controls = {arm.condition: arm for arm in arms if is_baseline(arm, baseline)}
+        members = [_pair(arm, controls, baseline, every) for arm in arms]
+        members.sort(key=lambda pair: _order(pair, baseline))
+        made += members
+    return made
+
+
+def is_baseline(arm: Arm, baseline: str) -> bool:
+    """Whether the intervention is the one that others are compared with."""
+    return bool(arm.metrics["intervention"] == baseline)
+
+
+def check_baseline(cells: Sequence[ComparedCell], baseline: str, study: str) -> None:
+    """Raise `ValueError` where no cell is the baseline, with the nearest name that one has."""
+    known = sorted({cell.metrics["intervention"] for cell in cells})
+    if baseline not in known:
+        meant = did_you_mean(baseline, known, "baseline=")
+        raise ValueError(
+            f"no finished cell of the study {study!r} has the intervention {baseline!r}, which all "
+            f"others are compared with{meant}; it has {', '.join(known)}: run the baseline, or "
+            "name another with baseline=NAME"
+        )
+
+
+def arm_name(cell: ComparedCell) -> str:
+    """`reweight (mass.factor=4), layers early, shown swap`"""
+    metrics, parts = cell.metrics, [intervention_name(cell.metrics)]
+    if metrics["layers"] not in (None, "all"):
+        parts.append(f"layers {metrics['layers']}")
+    if cell.condition != REAL:
+        parts.append(f"shown {cell.condition}")
+    return ", ".join(parts)
+
+
+def _pair(
+    arm: Arm, controls: Mapping[str, Arm], baseline: str, every: Mapping[str, Sequence[Arm]]
+) -> Pair:
+    if is_baseline(arm, baseline):
+        if arm.condition == REAL or REAL not in controls:
+            return Pair(arm, None)
+        control = controls[REAL]
+    elif arm.condition in controls:
+        control = controls[arm.condition]
+    else:
+        return Pair(arm, None, tuple(_unpaired(arm, baseline, every)))
+    same = arm.questions.name == control.questions.name
+    within = arm.condition != control.condition
+    if not same and not (within and _is_part(arm.questions, control.questions)):
+        return Pair(arm, None, (_other_questions(arm, control, baseline),))
+    said = [f"computed with other {what} than {control.name}" for what in _unlike(arm, control)]
+    return Pair(arm, control, (), tuple(said))
+
+
+def _order(pair: Pair, baseline: str) -> tuple[Any, ...]:
+    """The untouched control first, then controls of conditions, then arms as they stand."""
+    arm = pair.arm
+    untouched = is_baseline(arm, baseline)
+    layers = arm.metrics["layers"] or ""
+    return (
+        not untouched,
+        arm.condition != REAL,
+        _natural(arm.metrics["intervention"]),
+        _natural(arm.metrics["variant"]),
+        _depth(layers),
+        arm.name,
+    )
+
+
+def _depth(layers: str) -> tuple[Any, ...]:
+    thirds = ("early", "middle", "late")
+    return (0, thirds.index(layers)) if layers in thirds else (1, *_natural(layers))
+
+
+def _natural(text: str) -> tuple[tuple[bool, float, str], ...]:
+    """Numbers in a text by their size: `factor=10` behind `factor=9`."""
+    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
+    return tuple(
+        (False, float(part), "") if part[0].isdigit() else (True, 0.0, part) for part in parts
+    )
+
+
+def _unlike(arm: Arm, control: Arm) -> Iterator[str]:
+    pairs_of_runs = {
+        (id(one.runs), id(other.runs)): (one.runs, other.runs)
+        for one in arm.cells
+        for other in control.cells
+    }
+    yield from dict.fromkeys(
+        what
+        for ours, theirs in pairs_of_runs.values()
+        if ours is not theirs or len(ours) > 1
+        for one in ours
+        for other in theirs
+        for what in unlike(one, other)
+    )
+
+
+def _unpaired(arm: Arm, baseline: str, every: Mapping[str, Sequence[Arm]]) -> Iterator[str]:
+    """Why no baseline is its control, one clause per candidate, or that there is none."""
+    candidates = [
+        other
+        for arms in every.values()
+        for other in arms
+        if is_baseline(other, baseline)
+        and other.condition == arm.condition
+        and all(other.metrics[key] == arm.metrics[key] for key in ("model", "benchmark"))
+    ]
+    if not candidates:
+        yield f"because this model has no {baseline} on this benchmark under this condition"
+    for other in candidates:
+        ours, theirs = arm.first.setting, other.first.setting
+        if ours is None or theirs is None:
+            yield f"because some setting is not that of {baseline} (an old cell: unknown which)"
+            continue
+        fields = differing(theirs, ours)
+        more = f" and {len(fields) - FEW} more" if len(fields) > FEW else ""
+        yield f"because it differs from {baseline} in {', '.join(fields[:FEW])}{more}"
+
+
+def _other_questions(arm: Arm, control: Arm, baseline: str) -> str:
+    return (
+        f"because it answered other questions than {baseline} ({len(arm.questions):,} and "
+        f"{len(control.questions):,})"
+    )
+
+
+def _is_part(some: Questions, all_of_them: Questions) -> bool:
+    return bool(len(some)) and bool((_places(some, all_of_them) >= 0).all())
+
+
+def _places(some: Questions, all_of_them: Questions) -> Int[np.ndarray, " N"]:
+    """Of questions among others; -1 where they are not."""
+    found = pc.index_in(some.columns.uids, value_set=all_of_them.columns.uids)
+    return np.asarray(found.fill_null(-1))
+
+
+def _title(cell: ComparedCell, others: Sequence[ComparedCell]) -> str:
+    """`tiny on shapes, benchmark.limit=180`"""
+    metrics = cell.metrics
+    rules = f", compat {name}" if (name := compat(metrics)) else ""
+    origin = f", imported by {by}" if (by := imported(metrics)) else ""
+    fields = sorted(
+        {
+            name
+            for other in others
+            if other.setting is not None and cell.setting is not None
+            for name in differing(cell.setting, other.setting)
+        }
+    )
+    told = [f"{name}={_at(cell.setting, name)}" for name in fields if _is_short(cell.setting, name)]
+    if len(others) > 1 and not told:
+        told = [f"setting {cell.setting_name}"]
+    return ", ".join([f"{metrics['model']} on {metrics['benchmark']}{rules}{origin}", *told[:3]])
+
+
+def _at(tree: Any, name: str) -> Any:
+    for part in name.split("."):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _is_short(tree: Any, name: str) -> bool:
+    value = _at(tree, name)
+    return isinstance(value, str | int | float | bool | None) and len(str(value)) <= FEW * 3
+
+
+def _slug(text: str) -> str:
+    """A name that is fit for a file; long ones end in a digest of all of it."""
+    plain = PLAIN.sub("-", text).strip("-")
+    return plain if len(plain) <= SHORT else f"{plain[:SHORT]}-{_short(text)}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]

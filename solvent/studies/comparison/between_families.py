@@ -1,0 +1,48 @@
+"""Random effects: what an arm does on benchmarks, or to models, like those that were run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from solvent.studies.comparison.paired_statistics.random_effects import summarise
+
+SPAN = 2 * 1.959964  # standard errors between the ends of a 95 % interval
+OVER = {"benchmarks": "model", "models": "benchmark", "both": ""}  # -> what is held
+
+
+def summaries(arms: pd.DataFrame) -> pd.DataFrame:
+    """Of every arm that several families have, over benchmarks, over models, and over both.
+
+    A family counts with the standard error that its interval stands for, so that a difference whose
+    interval is a point by rule does not count without end. Only families that show all arms real
+    pictures in one setting are joined: a model and benchmark that has several is left out.
+    """
+    compared = arms[arms["control"].notna() & arms["difference_low"].notna()]
+    lines = [line for over, held in OVER.items() for line in _lines(compared, over, held)]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+COLUMNS = ("over", "name", "of", "k", "value", "low", "high", "prediction_low", "prediction_high",
+           "tau", "i2")  # fmt: skip
+
+
+def _lines(arms: pd.DataFrame, over: str, held: str) -> Iterator[dict[str, Any]]:
+    groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for arm in arms.itertuples():
+        groups[arm.name, getattr(arm, held) if held else ""].append(arm)
+    for (name, of), members in groups.items():
+        pairs = [(arm.model, arm.benchmark) for arm in members]
+        varied = len({pair[1] for pair in pairs}), len({pair[0] for pair in pairs})
+        several = {"benchmarks": varied[0] > 1, "models": varied[1] > 1, "both": min(varied) > 1}
+        if not several[over] or len(set(pairs)) < len(pairs):
+            continue
+        found = summarise(
+            [arm.difference_value for arm in members],
+            [(arm.difference_high - arm.difference_low) / SPAN for arm in members],
+        )
+        numbers = {each: getattr(found, each) for each in COLUMNS[3:]}
+        yield {"over": over, "name": name, "of": of, **numbers}

@@ -1,0 +1,123 @@
+"""Arms that differ in one thing that has an order: layers, or the size of a numeric setting."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from solvent.cells.identity import edited_layers
+from solvent.reports.table import intervention_name
+from solvent.studies.comparison.arms import Arm, Pair
+
+FEWEST = 3  # points of a curve
+SETTING = re.compile(r"([A-Za-z_][\w.]*)=([^,]+)")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Arms of one family, from small to large."""
+
+    key: str
+    title: str
+    kind: str  # "layers" or "dose"
+    setting: str
+    pairs: tuple[Pair, ...]
+    x: tuple[float, ...]
+    labels: tuple[str, ...]
+
+
+def curves(pairs: Sequence[Pair]) -> list[Curve]:
+    """All that the paired arms of a study make."""
+    compared = [pair for pair in pairs if pair.control is not None]
+    return [*_over_layers(compared), *_over_doses(compared)]
+
+
+def _over_layers(pairs: Sequence[Pair]) -> Iterator[Curve]:
+    sets: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        metrics = pair.arm.metrics
+        if metrics["layers"] not in (None, "all") and metrics["depth"]:
+            what = (intervention_name(metrics), pair.arm.condition)
+            sets[pair.arm.family.key, *what, pair.arm.questions.name].append(pair)
+    for (family, name, condition, _), members in sets.items():
+        places = {id(pair): _middle(pair.arm) for pair in members}
+        if len(set(places.values())) < FEWEST:
+            continue
+        members.sort(key=lambda pair: (places[id(pair)], pair.arm.name))
+        yield Curve(
+            key=_key(family, name, condition, "layers"),
+            title=f"{_shown(name, condition)} over layers",
+            kind="layers",
+            setting="layers",
+            pairs=tuple(members),
+            x=tuple(places[id(pair)] for pair in members),
+            labels=tuple(str(pair.arm.metrics["layers"]) for pair in members),
+        )
+
+
+def _over_doses(pairs: Sequence[Pair]) -> Iterator[Curve]:
+    sets: dict[tuple[str, ...], dict[float, Pair]] = defaultdict(dict)
+    for pair in pairs:
+        metrics = pair.arm.metrics
+        settings = dict(SETTING.findall(metrics["variant"] or ""))
+        for name, value in settings.items():
+            if not NUMBER.fullmatch(value.strip()):
+                continue
+            rest = ", ".join(f"{each}={settings[each]}" for each in settings if each != name)
+            what = metrics["intervention"] + (f" ({rest})" if rest else "")
+            layers = metrics["layers"] or "all"
+            key = (pair.arm.family.key, what, layers, pair.arm.condition, name)
+            sets[(*key, pair.arm.questions.name)][float(value)] = pair
+    _add_stock(pairs, sets)
+    for (family, what, layers, condition, setting, _), doses in sets.items():
+        if len(doses) < FEWEST:
+            continue
+        where = "" if layers == "all" else f", layers {layers}"
+        order = sorted(doses)
+        yield Curve(
+            key=_key(family, what + where, condition, setting),
+            title=f"{_shown(what + where, condition)} by {setting}",
+            kind="dose",
+            setting=setting,
+            pairs=tuple(doses[dose] for dose in order),
+            x=tuple(order),
+            labels=tuple(f"{dose:g}" for dose in order),
+        )
+
+
+def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[float, Pair]]) -> None:
+    """The arm as its file has it, at the value that stands there."""
+    for pair in pairs:
+        metrics = pair.arm.metrics
+        if metrics["variant"]:
+            continue
+        for (family, what, layers, condition, setting, questions), doses in sets.items():
+            here = (pair.arm.family.key, metrics["intervention"], metrics["layers"] or "all",
+                    pair.arm.condition, pair.arm.questions.name)  # fmt: skip
+            if here == (family, what, layers, condition, questions):
+                value = _at(pair.arm.first.definition, setting)
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    doses.setdefault(float(value), pair)
+
+
+def _middle(arm: Arm) -> float:
+    """Mean index of the layers that are edited."""
+    found = edited_layers(arm.metrics["layers"], arm.metrics["depth"])
+    return sum(found) / len(found)
+
+
+def _at(tree: object, name: str) -> object:
+    for part in name.split("."):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _shown(name: str, condition: str) -> str:
+    return name if condition == "real" else f"{name}, shown {condition}"
+
+
+def _key(*parts: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(parts)).strip("-")

@@ -1,0 +1,108 @@
+"""A verdict per arm, by rule, and the sentence that a paper could print.
+
+Margins and names follow trials of equivalence and non-inferiority (Piaggio et al. 2012, CONSORT,
+https://doi.org/10.1001/jama.2012.87802): WORSE is a loss beyond the margin, EQUIVALENT lies inside
+it on both sides (two one-sided tests, Schuirmann 1987, https://doi.org/10.1007/BF01068419), NOT
+INFERIOR on the lower one, BETTER is above zero. What fails is not shown; that is no verdict on the
+arm. Equivalence and non-inferiority need a benchmark that would notice a harm (assay sensitivity,
+ICH E10): a set that the model answers without its picture shows nothing about attention to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solvent.reports.compared.frames import Verdict
+from solvent.studies.comparison.paired_statistics.margin_claims import Claims
+
+OF = {
+    "WORSE": "worse than {control} by more than the margin of {margin} points",
+    "EQUIVALENT": "equivalent to {control} within {margin} points",
+    "NOT INFERIOR": "not inferior to {control} by the margin of {margin} points",
+    "BETTER": "better than {control}",
+    "NOT SHOWN": "neither equivalence within {margin} points nor a loss beyond them is shown",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assay:
+    """Whether a benchmark would notice that a model does not look."""
+
+    shown: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A verdict and why."""
+
+    verdict: Verdict
+    reason: str
+
+
+def margin_of(accuracy: float, chance: float, margin: float, share: float | None) -> float:
+    """The margin of equivalence: as registered, or as a share of what the control is above chance,
+    whichever is smaller. At or below chance there is nothing to take a share of.
+
+    Args:
+        accuracy: of the control, in [0, 1].
+        chance: in [0, 1].
+        margin: in accuracy.
+        share: of the difference of the two; None: the margin alone counts.
+    """
+    above = accuracy - chance
+    return margin if share is None or above <= 0 else min(margin, share * above)
+
+
+def judge(
+    claims: Claims, level: float, doubt: str | None, assay: Assay, needed: int | None
+) -> Judged:
+    """The verdict.
+
+    Args:
+        claims: p of each, corrected for how many were made.
+        level: below which a p shows its claim.
+        doubt: why nothing is judged.
+        assay: of the benchmark.
+        needed: questions that would show equivalence were there no difference.
+    """
+
+    def shown(p: float | None) -> bool:
+        return p is not None and p < level
+
+    if doubt:
+        return Judged(verdict="NOT SHOWN", reason=doubt)
+    if shown(claims.p_worse):
+        return Judged(verdict="WORSE", reason="the loss is surely beyond the margin")
+    if shown(claims.p_equivalent) and assay.shown:
+        lean = " (and surely above zero)" if shown(claims.p_better) else ""
+        return Judged(verdict="EQUIVALENT", reason=f"surely inside the margin{lean}")
+    if shown(claims.p_better):
+        return Judged(verdict="BETTER", reason="surely above zero")
+    if shown(claims.p_not_inferior):
+        if assay.shown:
+            return Judged(verdict="NOT INFERIOR", reason="surely above the lower margin")
+        return Judged(
+            verdict="NOT SHOWN", reason=f"no loss beyond the margin, but {assay.sentence}"
+        )
+    wanted = f"; equivalence would take about {needed:,} questions" if needed else ""
+    return Judged(verdict="NOT SHOWN", reason=f"the interval is too wide{wanted}")
+
+
+def sentence(arm: Mapping[str, object]) -> str:
+    """What a paper could print of an arm, by its line of `Comparison.arms`."""
+    value, low, high = (
+        f"{100 * float(str(arm[f'difference_{end}'])):+.1f}" for end in ("value", "low", "high")
+    )
+    margin = f"{100 * float(str(arm['margin'])):.1f}"
+    verdict = str(arm["verdict"])
+    said = OF[verdict].format(control=arm["control"], margin=margin)
+    draws = f", {arm['seeds']} seeds" if int(str(arm["seeds"])) > 1 else ""
+    images = f" about {arm['clusters']:,} images" if arm["clusters"] != arm["n"] else ""
+    why = f" ({arm['reason']})" if verdict == "NOT SHOWN" else ""
+    return (
+        f"On {arm['benchmark']}, {arm['name']} changes the accuracy of {arm['model']} by {value} "
+        f"points (95 % interval {low} to {high}; {arm['n']:,} questions{images}{draws}): "
+        f"{said}{why}."
+    )
