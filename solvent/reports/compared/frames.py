@@ -102,6 +102,10 @@ class Comparison:
         assay: does the benchmark notice? One line per family: `family`, `title`, `key` and `name`
             of the positive control with the clearest drop (missing: none was run),
             `difference_value`, `difference_low`, `difference_high`, `shown` (bool), `sentence`.
+        measures: what stands behind scores (precision, recall, words), mean over seeds; empty where
+            nothing does. `key` and `family` and `name`: of the arm; `measure`; `value`, `low`,
+            `high`: in [0, 1], but numbers of what `unit` says where it is not missing; `n`;
+            `better`: "higher" or "lower", missing where neither is.
         remarks: what a reader must know: arms without control and why, unlike code, damaged cells.
         usage: metrics of the cells with modality-usage tests, as in `metrics.json`.
         flips: questions of the gallery.
@@ -118,6 +122,7 @@ class Comparison:
     peaks: pd.DataFrame
     summaries: pd.DataFrame
     assay: pd.DataFrame
+    measures: pd.DataFrame = field(default_factory=pd.DataFrame)
     remarks: Sequence[str] = ()
     usage: Sequence[Mapping[str, Any]] = ()
     flips: Sequence[Flip] = ()

@@ -39,6 +39,7 @@ def made_up(models: int = 2, benchmarks: int = 2) -> Comparison:
         peaks=_peaks(rest),
         summaries=_summaries(rest),
         assay=_assay(frame),
+        measures=_measures(frame),
         remarks=["uniform: computed with other code (1a2b3c4d5e, 5e4d3c2b1a) than learned"],
         flips=_flips(rest),
         provenance={"command": "python compare.py study=made_up", "solvent": "0.1.0",
@@ -202,6 +203,20 @@ def _assay(arms: pd.DataFrame) -> pd.DataFrame:
     found = drops[["family", "title", "key", "name", "difference_value", "difference_low",
                    "difference_high"]].assign(shown=True)  # fmt: skip
     return found.assign(sentence="knockout costs 30 points: the benchmark would notice.")
+
+
+def _measures(arms: pd.DataFrame) -> pd.DataFrame:
+    """Precision in [0, 1], and words, which are a number, without an interval."""
+    lines = []
+    for arm in arms[arms["benchmark"] == "pope"].itertuples():
+        same = {"key": arm.key, "family": arm.family, "name": arm.name}
+        lines += [
+            same | {"measure": "precision", "value": 0.8, "low": 0.78, "high": 0.82, "n": arm.n,
+                    "unit": None, "better": "higher"},
+            same | {"measure": "words", "value": 95.1, "low": np.nan, "high": np.nan, "n": arm.n,
+                    "unit": "words", "better": None},
+        ]  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def _flips(arms: pd.DataFrame) -> list[Flip]:
