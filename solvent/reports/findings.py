@@ -15,6 +15,8 @@ from solvent.reports.overall_reading import ASKS, overall_reading
 COLOURS = {
     **{"PASS": "green", "FAIL": "red", "ERROR": "red", "VACUOUS": "yellow", "COUPLED": "yellow"},
     **{"USES IT": "green", "USES IT WEAKLY": "yellow", "MOVED BUT MISLED": "red", "BLIND": "red"},
+    **{"BETTER": "green", "EQUIVALENT": "green", "NOT INFERIOR": "green", "NOT SHOWN": "yellow"},
+    "WORSE": "red",
 }
 
 
