@@ -62,10 +62,10 @@ def p_value(value: float | None) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
-def mass(line: Line) -> str:
+def mass(line: Line, places: int = 3) -> str:
     """Visual mass `0.410 → 0.000`"""
     before, after = (line.get(f"visual_mass_{when}") for when in ("before", "after"))
-    return DASH if before is None or after is None else f"{before:.3f} → {after:.3f}"
+    return DASH if before is None or after is None else f"{before:.{places}f} → {after:.{places}f}"
 
 
 def unread(line: Line) -> str:
@@ -117,8 +117,10 @@ def corrections(family: Sequence[Line]) -> str:
 
 def by_family(arms: pd.DataFrame) -> list[list[Line]]:
     """Lines of each family, in their order."""
-    groups = arms.groupby("family", sort=False, dropna=False) if len(arms) else ()
-    return [lines(group) for _, group in groups]
+    families: dict[str, list[Line]] = {}
+    for line in lines(arms):
+        families.setdefault(line["family"], []).append(line)
+    return list(families.values())
 
 
 def _span(values: Iterable[float | None]) -> str:
