@@ -1,4 +1,5 @@
-"""What a model attends to in the picture: learned patterns and masses of the last prompt rows.
+"""What a model attends to in the picture: patterns and masses of the last prompt rows, learned or
+as an intervention leaves them.
 
     with capture(model) as seen:
         seen.expect(["first", "second"])
@@ -22,20 +23,23 @@ from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
 from interventions.calls import block
+from interventions.engine.execution import weights_after
 from interventions.engine.view import Call, Rows, View
 from interventions.errors import InterventionError
 from interventions.looking.log import AttentionLog
+from interventions.looking.shares import rows_at
 from interventions.methods.definitions import load
+from interventions.methods.intervention import Intervention
 from interventions.methods.parts import shown
 from interventions.patching.patch import intervene
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attention:
-    """Learned attention of one sample, float32 on the CPU; rows end with the last prompt row."""
+    """Attention of one sample, float32 on the CPU; rows end with the last prompt row."""
 
     uid: str
-    pattern: Float[Tensor, "layer head row token"]  # sums to one over the image tokens
+    pattern: Float[Tensor, "layer head row token"]  # sums to one over the image tokens, or is 0
     mass: Float[Tensor, "layer head row"]  # share of the row that is on the image, in [0, 1]
 
 
@@ -44,6 +48,7 @@ class Capture:
     """Yielded by `capture`: names the samples that come, and gives back what they attended to."""
 
     rows: int
+    intervention: Intervention
     _log: AttentionLog | None = field(default=None, repr=False)
     _seen: dict[str, Float[Tensor, "layer head row token"]] = field(default_factory=dict)
 
@@ -80,9 +85,11 @@ class Capture:
         index = chosen.any(dim=0).nonzero()[:, 0]
         if len(index) == 0:
             return
-        view = View(call=call, rows=rows.at(index, chosen[:, index]))
+        last_rows = rows_at(rows, index, call.query.shape[2])
+        view = View(call=call, rows=last_rows, probe=self.intervention.probe)
+        weights, _ = weights_after(view, self.intervention, heads)
         tokens = rows.key_role.shape[1]
-        weights = pad(view.weights.detach(), (tokens - view.keys, 0)).cpu()  # keys behind a window
+        weights = pad(weights.detach(), (tokens - view.keys, 0)).cpu()  # keys behind a window
         place = rows.key_position[:, -call.query.shape[2] :][:, index] - last + self.rows
         image, counts = rows.keys_with(("image",)).cpu(), rows.image_counts.tolist()
         for row, uid in enumerate(rows.uids):
@@ -101,16 +108,19 @@ def _attention(uid: str, weights: Float[Tensor, "layer head row token"]) -> Atte
 
 
 @block("with capture(model, rows=1) as seen")
-def capture(model: PreTrainedModel, rows: int = 1) -> Iterator[Capture]:
-    """See where the last `rows` prompt rows look, on a model that is not changed.
+def capture(
+    model: PreTrainedModel, rows: int = 1, intervention: Intervention | None = None
+) -> Iterator[Capture]:
+    """See where the last `rows` prompt rows look: of a model that is not changed, or while an
+    intervention is active, which may meet prompts that it does not edit.
 
-    Raises `InterventionError` when the model cannot be patched.
+    Raises what `intervene` raises.
     """
     if not isinstance(rows, int) or rows < 1:
         raise ValueError(
             f"rows must be at least 1, got {shown(rows)}: it counts the last rows of the prompt "
             "that are seen; write with capture(model, rows=1) as seen."
         )
-    seen = Capture(rows)
-    with intervene(model, load("learned"), observe=seen.observe) as seen._log:
+    seen = Capture(rows, load("learned") if intervention is None else intervention)
+    with intervene(model, seen.intervention, observe=seen.observe, must_edit=False) as seen._log:
         yield seen

@@ -150,7 +150,7 @@ class BudgetLog:
         batch, heads_here, _, _ = call.query.shape
         step = max(1, CHUNK // (batch * heads_here * call.key.shape[2]))
         for part in index.split(step):
-            view = View(call=call, rows=_rows_at(rows, part, count), probe=self.intervention.probe)
+            view = View(call=call, rows=rows_at(rows, part, count), probe=self.intervention.probe)
             self._add(view, heads, groups, places[..., part].float())
 
     def _add(
@@ -245,7 +245,7 @@ def _tokens(
     return group, torch.stack([last, (after & ~filler) | last], dim=1)
 
 
-def _rows_at(rows: Rows, index: Int[Tensor, " row"], count: int) -> Rows:
+def rows_at(rows: Rows, index: Int[Tensor, " row"], count: int) -> Rows:
     """Some of the `count` rows of the call, each edited as the call edits it."""
     edited = torch.zeros_like(rows.key_position[:, -count:], dtype=torch.bool)
     edited[:, rows.index] = rows.edited

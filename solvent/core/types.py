@@ -278,8 +278,10 @@ class VLM(Protocol):
         Raises on leaving when nothing was edited, unless `must_edit` is False.
         """
 
-    def capture(self, rows: int) -> AbstractContextManager[Any]:
-        """See where the last prompt rows look for the length of a `with` block."""
+    def capture(self, rows: int, intervention: Any = None) -> AbstractContextManager[Any]:
+        """See where the last prompt rows look for the length of a `with` block, in which an
+        intervention may be active.
+        """
 
     def watch_shares(
         self, intervention: Any, *, must_edit: bool = True

@@ -260,10 +260,12 @@ class VLM:
         make = partial(intervene, self.model, intervention, execution, must_edit=must_edit)
         return Block("vlm.intervene", lambda: self._named(make, intervention))
 
-    def capture(self, rows: int) -> AbstractContextManager[Any]:
-        """See where the last prompt rows look inside the `with` block, and change nothing."""
-        make = partial(capture, self.model, rows)
-        return Block("vlm.capture", lambda: self._named(make, None))
+    def capture(self, rows: int, intervention: Any = None) -> AbstractContextManager[Any]:
+        """See where the last prompt rows look inside the `with` block: under an intervention, or
+        where nothing is changed.
+        """
+        make = partial(capture, self.model, rows, intervention)
+        return Block("vlm.capture", lambda: self._named(make, intervention))
 
     def watch_shares(
         self, intervention: Any, execution: str = "fused", must_edit: bool = True
