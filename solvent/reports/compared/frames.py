@@ -32,6 +32,9 @@ class Flip:
     picture: Image.Image | None = None  # None: the data are not on this machine
     control_attention: Image.Image | None = None  # the picture below attention; None: not captured
     arm_attention: Image.Image | None = None
+    control_mass: float | None = None  # share of attention on the picture, of the row that answers
+    arm_mass: float | None = None
+    scale: str | None = None  # what the colours of both maps stand for, a caption
 
 
 @dataclass(frozen=True, kw_only=True)
