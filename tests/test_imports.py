@@ -119,7 +119,8 @@ def test_what_a_configuration_names_is_there() -> None:
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("wandb", ("solvent/tracking/weights_and_biases.py",)),
+        ("wandb", ("solvent/tracking/",)),
+        ("wandb_workspaces", ("solvent/tracking/saved_view.py",)),
         (
             "hydra",
             ("evaluate.py", "compare.py", "solvent/commands/", "solvent/studies/",

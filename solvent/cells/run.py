@@ -51,7 +51,8 @@ from solvent.storage.claims import BusyError, Holding, claimed, clear
 from solvent.storage.runs import begin, end, runs
 
 RECORD = ("predictions.jsonl", "metrics.json", "timing.json", "config.yaml", "identity.json",
-          "provenance.json", "diagnostics/findings.json")  # fmt: skip
+          "provenance.json", "diagnostics/findings.json",
+          "diagnostics/*/predictions.jsonl")  # fmt: skip
 
 log = logging.getLogger("solvent")
 
@@ -226,13 +227,13 @@ def followed(
 def log_cell(asked: Asked, shown: Sequence[Sample], tracker: Followed) -> bool:
     """Tell the cell's tracker its result; whether it understood."""
     folder = asked.folder
-    files = [folder.path / name for name in RECORD]
+    files = [place for name in RECORD for place in sorted(folder.path.glob(name))]
     return tracker.finish(
         metrics=folder.metrics(),
         predictions=folder.stored(),
         samples=shown,
         figures=sorted((folder.path / "figures").glob("*.png")),
-        files=[file for file in files if file.exists()],
+        files=files,
     )
 
 

@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 import yaml
@@ -71,8 +71,7 @@ class CellFolder:
 
     def lacking(self) -> list[str]:
         """Files that a finished cell has, and this one has not."""
-        sealed = (self._done() or {"sha256": {}})["sha256"]
-        names = dict.fromkeys([*NEEDED, *sealed])
+        names = dict.fromkeys([*NEEDED, *self.sealed()])
         return [name for name in names if not (self.path / name).is_file()]
 
     def check(self) -> None:
@@ -95,7 +94,7 @@ class CellFolder:
 
     def check_unchanged(self) -> None:
         """Raise `ValueError` where a file that is there is not as a finished cell declared it."""
-        for name, expected in (self._done() or {"sha256": {}})["sha256"].items():
+        for name, expected in self.sealed().items():
             place = self.path / name
             if place.is_file() and digest_now(place) != expected:
                 raise ValueError(
@@ -289,11 +288,9 @@ class CellFolder:
 
     def finish(self, tracking: Sequence[str]) -> None:
         """Declare the cell done, and known to some trackers."""
-        done: dict[str, Any] = {"tracking": sorted({*tracking, *self.tracked()})}
         places = sorted(place for name in SEALED for place in self.path.glob(name))
-        sealed = {place.relative_to(self.path).as_posix(): digest_now(place) for place in places}
-        done["sha256"] = sealed
-        write_atomically(self.path / "DONE", json.dumps(done, indent=1) + "\n")
+        sealed = {place.relative_to(self.path).as_posix(): place for place in places}
+        write_atomically(self.path / "DONE", declaration({*tracking, *self.tracked()}, sealed))
         self.settle()
 
     def tell(self, tracker: str) -> None:
@@ -305,6 +302,10 @@ class CellFolder:
     def tracked(self) -> list[str]:
         """Names of the trackers that know the finished cell."""
         return (self._done() or {"tracking": []})["tracking"]
+
+    def sealed(self) -> dict[str, str]:
+        """SHA-256 of the results as the finished cell declared them, by their names in it."""
+        return (self._done() or {"sha256": {}})["sha256"]
 
     def _done(self) -> dict[str, Any] | None:
         """The content of DONE, without digests in one of before they were kept. None where there
@@ -352,6 +353,19 @@ class CellFolder:
 
     def _times(self) -> list[Path]:
         return sorted(self.path.glob("seconds-*.jsonl"))
+
+
+def declaration(tracking: Iterable[str], sealed: Mapping[str, Path]) -> str:
+    """What `DONE` says of results, by their names in the cell, and of trackers that know them."""
+    digests = {name: digest_now(place) for name, place in sealed.items()}
+    return json.dumps({"tracking": sorted(tracking), "sha256": digests}, indent=1) + "\n"
+
+
+def seals(name: str) -> bool:
+    """Whether `DONE` has the digest of a file of that name in the cell."""
+    return any(
+        name.count("/") == each.count("/") and PurePosixPath(name).match(each) for each in SEALED
+    )
 
 
 def _read_yaml(path: Path) -> Any:

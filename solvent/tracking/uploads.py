@@ -1,17 +1,14 @@
-"""What a dashboard shows of a cell: flat numbers, a table of predictions, clean files."""
+"""What a dashboard shows of a cell: flat numbers, and a table of predictions."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import yaml
 from PIL import Image
 
 from solvent.core.over_layers import over_layers
-from solvent.core.redaction import may_hold_secrets, redacted, redacted_text
+from solvent.core.redaction import redacted_text
 from solvent.core.types import Prediction, Sample, in_words
 
 GAP = 8  # px between the pictures of one sample
@@ -79,34 +76,3 @@ def picture(sample: Sample, side: int) -> Image.Image | None:
         strip.paste(each, (left, 0))
         left += each.width + GAP
     return strip
-
-
-def clean(path: Path, place: Path) -> Path:
-    """A file without secrets: itself where it holds none, else a copy of its name in a place."""
-    copy = place / path.name
-    if path.suffix in (".yaml", ".json"):
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-        hidden = redacted(content)
-        if hidden == content:
-            return path
-        place.mkdir(parents=True, exist_ok=True)
-        dump = yaml.safe_dump if path.suffix == ".yaml" else json.dumps
-        copy.write_text(dump(hidden), encoding="utf-8")
-        return copy
-    with path.open(encoding="utf-8") as file:
-        if all(_clean_line(line) == line for line in file):
-            return path
-    place.mkdir(parents=True, exist_ok=True)
-    with path.open(encoding="utf-8") as file, copy.open("w", encoding="utf-8") as new:
-        new.writelines(map(_clean_line, file))
-    return copy
-
-
-def _clean_line(line: str) -> str:
-    """A line of JSON that stays one."""
-    if not may_hold_secrets(line):
-        return line
-    content = json.loads(line)
-    hidden = redacted(content)
-    return line if hidden == content else json.dumps(hidden, ensure_ascii=False) + "\n"

@@ -31,7 +31,7 @@ from solvent.core.redaction import (
 )
 from solvent.core.stopping import Stopped
 from solvent.studies.overrides import redact
-from solvent.tracking.uploads import clean
+from solvent.tracking.clean_files import clean
 from tests.conftest import ROOT
 
 LETTERS = "aB3dE5fG7hJ9kLmN2pQrS4tUvW6xYz8" * 8

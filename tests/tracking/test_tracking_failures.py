@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from solvent.tracking import weights_and_biases as module
+from solvent.tracking import sending, starting
 from tests.cells.followed import IDENTITY, finish, follow, weights_and_biases
 from tests.conftest import ROOT
 from tests.tracking.offline_runs import OfflineRun, ended
@@ -43,7 +43,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    module._say_once.cache_clear()
+    starting.say_once.cache_clear()
 
 
 def answered(folder: Path, **settings: Any) -> bool:
@@ -149,7 +149,7 @@ def test_progress_that_fails_once_is_said_once_and_the_end_is_logged(
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """A call that does not come back before the test is over."""
     over = threading.Event()
-    monkeypatch.setattr(module, "STARTING", 0.3)
+    monkeypatch.setattr(sending, "STARTING", 0.3)
     yield lambda *_, **__: over.wait()
     over.set()
 
@@ -163,7 +163,7 @@ def test_a_call_that_hangs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     ended: list[bool] = []
-    monkeypatch.setattr(module, "_end_service", lambda: ended.append(True))
+    monkeypatch.setattr(sending, "end_service", lambda: ended.append(True))
     install(monkeypatch, fake(tmp_path, **{call: hanging}))
     began = time.monotonic()
     assert not answered(tmp_path, finish_timeout=0)

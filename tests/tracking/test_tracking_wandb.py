@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -62,8 +64,13 @@ def test_a_run_holds_the_table_the_figure_and_the_files(tmp_path: Path) -> None:
     assert not list(stored.folder.rglob("*.html"))
     assert list((stored.folder / "files/media/images").rglob("cell*.png"))
     contents = {item.path: item.local_path for item in stored.artifact("cell").manifest.contents}
-    assert set(contents) == {"predictions.jsonl", "metrics.json", "config.yaml"}
+    assert set(contents) == {"predictions.jsonl", "metrics.json", "config.yaml", "DONE"}
     assert contents["predictions.jsonl"] == str(cell / "predictions.jsonl")  # not copied
+    digests = json.loads(Path(contents["DONE"]).read_text())["sha256"]
+    assert digests == {
+        name: sha256((cell / name).read_bytes()).hexdigest()
+        for name in ("predictions.jsonl", "metrics.json")
+    }
     assert "hunter22" not in Path(contents["config.yaml"]).read_text()
     staged = [item.local_path for item in stored.artifact("run_table").manifest.contents]
     assert all(Path(path).is_relative_to(stored.folder) for path in staged)  # not in HOME
