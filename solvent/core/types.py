@@ -512,3 +512,26 @@ class Tracking(Protocol):
         total: int,
     ) -> AbstractContextManager[Followed]:
         """Follow a cell for the length of a `with` block."""
+
+    def compared(
+        self,
+        *,
+        study: str,
+        folder: Path,
+        tables: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        page: Path | None,
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """Mirror a study's comparison; whether all of it was logged. Nothing here may fail it.
+
+        Args:
+            study: its name.
+            folder: that the comparison's files lie in.
+            tables: data frames by name; `arms` is one of them.
+            facts: what else was decided: command, baseline, margin, provenance, remarks.
+            page: HTML that shows everything.
+            figures: pictures (PNG).
+            files: all else that was written.
+        """

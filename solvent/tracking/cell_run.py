@@ -57,7 +57,8 @@ class CellRun:
                 run.log(point)
             run.summary.update(redacted(flat(metrics)))
             _log_table(run, self.settings, predictions, samples)
-            log_figures(run, figures)
+            if figures:
+                run.log(pictures(figures))
             _log_files(run, self.folder, files, metrics)
 
         return self._session.deliver(deliver)
@@ -93,12 +94,11 @@ def _log_table(
     run.log({"predictions": wandb.Table(columns=list(COLUMNS), data=rows)})
 
 
-def log_figures(run: Any, figures: Sequence[Path]) -> None:
-    """Pictures by the names of their files."""
+def pictures(figures: Sequence[Path]) -> dict[str, Any]:
+    """Figures as W&B shows them, by the names of their files."""
     import wandb
 
-    if figures:
-        run.log({f"figure/{path.stem}": wandb.Image(str(path)) for path in figures})
+    return {f"figure/{path.stem}": wandb.Image(str(path)) for path in figures}
 
 
 def _log_files(run: Any, folder: Path, files: Sequence[Path], metrics: Mapping[str, Any]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvent.core.redaction import redacted
 from solvent.core.stopping import Stopped
 from solvent.tracking.pace import Pace
+from solvent.tracking.study_facts import study_config, study_summary
 from solvent.tracking.uploads import flat
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE = "tracking.jsonl"
 log = logging.getLogger("solvent")
@@ -54,6 +58,28 @@ class JsonLines:
         except BaseException as error:
             lines.leave(error)
             raise
+
+    def compared(
+        self,
+        *,
+        study: str,
+        folder: Path,
+        tables: Mapping[str, pd.DataFrame],
+        facts: Mapping[str, Any],
+        page: Path | None,
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """The comparison's numbers; its tables are files beside, which are named."""
+        arms = tables["arms"]
+        written = [*files, *figures, *([page] if page else [])]
+        lines = Lines(folder / FILE, Pace(seconds=self.seconds_between_points))
+        lines.begin(
+            study=study,
+            config=study_config(arms, facts),
+            files=sorted(path.relative_to(folder).as_posix() for path in written),
+        )
+        return lines.finish(metrics=study_summary(arms, len(arms)))
 
 
 class Lines:

@@ -4,15 +4,19 @@ follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvent.core.redaction import redacted
 from solvent.tracking.cell_run import CellRun
 from solvent.tracking.sending import LONGEST_NAME, LONGEST_TAG
+from solvent.tracking.study_run import log_study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODES = ("auto", "online", "offline", "disabled")
 
@@ -35,6 +39,8 @@ class WandB:
     seconds_between_points: float
     init_timeout: float
     finish_timeout: float
+    study_rows: int
+    study_arms: int
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -69,3 +75,27 @@ class WandB:
             run.leave(error)
             raise
         run.leave(None)
+
+    def compared(
+        self,
+        *,
+        study: str,
+        folder: Path,
+        tables: Mapping[str, pd.DataFrame],
+        facts: Mapping[str, Any],
+        page: Path | None,
+        figures: Sequence[Path],
+        files: Sequence[Path],
+    ) -> bool:
+        """One run for the comparison, which replaces that of an earlier one, and its saved view."""
+        logged, _ = log_study(
+            self,
+            study=study,
+            folder=folder,
+            tables=tables,
+            facts=facts,
+            page=page,
+            figures=figures,
+            files=files,
+        )
+        return logged

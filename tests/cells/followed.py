@@ -72,6 +72,8 @@ def weights_and_biases(folder: Path, **settings: Any) -> WandB:
             "seconds_between_points": 0,
             "init_timeout": 30,
             "finish_timeout": 30,
+            "study_rows": 100,
+            "study_arms": 20,
         }
         | settings
     )

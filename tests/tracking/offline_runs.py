@@ -50,19 +50,24 @@ class OfflineRun:
     def exit_code(self) -> int | None:
         return self.kinds["exit"][0].exit.exit_code if self.kinds["exit"] else None
 
-    def artifact(self, kind: str) -> Any:
+    def artifacts(self, kind: str) -> list[Any]:
         artifacts = [record.artifact for record in self.kinds["artifact"]]
         artifacts += [
             record.request.log_artifact.artifact
             for record in self.kinds["request"]
             if record.request.WhichOneof("request_type") == "log_artifact"
         ]
-        (found,) = [artifact for artifact in artifacts if artifact.type == kind]
+        return [artifact for artifact in artifacts if artifact.type == kind]
+
+    def artifact(self, kind: str) -> Any:
+        (found,) = self.artifacts(kind)
         return found
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """Rows by column, with pictures: files/media/table holds them without."""
-        contents = self.artifact("run_table").manifest.contents
+        contents = [
+            each for table in self.artifacts("run_table") for each in table.manifest.contents
+        ]
         (path,) = [each.local_path for each in contents if each.path == f"{name}.table.json"]
         table = json.loads(Path(path).read_text())
         return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
