@@ -1,11 +1,18 @@
-"""Compare the finished cells of a study: paired statistics, a table and a figure.
+"""Compare the finished cells of a study: every arm with its control, question by question.
 
 solvent compare study=demo
+solvent compare study=demo primary=[uniform] margin=0.01
+
+Prints the tables and writes `comparison/` in the study's folder: a page, tables for papers, figures.
 """
 
 from __future__ import annotations
 
+import shlex
+from typing import Any
+
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from solvent.commands.commandline import Command
@@ -16,15 +23,24 @@ command = Command()
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="compare")
 def main(config: DictConfig) -> None:
-    """Read the cells, compare each with its baseline, print and draw."""
-    from solvent.cells.configuration import stored_facts
-    from solvent.cells.request import check_texts
-    from solvent.reports.comparison import compare
-    from solvent.studies.controls.gain_table import show_gains
-
+    """Read the cells, compare, print and write."""
     with command.job():
-        check_texts(config, "output", "study", "baseline")
-        compare(config.output, config.study, config.baseline, stored_facts, show_gains)
+        _compare(config, shlex.join(["python", "compare.py", *HydraConfig.get().overrides.task]))
+
+
+def _compare(config: DictConfig, typed: str) -> Any:
+    from solvent.cells.building import build
+    from solvent.cells.request import check_texts, resolved
+    from solvent.studies.comparison.comparing import compare_study
+    from solvent.studies.comparison.publishing import publish
+    from solvent.studies.comparison.settings import registered, wanted
+
+    check_texts(config, "output", "study", "baseline")
+    asked = resolved(config)
+    study = compare_study(
+        asked["output"], asked["study"], registered(asked), asked["conditions"], typed
+    )
+    return publish(study, wanted(asked), build(asked["tracking"], "tracking"))
 
 
 if __name__ == "__main__":

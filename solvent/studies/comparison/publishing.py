@@ -1,0 +1,119 @@
+"""What becomes of a comparison: the terminal, files, figures, the page, a tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from solvent.core.text import marked
+from solvent.core.types import Tracking
+from solvent.reports.compared import files, terminal
+from solvent.reports.compared.figures.every_figure import draw_all
+from solvent.reports.compared.gallery import draw_gallery
+from solvent.reports.compared.page.document import write_page
+from solvent.reports.table import console
+from solvent.reports.usage_comparison import compare_usage
+from solvent.studies.comparison import flips
+from solvent.studies.comparison.comparing import Study
+from solvent.studies.controls.gain_table import show_gains
+from solvent.studies.controls.spurious_gains import Gain, gains
+
+FOLDER = "comparison"  # in the study's
+PAGE = "index.html"
+TABLES = ("arms", "cells", "slices", "curves", "peaks", "summaries", "assay", "measures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is made of a comparison.
+
+    Attributes:
+        figures: formats; none draws none.
+        flips_each: questions of the gallery, of one arm at most.
+        flips: of all arms.
+        attention: whether models are loaded to see where they look.
+    """
+
+    figures: tuple[str, ...]
+    flips_each: int
+    flips: int
+    attention: bool
+
+
+def publish(study: Study, wanted: Wanted, tracking: Tracking) -> pd.DataFrame:
+    """Print a comparison and write all of it below its study. Returns its arms.
+
+    Raises `ValueError` where some cells were damaged, after the others are shown.
+    """
+    folder, screen = study.folder / FOLDER, console()
+    found = gains(study.pairs, {place: each.estimate for place, each in study.found.items()})
+    gallery = flips.flips(
+        _flipped(study), wanted.flips_each, wanted.flips, attention=wanted.attention
+    )
+    comparison = replace(
+        study.comparison,
+        arms=_beyond(study.comparison.arms, found),
+        flips=gallery.flips,
+        remarks=[*study.comparison.remarks, *gallery.remarks],
+    )
+    terminal.show(screen, comparison)
+    show_gains(screen, found, folder)
+    written = files.write(comparison, folder)
+    compare_usage(screen, comparison.usage, folder)
+    drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
+    pictures = [path for figure in drawn for path in figure.paths.values()]
+    if wanted.figures:
+        pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures)
+    page = write_page(comparison, folder / PAGE, drawn)
+    _say_where(screen, folder, page, len(drawn))
+    tracking.compared(
+        study=comparison.study,
+        folder=folder,
+        tables={name: getattr(comparison, name) for name in TABLES},
+        facts={**comparison.provenance, "remarks": list(comparison.remarks)},
+        page=page,
+        figures=[path for path in pictures if path.suffix == ".png"],
+        files=[*written, *(path for path in pictures if path.suffix != ".png")],
+    )
+    if study.damaged:
+        total = len(comparison.cells) + len(study.damaged)
+        raise ValueError(
+            f"{len(study.damaged)} of {total} cells are damaged and left out. "
+            + "; ".join(study.damaged)
+        )
+    return comparison.arms
+
+
+def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:
+    """Arms with the readings of their gains."""
+    readings: Mapping[str, str] = {gain.arm.key: gain.reading for gain in found}
+    return arms.assign(beyond_controls=arms["key"].map(readings).astype(object))
+
+
+def _flipped(study: Study) -> list[flips.Pair]:
+    """Arms whose flips may be shown: those that answered the questions of their control."""
+    return [
+        flips.Pair(
+            key=pair.arm.key,
+            arm_folder=pair.arm.first.answers.parent,
+            control_folder=pair.control.first.answers.parent,
+            uids=pair.arm.questions.columns.uids.to_pylist(),
+            arm_credit=pair.arm.first.credit,
+            control_credit=pair.control.first.credit[pair.places],
+        )
+        for pair in study.pairs
+        if pair.control is not None and not pair.arm.first.tested
+    ]
+
+
+def _say_where(screen: Console, folder: Path, page: Path, figures: int) -> None:
+    for name, place in (("page", page), ("tables", folder), ("figures", folder / "figures")):
+        if name != "figures" or figures:
+            said = f"{name:<8}[dim]{marked(str(place))}[/dim]"
+            screen.print(said, highlight=False, soft_wrap=True)
