@@ -24,6 +24,25 @@ STYLE = {
     "text.parse_math": False,  # a data set may hold $ signs
     "savefig.bbox": "tight",
 }
+COLUMN, PAGE = 3.3, 7.0  # inches: how wide a figure stands in a paper's column, or across both
+PAPER = {  # exactly as wide as drawn, so that no letter is smaller than 7 points in print
+    **STYLE,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "savefig.bbox": None,
+    "pdf.fonttype": 42,  # TrueType, which publishers ask for
+    "svg.hashsalt": "solvent",  # equal figures have equal bytes
+}
+MARKERS = "osD^vP*X"  # tell apart what has the same colour
 Number = Mapping[str, Any]
 """A mean as it is stored: value, low and high, and more that is not drawn."""
 

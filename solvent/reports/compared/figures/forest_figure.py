@@ -1,0 +1,109 @@
+"""Forest plot: the paired difference of every arm of a family, beside the margin of equivalence,
+with its verdict.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+
+from solvent.reports.compared.figures.chosen_arms import (
+    against_control,
+    clearest,
+    left_out,
+    named,
+    seeds_too,
+    sentences,
+)
+from solvent.reports.compared.figures.figure_plan import Plan, portions, slug
+from solvent.reports.compared.figures.ladder import ROWS, Rung, draw_ladder
+from solvent.reports.compared.figures.lettering import AXIS, asked, difference, percent, span
+from solvent.reports.compared.figures.verdict_marks import mark_of
+from solvent.reports.compared.frames import Comparison
+
+MOST = 3 * ROWS  # arms of a family
+SECTIONS = {"primary": "registered", "explored": "explored", "positive control":
+            "positive control: a known harm"}  # fmt: skip
+
+
+def forest_plans(comparison: Comparison) -> list[Plan]:
+    """One per family, more where its arms do not fit one page."""
+    controls = comparison.arms[comparison.arms["role"] == "control"].set_index("family")
+    assay = comparison.assay.set_index("family")["sentence"] if len(comparison.assay) else {}
+    plans = []
+    for family, arms in against_control(comparison).groupby("family", sort=False):
+        control = controls.loc[[family]].iloc[0] if family in controls.index else None
+        shown = clearest(arms, MOST)
+        said = left_out(len(shown), len(arms))
+        plans += _family(family, shown, control, said, str(assay.get(family) or ""))
+    return plans
+
+
+def _family(
+    family: str, arms: pd.DataFrame, control: pd.Series | None, said: str, assay: str
+) -> list[Plan]:
+    varied, roles = arms["n"].nunique() > 1, arms["role"].nunique() > 1
+    rungs = [
+        _rung(arm, varied, SECTIONS[role] if roles else "")
+        for role in SECTIONS
+        for _, arm in arms[arms["role"] == role].iterrows()
+    ]
+    title, margin = str(arms["title"].iloc[0]), arms["margin"].max()
+    compared = f"minus {control['name']}" if control is not None else "minus its control"
+    about = ", ".join(filter(None, (_score(control), asked(arms))))
+    caption = sentences(
+        f"Paired difference in accuracy, arm {compared}, of {title}, in {AXIS}, with 95 % "
+        f"intervals over {seeds_too(arms)}; {asked(arms)}.",
+        f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
+        f"{_score(control)}." if control is not None else "",
+        "An arrow leads to what lies beyond the axis.",
+        assay,
+        said,
+    )
+    found = portions(rungs, ROWS)
+    return [
+        Plan(
+            kind="forest",
+            stem=slug("forest", family, str(page) if page > 1 else ""),
+            title=title + (f" ({page} of {len(found)})" if len(found) > 1 else ""),
+            caption=caption,
+            draw=partial(
+                draw_ladder,
+                title=title,
+                subtitle=about,
+                rungs=portion,
+                headings=(f"{compared} [95 %]", *(("n",) if varied else ()), "verdict"),
+                margin=margin,
+                axis=AXIS,
+            ),
+        )
+        for page, portion in enumerate(found, 1)
+    ]
+
+
+def _rung(arm: pd.Series, varied: bool, section: str) -> Rung:
+    low, high = arm["difference_low"], arm["difference_high"]
+    number = span(pd.Series([arm["n"]]))
+    verdict = "" if pd.isna(arm["verdict"]) else arm["verdict"]
+    return Rung(
+        label=named(arm),
+        value=arm["difference_value"],
+        low=low,
+        high=high,
+        section=section,
+        mark=mark_of(arm["verdict"]),
+        beside=(
+            difference(arm["difference_value"], low, high),
+            *((number,) if varied else ()),
+            verdict,
+        ),
+    )
+
+
+def _score(control: pd.Series | None) -> str:
+    if control is None or pd.isna(control["score_value"]):
+        return ""
+    score = percent(control["score_value"], control["score_low"], control["score_high"])
+    chance = "" if pd.isna(control["chance"]) else f", chance {100 * control['chance']:.1f} %"
+    return f"{control['name']}: {control['score_name']} {score}{chance}"

@@ -1,0 +1,172 @@
+"""Points over the visual mass that was left: what trade-off figures draw."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from solvent.core.plotting import COLOURS, MARKERS, PAGE
+from solvent.reports.compared.figures.effect_axes import LATTICE, draw_margin
+from solvent.reports.compared.figures.figure_plan import EDGE, Sheet, legend_columns
+from solvent.reports.compared.figures.lettering import GAP, LINE, wrapped
+from solvent.reports.compared.figures.verdict_marks import Mark
+
+BARS = 150  # points, beyond which intervals would hide them
+LEFT, WIDE, HIGH = 0.55, 3.7, 2.7  # inches left of the axes, and of them
+BELOW = 0.48  # inches for ticks and name of the axis
+KEPT = "visual mass after / before"
+OTHERS = Mark(shape=".", sign="", colour="0.6", full=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A line across the figure.
+
+    Attributes:
+        label: in the legend.
+        height: of it.
+        ends: of its interval, missing where it has none.
+        dash: of the line.
+    """
+
+    label: str
+    height: float
+    ends: tuple[float, float] = (math.nan, math.nan)
+    dash: str = "-"
+
+    def handle(self) -> Line2D:
+        """For the legend."""
+        return Line2D([], [], color="black", linewidth=0.9, linestyle=self.dash, label=self.label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is drawn.
+
+    Attributes:
+        title: of the figure.
+        points: `kept` (visual mass after over before), `value`, `low`, `high`, `series`, and
+            whether it is a known `harm`.
+        styles: of the series that have a name; the others are grey dots.
+        axis: what stands at the vertical one.
+        margin: of equivalence around 0, a share; None: 0 is nothing special.
+        levels: lines across.
+    """
+
+    title: str
+    points: pd.DataFrame
+    styles: dict[str, Mark]
+    axis: str
+    margin: float | None = None
+    levels: Sequence[Level] = ()
+
+
+def styles_of(series: Iterable[str], groups: Iterable[str]) -> dict[str, Mark]:
+    """A mark per series. Those of a group share its colour, and no two of a colour their shape;
+    where every series is a group, shapes differ, too.
+    """
+    groups = list(groups)
+    alone = len(set(groups)) == len(groups)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    used: Counter[int] = Counter()
+    found = {}
+    for name, group in zip(series, groups, strict=True):
+        colour = numbers[group] % len(COLOURS)
+        shape = numbers[group] if alone else used[colour]
+        found[name] = Mark(
+            shape=MARKERS[shape % len(MARKERS)], sign="", colour=COLOURS[colour],
+            full=alone or shape // len(MARKERS) % 2 == 0,
+        )  # fmt: skip
+        used[colour] += 1
+    return found
+
+
+def draw_masses(view: View) -> Figure:
+    """One panel with names to its right; or two with names below, where a known harm is so far
+    away that all others would lie on each other.
+    """
+    handles = [style.handle(name) for name, style in view.styles.items()]
+    others = ~view.points["series"].isin(view.styles)
+    if others.any():
+        handles.append(OTHERS.handle(f"{others.sum():,} other arms"))
+    handles += [level.handle() for level in view.levels]
+    return _draw_twice(view, handles) if _is_far(view.points) else _draw_once(view, handles)
+
+
+def _is_far(points: pd.DataFrame) -> bool:
+    """Whether the positive control is so far from all others that these lie on each other."""
+    near = points[~points["harm"]]
+    spans = [rows["high"].max() - rows["low"].min() for rows in (near, points)]
+    return len(near) > 1 and 3 * spans[0] < spans[1]
+
+
+def _draw_once(view: View, handles: Sequence[Line2D]) -> Figure:
+    """One panel, names to its right."""
+    wide = PAGE - LEFT - WIDE - GAP - EDGE
+    names = _wrapped(handles, wide)
+    high = sum(LINE * (str(each.get_label()).count("\n") + 1) + 0.05 for each in names)
+    sheet = Sheet(view.title, "", PAGE, max(HIGH, high) + BELOW)
+    _draw_panel(sheet.axes(LEFT, 0.06, WIDE, max(HIGH, min(high, 4.2))), view, view.points)
+    sheet.legend(LEFT + WIDE + GAP, 0.06, names, 1)
+    return sheet.figure
+
+
+def _draw_twice(view: View, handles: Sequence[Line2D]) -> Figure:
+    """With the positive control, and larger without; names below."""
+    names = _wrapped(handles, PAGE / 3 - 0.1)
+    columns, high = legend_columns(names)
+    sheet = Sheet(view.title, "", PAGE, LINE + 0.06 + HIGH + BELOW + high)
+    width = PAGE / 2 - LEFT - EDGE
+    panels = view.points, view.points[~view.points["harm"]]
+    for at, (points, name) in enumerate(
+        zip(panels, ("all arms", "without the known harm"), strict=True)
+    ):
+        left = LEFT + at * PAGE / 2
+        sheet.write(left, LINE / 2, name)
+        _draw_panel(sheet.axes(left, LINE + 0.06, width, HIGH), view, points)
+    sheet.legend(EDGE, LINE + 0.06 + HIGH + BELOW, names, columns)
+    return sheet.figure
+
+
+def _wrapped(handles: Sequence[Line2D], width: float) -> list[Line2D]:
+    for handle in handles:
+        handle.set_label(wrapped(str(handle.get_label()), width - 0.4))
+    return list(handles)
+
+
+def _draw_panel(axes: Axes, view: View, points: pd.DataFrame) -> None:
+    axes.grid(**LATTICE)
+    axes.set_axisbelow(True)
+    if view.margin is not None:
+        draw_margin(axes.axhspan, axes.axhline, view.margin)
+    axes.axvline(1, color="grey", linestyle=":", linewidth=0.8)
+    _draw_series(axes, points, view.styles)
+    low, high = axes.get_ylim()
+    _draw_levels(axes, [each for each in view.levels if low - (high - low) / 2 < each.height])
+    axes.set(xlabel=KEPT, ylabel=view.axis)
+
+
+def _draw_series(axes: Axes, points: pd.DataFrame, styles: dict[str, Mark]) -> None:
+    bars = len(points) <= BARS
+    for series, rows in points.groupby("series", sort=False):
+        mark = styles.get(series, OTHERS)
+        if bars:
+            axes.vlines(rows["kept"], rows["low"], rows["high"], color=mark.colour, linewidth=0.8)
+        axes.scatter(
+            rows["kept"], rows["value"], s=18, marker=mark.shape, edgecolors=mark.colour,
+            facecolors=mark.colour if mark.full else "white", linewidths=0.9, zorder=3,
+        )  # fmt: skip
+
+
+def _draw_levels(axes: Axes, levels: Sequence[Level]) -> None:
+    for level in levels:
+        axes.axhline(level.height, color="black", linewidth=0.9, linestyle=level.dash, zorder=1)
+        if not math.isnan(level.ends[0]):
+            axes.axhspan(*level.ends, color="black", alpha=0.1, linewidth=0)
