@@ -23,6 +23,12 @@ from solvent.core.types import Facts
 REFUSED = (ValueError, TypeError, ImportError, OSError, OmegaConfBaseException, yaml.YAMLError)
 
 COMPUTING = (  # modules and packages whose classes do nothing but compute when they are made
+    "interventions.methods.heads",
+    "interventions.methods.intervention",
+    "interventions.methods.masses",
+    "interventions.methods.patterns",
+    "interventions.methods.probes",
+    "interventions.methods.scaling",
     "solvent.benchmarks.benchmark",
     "solvent.benchmarks.captions",
     "solvent.benchmarks.compat.lmms_eval",

@@ -1,0 +1,1 @@
+"""Finished cells, looked at again: what they were asked, and where their models look."""
