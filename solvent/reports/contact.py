@@ -45,7 +45,7 @@ def contact_sheet(
             axes.axis("off")
         for axes, (pictures, _), lines in zip(grid.flat, cells, captions, strict=False):
             if pictures:
-                axes.imshow(_mosaic(pictures[:MOST_PICTURES]))
+                axes.imshow(mosaic(pictures[:MOST_PICTURES]))
             place = {"transform": axes.transAxes, "va": "top", "fontsize": 7}
             axes.text(0, -0.03 if pictures else 1, "\n".join(lines), **place)
         figure.suptitle(visible(title), x=0.01, ha="left", weight="bold")
@@ -65,7 +65,7 @@ def _wrapped(caption: str) -> list[str]:
     return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "..."]
 
 
-def _mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
+def mosaic(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures side by side, in rows where they are many, as the tiles of one are."""
     columns = len(pictures) if len(pictures) <= IN_A_ROW else math.isqrt(len(pictures))
     rows = [_strip(pictures[start : start + columns]) for start in range(0, len(pictures), columns)]
