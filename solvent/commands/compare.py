@@ -3,7 +3,7 @@
 solvent compare study=demo
 solvent compare study=demo primary=[uniform] margin=0.01
 
-Prints the tables and writes `comparison/` in the study's folder: a page, tables for papers, figures.
+Prints tables and writes `comparison/` in the study's folder: a page, tables for papers, figures.
 """
 
 from __future__ import annotations

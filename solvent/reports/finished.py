@@ -87,7 +87,7 @@ def read_cell(place: Path) -> FinishedCell:
     folder = CellFolder(place)
     folder.check()
     metrics = folder.metrics()
-    sealed = folder.sealed("predictions.jsonl") is not None
+    sealed = "predictions.jsonl" in folder.sealed()
     columns = read_columns(place / "predictions.jsonl", sealed=sealed)
     rows = metrics["score"]["rows"]
     if rows != len(columns):

@@ -102,10 +102,6 @@ class CellFolder:
                     "folder away and run the cell's command again"
                 )
 
-    def sealed(self, name: str) -> str | None:
-        """SHA-256 of a file of a finished cell, as it was declared; None where none was kept."""
-        return (self._done() or {"sha256": {}})["sha256"].get(name)
-
     def check_identity(self, identity: Mapping[str, Any]) -> None:
         """Raise `ValueError` where the folder is that of another cell, renamed or copied."""
         place = self.path / "identity.json"

@@ -151,6 +151,19 @@ def _difference(found: Estimated) -> Line:
     }
 
 
+def measure_lines(arm: Arm) -> Iterator[Line]:
+    """Lines of `Comparison.measures`: what stands behind the score, mean over draws."""
+    if arm.first.tested:
+        return
+    draws = [cell.metrics["score"].get("measures") or {} for cell in arm.draws]
+    for name, first in draws[0].items():
+        line: Line = {"key": arm.key, "family": arm.family.key, "name": arm.name, "measure": name}
+        for end in ("value", "low", "high"):
+            known = [draw[name][end] for draw in draws if draw[name][end] is not None]
+            line[end] = float(np.mean(known)) if known else math.nan
+        yield line | {key: first.get(key) for key in ("n", "unit", "better")}
+
+
 def cell_line(cell: ComparedCell, found: Estimated | None) -> Line:
     """One line of `Comparison.cells`: a draw, with the difference of its arm."""
     metrics = cell.metrics

@@ -108,7 +108,7 @@ class Shelf:
             else {}
         )
         runs, _ = self._once(list(cell.runs))
-        sealed = CellFolder(cell.place).sealed("predictions.jsonl")
+        sealed = CellFolder(cell.place).sealed().get("predictions.jsonl")
         return ComparedCell(
             place=cell.place,
             answers=cell.place / "predictions.jsonl",
@@ -134,12 +134,12 @@ class Shelf:
 
         Raises `ValueError` where one of its files is damaged.
         """
-        folder = CellFolder(cell.place)
+        digests = CellFolder(cell.place).sealed()
         for path in sorted((cell.place / "diagnostics").glob("*/predictions.jsonl")):
             name = path.parent.name
             if wanted is not None and name not in wanted:
                 continue
-            sealed = folder.sealed(path.relative_to(cell.place).as_posix())
+            sealed = digests.get(path.relative_to(cell.place).as_posix())
             try:
                 columns = read_columns(path, sealed=sealed is not None)
             except DAMAGE as error:

@@ -17,7 +17,7 @@ from solvent.core.redaction import redacted_text
 from solvent.reports.compared.frames import Comparison
 from solvent.reports.finished import DAMAGE, FinishedCell, damage, finished_places, read_each
 from solvent.storage.runs import commit
-from solvent.studies.comparison.arm_lines import arm_line, cell_line, slice_lines
+from solvent.studies.comparison.arm_lines import arm_line, cell_line, measure_lines, slice_lines
 from solvent.studies.comparison.arms import Pair, check_baseline, families, pairs
 from solvent.studies.comparison.between_families import summaries
 from solvent.studies.comparison.compared_cells import ComparedCell, Shelf
@@ -58,22 +58,26 @@ def compare_study(
     """
     folder = Path(output) / study
     cells, usage, damaged = _read(folder, registered, conditions)
-    if cells:
-        check_baseline(cells, registered.baseline, study)
+    if not cells:
+        raise ValueError(f"no cell of the study {study!r} can be read. " + "; ".join(damaged))
+    check_baseline(cells, registered.baseline, study)
     made = pairs(families(cells), registered.baseline)
     found, assays = estimated(made, registered)
+    arms = _arms(made, found, registered)
+    drawn, peaks = _curves(curves(made), found)
     return Study(
         folder=folder,
         comparison=Comparison(
             study=study,
             baseline=registered.baseline,
-            arms=_arms(made, found, registered),
+            arms=arms,
             cells=_cells(made, found),
             slices=pd.DataFrame(slice_lines(made)),
-            curves=(drawn := _curves(curves(made)))[0],
-            peaks=drawn[1],
-            summaries=summaries(_arms(made, found, registered)),
+            curves=drawn,
+            peaks=peaks,
+            summaries=summaries(arms),
             assay=_assay(assays, made),
+            measures=pd.DataFrame(line for pair in made for line in measure_lines(pair.arm)),
             remarks=[*_remarks(made), *damaged],
             usage=usage,
             provenance=_provenance(folder, cells, registered, command),
@@ -138,7 +142,9 @@ def _cells(made: Sequence[Pair], found: Mapping[int, Estimated]) -> pd.DataFrame
     )
 
 
-def _curves(found: Sequence[Curve]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _curves(
+    found: Sequence[Curve], estimates: Mapping[int, Estimated]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     lines, peaks = [], []
     for curve in found:
         family = curve.pairs[0].arm.family.key
@@ -156,6 +162,10 @@ def _curves(found: Sequence[Curve]) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "key": pair.arm.key,
                     "x": curve.x[place],
                     "label": curve.labels[place],
+                    **{
+                        f"difference_{end}": getattr(estimates[id(pair)].estimate, end)
+                        for end in ("value", "low", "high")
+                    },
                     "band_low": lows[place],
                     "band_high": highs[place],
                     "n": len(pair.arm.questions),

@@ -55,10 +55,12 @@ class Registered:
         return "explored" if named.isdisjoint(self.primary) else "primary"
 
     def positive_controls_of(self, arm: Arm) -> set[str]:
-        """Names by which an arm may be one."""
-        if arm.metrics["intervention"] == self.baseline:
+        """Names by which it may be one: of an intervention as its file has it, in all layers."""
+        metrics = arm.metrics
+        if metrics["intervention"] == self.baseline:
             return {arm.condition}
-        return {str(arm.metrics["intervention"])} if arm.condition == REAL else set()
+        whole = metrics["layers"] in (None, "all") and not metrics["variant"]
+        return {str(metrics["intervention"])} if whole and arm.condition == REAL else set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def estimated(
         estimate, (p, claim, correction) = estimates[place], corrected[place]
         wanted = needed(estimate.variance, margins[place], estimate.design_effect)
         assay = assays[pair.arm.family.key].assay
-        judged: Judged = judge(claim, estimate.level, estimate.doubt, assay, wanted)
+        judged: Judged = judge(claim, estimate, margins[place], assay, wanted)
         found[place] = Estimated(
             pair=pair,
             role=roles[place],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from solvent.reports.compared.frames import Verdict
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims
+from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
 
 OF = {
     "WORSE": "worse than {control} by more than the margin of {margin} points",
@@ -56,23 +57,23 @@ def margin_of(accuracy: float, chance: float, margin: float, share: float | None
 
 
 def judge(
-    claims: Claims, level: float, doubt: str | None, assay: Assay, needed: int | None
+    claims: Claims, estimate: PairedEstimate, margin: float, assay: Assay, needed: int
 ) -> Judged:
     """The verdict.
 
     Args:
         claims: p of each, corrected for how many were made.
-        level: below which a p shows its claim.
-        doubt: why nothing is judged.
+        estimate: of the difference; its `level` is the p below which a claim is shown.
+        margin: of equivalence.
         assay: of the benchmark.
         needed: questions that would show equivalence were there no difference.
     """
 
     def shown(p: float | None) -> bool:
-        return p is not None and p < level
+        return p is not None and p < estimate.level
 
-    if doubt:
-        return Judged(verdict="NOT SHOWN", reason=doubt)
+    if estimate.doubt:
+        return Judged(verdict="NOT SHOWN", reason=estimate.doubt)
     if shown(claims.p_worse):
         return Judged(verdict="WORSE", reason="the loss is surely beyond the margin")
     if shown(claims.p_equivalent) and assay.shown:
@@ -86,8 +87,21 @@ def judge(
         return Judged(
             verdict="NOT SHOWN", reason=f"no loss beyond the margin, but {assay.sentence}"
         )
-    wanted = f"; equivalence would take about {needed:,} questions" if needed else ""
-    return Judged(verdict="NOT SHOWN", reason=f"the interval is too wide{wanted}")
+    return Judged(verdict="NOT SHOWN", reason=_open(estimate, margin, assay, needed))
+
+
+def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) -> str:
+    """Why neither is shown, and what would show it."""
+    if estimate.value <= -margin:
+        below = estimate.high is not None and estimate.high < 0
+        sure = "a loss is sure, but not that it is" if below else "the loss may not be"
+        return f"{sure} beyond the margin"
+    if estimate.value >= margin:
+        return "the gain is beyond the margin, but not surely above zero"
+    if needed <= estimate.n:  # the difference itself lies near the margin, or many were compared
+        return "the interval reaches beyond the margin"
+    noticing = "" if assay.shown else f", and {assay.sentence}"
+    return f"too few questions: equivalence would take about {needed:,}{noticing}"
 
 
 def sentence(arm: Mapping[str, object]) -> str:
