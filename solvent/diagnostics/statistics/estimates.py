@@ -173,7 +173,10 @@ def few(clusters: Int[np.ndarray, " N"]) -> str | None:
 
 
 def _too_few(effective: float, needed: float) -> str:
-    return f"{effective:.0f} independent images have a say, and a verdict needs {needed:.0f}"
+    images = f"{effective:.0f} independent images have"
+    if round(effective) == 1:
+        images = "1 independent image has"
+    return f"{images} a say, and a verdict needs {needed:.0f}"
 
 
 def p_above(

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.stats import t as student
 from statsmodels.stats.meta_analysis import combine_effects
 
 from solvent.core.intervals import CONFIDENCE
 
 STEPS = 200  # of Newton's for Paule and Mandel's variance: one doubles it where errors are tiny
+CLOSE = 1e-9  # to the solution of Paule and Mandel's equation
 TINY = 1e-6  # a standard error where all are 0
 
 
@@ -49,7 +51,7 @@ def summarise(values: Sequence[float], standard_errors: Sequence[float]) -> Summ
     if len(effects) == 1:
         return _single(float(effects[0]))
     with np.errstate(divide="ignore"):  # its I2 of effects that are all equal
-        found = combine_effects(effects, errors**2, method_re="pm", maxiter=STEPS)
+        found = combine_effects(effects, errors**2, method_re="pm", maxiter=STEPS, atol=CLOSE)
     count, between = len(effects), max(0.0, float(found.tau2))
     mean = float(found.mean_effect_re)
     error = float(max(found.sd_eff_w_re_hksj, found.sd_eff_w_re))
@@ -65,9 +67,19 @@ def summarise(values: Sequence[float], standard_errors: Sequence[float]) -> Summ
         prediction_low=None if reach is None else mean - reach,
         prediction_high=None if reach is None else mean + reach,
         tau=float(np.sqrt(between)),
-        i2=max(0.0, 1 - (count - 1) / float(found.q)) if found.q > 0 else 0.0,
+        i2=_share_between(between, errors),
         k=count,
     )
+
+
+def _share_between(between: float, errors: Float[np.ndarray, " K"]) -> float:
+    """I2: tau^2 / (tau^2 + s^2) with the typical variance of Higgins and Thompson (2002, eq. 9),
+    https://doi.org/10.1002/sim.1186.
+    """
+    weights = 1 / errors**2
+    total = weights.sum()
+    typical = (len(weights) - 1) * total / (total**2 - (weights**2).sum())
+    return float(between / (between + typical))
 
 
 def _single(value: float) -> Summary:

@@ -1,0 +1,58 @@
+"""Random effects against what metafor says of published data, and formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from solvent.studies.comparison.paired_statistics.random_effects import summarise
+
+# Nine laboratories' measurements: Kacker (2004), https://doi.org/10.1088/0026-1394/41/3/004.
+VALUES = [61.00, 61.40, 62.21, 62.30, 62.34, 62.60, 62.70, 62.84, 65.90]
+VARIANCES = [0.2025, 1.2100, 0.0900, 0.2025, 0.3844, 0.5625, 0.0676, 0.0225, 1.8225]
+
+
+def test_published_measurements() -> None:
+    """Numbers of R's metafor, rma(method="PM"), as statsmodels' tests have them; Kacker's table 1
+    has tau = .8399. At Paule and Mandel's tau the factor of Hartung and Knapp is 1.
+    """
+    found = summarise(VALUES, np.sqrt(VARIANCES).tolist())
+    mean, error = 62.4076199113286, 0.338030602684471
+    assert found.value == pytest.approx(mean, abs=1e-8)
+    assert found.tau**2 == pytest.approx(0.705395309224248, abs=1e-7)
+    assert found.tau == pytest.approx(0.8399, abs=1e-4)
+    assert found.i2 == pytest.approx(0.837218626490482, abs=1e-7)
+    half = 2.3060041 * error  # t of 8 degrees of freedom
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half), abs=1e-6)
+    reach = 2.3646243 * np.sqrt(0.705395309 + error**2)  # of 7
+    assert found.prediction_low == pytest.approx(mean - reach, abs=1e-5)
+    assert found.prediction_high == pytest.approx(mean + reach, abs=1e-5)
+    assert found.k == 9
+
+
+def test_alike_effects_are_no_surer_than_their_errors() -> None:
+    """Hartung and Knapp alone would give an interval of no width."""
+    found = summarise([0.1, 0.1, 0.1, 0.1], [0.02] * 4)
+    assert (found.tau, found.i2) == (0.0, 0.0)
+    assert found.high - found.value == pytest.approx(student.ppf(0.975, 3) * 0.01)
+    assert found.prediction_high >= found.high
+
+
+def test_few_effects_and_no_errors() -> None:
+    one = summarise([0.1], [0.02])
+    assert one.value == 0.1
+    assert {one.low, one.high, one.prediction_low, one.tau, one.i2} == {None}
+    two = summarise([0.1, 0.3], [0.02, 0.02])
+    assert two.high - two.value == pytest.approx(student.ppf(0.975, 1) * 0.1)
+    assert (two.prediction_low, two.prediction_high) == (None, None)
+    values = [0.1, 0.2, 0.3, 0.6]
+    found = summarise(values, [0.0] * 4)  # then it is the t interval of the effects
+    assert found.value == pytest.approx(0.3)
+    assert found.tau == pytest.approx(np.std(values, ddof=1))
+    half = student.ppf(0.975, 3) * np.std(values, ddof=1) / 2
+    assert found.high - found.value == pytest.approx(half)
+    mixed = summarise(values, [0.0, 0.02, 0.03, 0.04])
+    assert mixed == summarise(values, [0.02, 0.02, 0.03, 0.04])
+    with pytest.raises(ValueError, match="2 effects with 1 standard errors"):
+        summarise([0.1, 0.2], [0.1])

@@ -1,0 +1,115 @@
+"""Means of effects over benchmarks or models, and differences of scores that are no plain means."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+from scipy.stats import multivariate_normal, norm
+from statsmodels.stats.meta_analysis import combine_effects
+
+from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
+from solvent.studies.comparison.paired_statistics.random_effects import summarise
+from solvent.studies.comparison.paired_statistics.score_difference import score_difference
+
+EFFECT = 0.01
+ERRORS = {"equal": np.array([0.01]), "unequal": np.array([0.003, 0.01, 0.03])}
+Effects = tuple[int, float, str]  # how many, tau, key of `ERRORS`
+CASES: tuple[Effects, ...] = tuple(itertools.product((3, 5, 10, 20), (0.0, 0.01, 0.05), ERRORS))
+CATEGORIES = 8
+Scored = tuple[str, int, float]  # kind of score, images, how alike arm and control are
+SCORED: tuple[Scored, ...] = tuple(
+    itertools.product(("macro mean", "F1", "both of a pair"), (30, 100, 500), (0.5, 0.95))
+)
+RIGHT = np.array([0.92, 0.88])  # of the arm and its control
+
+
+def effects_table(runs: int, follow: Callable[[Sequence[Effects]], Iterable[Effects]]) -> str:
+    """Coverage of the mean effect, and of one more effect."""
+    lines = [
+        "| effects | tau, points | errors | mean covered, % | by Hartung-Knapp without the guard | "
+        "by the normal distribution | one more effect covered, % |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for number, (count, tau, kind) in enumerate(follow(CASES)):
+        rng, hits = np.random.default_rng(number), np.zeros(4)
+        errors = np.resize(ERRORS[kind], count)
+        for _ in range(runs):
+            effects = rng.normal(EFFECT, np.hypot(tau, errors))
+            found = summarise(effects.tolist(), errors.tolist())
+            theirs = combine_effects(effects, errors**2, method_re="pm")
+            plain, normal = theirs.conf_int(use_t=True)[3], theirs.conf_int(use_t=False)[1]
+            another = rng.normal(EFFECT, tau)
+            hits += (
+                found.low <= EFFECT <= found.high,
+                plain[0] <= EFFECT <= plain[1],
+                normal[0] <= EFFECT <= normal[1],
+                found.prediction_low <= another <= found.prediction_high,
+            )
+        shares = " | ".join(f"{100 * each:.1f}" for each in hits / runs)
+        lines.append(f"| {count} | {100 * tau:g} | {kind} | {shares} |")
+    return "\n".join(lines)
+
+
+def scores_table(runs: int, follow: Callable[[Sequence[Scored]], Iterable[Scored]]) -> str:
+    """Coverage of differences of scores."""
+    lines = ["| score | images | arms alike | covered, % | width, points |"]
+    lines.append("| --- | --- | --- | --- | --- |")
+    for number, (kind, images, alike) in enumerate(follow(SCORED)):
+        rng, covered, widths = np.random.default_rng(number), 0, []
+        layout = Layout.of(np.arange(images).repeat(2))
+        for _ in range(runs):
+            right = answers(rng, images, alike)
+            score = scorer(kind, right, rng.random(2 * images) < 0.5)
+            found = score_difference(score, layout)
+            covered += found.low <= truth(kind) <= found.high
+            widths.append(found.high - found.low)
+        lines.append(
+            f"| {kind} | {images} | {alike:g} | {100 * covered / runs:.1f} "
+            f"| {100 * np.mean(widths):.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def answers(rng: np.random.Generator, images: int, alike: float) -> Bool[np.ndarray, "2 N"]:
+    """Whether the arm and its control are right on two questions per image, correlated .5."""
+    shared = rng.normal(size=(3, images)).repeat(2, axis=1)
+    own = rng.normal(size=(3, 2 * images))
+    both, arm, control = np.sqrt(0.5) * (shared + own)
+    latent = np.sqrt(alike) * both + np.sqrt(1 - alike) * np.stack([arm, control])
+    return latent < norm.ppf(RIGHT)[:, None]
+
+
+def scorer(
+    kind: str, right: Bool[np.ndarray, "2 N"], yes: Bool[np.ndarray, " N"]
+) -> Callable[[Int[np.ndarray, " M"]], tuple[float, float]]:
+    """The score of both, given some questions.
+
+    Args:
+        yes: the true answers, for F1.
+    """
+    category = np.arange(right.shape[1]) // 2 % CATEGORIES
+
+    def one(credits: Bool[np.ndarray, " N"], rows: Int[np.ndarray, " M"]) -> float:
+        if kind == "F1":
+            hits = float((yes[rows] & credits[rows]).sum())
+            return 2 * hits / (2 * hits + float((~credits[rows]).sum()))
+        if kind == "macro mean":
+            sums = np.bincount(category[rows], credits[rows], CATEGORIES)
+            return float((sums / np.bincount(category[rows], minlength=CATEGORIES)).mean())
+        return float(credits[rows].reshape(-1, 2).all(axis=1).mean())
+
+    return lambda rows: (one(right[0], rows), one(right[1], rows))
+
+
+def truth(kind: str) -> float:
+    """F1 of answers that are right with one chance whatever is true, half of the time yes, is that
+    chance.
+    """
+    if kind != "both of a pair":
+        return float(RIGHT[0] - RIGHT[1])
+    pair = multivariate_normal(cov=np.array([[1.0, 0.5], [0.5, 1.0]]))
+    arm, control = (float(pair.cdf(np.full(2, norm.ppf(each)))) for each in RIGHT)
+    return arm - control
