@@ -177,7 +177,8 @@ def trade_off(arms: Sequence[Line]) -> View | None:
         value = 0.0 if control else arm.get("difference_value")
         if mass is not None and value is not None:
             shown.append((arm, mass, value, control))
-    if sum(not control for *_, control in shown) == 0:
+    shown.sort(key=lambda each: each[3])  # the control is drawn last, over the others
+    if not shown or shown[0][3]:
         return None
     across = around([mass for _, mass, _, _ in shown])
     ruling = [value for arm, _, value, _ in shown if arm["role"] != "positive control"]

@@ -66,8 +66,7 @@
       left === arms.length ? `${left} lines` : `${left} of ${arms.length} lines`;
     all(".figure").forEach(enter);
   }
-  form.addEventListener("input", filter);
-  form.addEventListener("change", filter);
+  document.addEventListener("input", (event) => event.target.form === form && filter());
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filter));
   for (const link of all("[data-choose]")) {
