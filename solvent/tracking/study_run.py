@@ -42,8 +42,8 @@ def log_study(
     page: Path | None,
     figures: Sequence[Path],
     files: Sequence[Path],
-) -> tuple[bool, Any]:
-    """Log a comparison; whether all of it is logged, and the run, None where there is none."""
+) -> tuple[bool, str | None]:
+    """Log a comparison; whether all of it is logged, and who has it online, None where nobody."""
     arms = tables["arms"]
     description = {
         "id": run_id(settings.project, study),
@@ -55,7 +55,8 @@ def log_study(
     }
     session = Session(settings, AGAIN)
     session.start(description, anew=True)
-    run = session.run
+    online = session.open and not session.run.offline
+    entity = str(session.run.entity) if online else None
 
     def deliver(run: Any) -> None:
         summary = study_summary(arms, settings.study_arms)
@@ -79,7 +80,7 @@ def log_study(
         run.log({**shown, **pictures(figures)})
         _log_files(run, artifact_name(study), folder, [*files, *([page] if page else [])], ours)
 
-    return session.deliver(deliver), run
+    return session.deliver(deliver), entity
 
 
 def _as_table(name: str, frame: pd.DataFrame, most: int) -> Any:

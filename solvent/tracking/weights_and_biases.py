@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from solvent.core.redaction import redacted
 from solvent.tracking.cell_run import CellRun
+from solvent.tracking.saved_view import show_study
 from solvent.tracking.sending import LONGEST_NAME, LONGEST_TAG
 from solvent.tracking.study_run import log_study
 
@@ -88,7 +89,7 @@ class WandB:
         files: Sequence[Path],
     ) -> bool:
         """One run for the comparison, which replaces that of an earlier one, and its saved view."""
-        logged, _ = log_study(
+        logged, entity = log_study(
             self,
             study=study,
             folder=folder,
@@ -98,4 +99,13 @@ class WandB:
             figures=figures,
             files=files,
         )
+        if logged:
+            show_study(
+                self,
+                study=study,
+                folder=folder,
+                arms=tables["arms"],
+                figures=figures,
+                entity=entity,
+            )
         return logged
