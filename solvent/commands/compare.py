@@ -9,7 +9,7 @@ Prints tables and writes `comparison/` in the study's folder: a page, tables for
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +18,9 @@ from omegaconf import DictConfig
 from solvent.commands.commandline import Command
 from solvent.core.paths import CONF
 
+if TYPE_CHECKING:
+    from solvent.reports.compared.frames import Comparison  # pandas: not needed for --help
+
 command = Command()
 
 
@@ -25,10 +28,16 @@ command = Command()
 def main(config: DictConfig) -> None:
     """Read the cells, compare, print and write."""
     with command.job():
-        _compare(config, shlex.join(["python", "compare.py", *HydraConfig.get().overrides.task]))
+        compared(config, shlex.join(["python", "compare.py", *HydraConfig.get().overrides.task]))
 
 
-def _compare(config: DictConfig, typed: str) -> Any:
+def compared(config: DictConfig, typed: str) -> Comparison:
+    """The comparison that a configuration asks for, printed and written.
+
+    Args:
+        config: composed by Hydra from conf/compare.yaml.
+        typed: the command, for whoever wants to make it again.
+    """
     from solvent.cells.building import build
     from solvent.cells.request import check_texts, resolved
     from solvent.studies.comparison.comparing import compare_study

@@ -171,7 +171,7 @@ import sys
 from pathlib import Path
 from hydra import compose, initialize_config_dir
 from solvent.cells.loading import _model
-from solvent.reports.comparison import compare
+from tests.comparing import comparison_of
 from solvent.cells.run import run_cell
 
 kept, output, conf = map(Path, sys.argv[1:])
@@ -191,7 +191,7 @@ same = score("study=one", "intervention=uniform", "intervention.layers=[0]")
 moved = score("study=two")
 told = score("study=one", "intervention=uniform", "model.revision=" + "b" * 40)
 print("SCORES", first, same, moved)
-frame = compare(str(output), "one", "learned")
+frame = comparison_of(output, "one").cells
 print(frame[["intervention", "difference_value"]].to_string())
 """
 

@@ -90,7 +90,7 @@ def test_every_cell_is_done_once_whatever_happens(slurm: Slurm, tmp_path: Path, 
     assert (bad["JobState"], bad["ExitCode"]) == ("FAILED", "2:0")
     assert len(list((output / "urgent").rglob("DONE"))) == 1
     assert slurm.job(comparison)["JobState"] == "COMPLETED"
-    assert (cells / "comparison.csv").exists()
+    assert (cells / "comparison/cells.csv").exists()
 
     # As if nothing had happened
     for folder in folders:

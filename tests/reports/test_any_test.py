@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from solvent.cells import run as session
-from solvent.cells.configuration import stored_facts
 from solvent.cells.diagnosing import judge
 from solvent.cells.recomputing import recompute, without_facts
 from solvent.core.types import Facts
@@ -25,9 +24,9 @@ from solvent.diagnostics.base import Finding
 from solvent.diagnostics.contract import check_finding, check_tests
 from solvent.diagnostics.interaction import Interaction
 from solvent.diagnostics.measures import Measures
-from solvent.reports.comparison import compare
 from solvent.reports.facts import in_order
 from solvent.reports.overall_reading import ASKS as OVERALL
+from tests.comparing import comparison_of
 from tests.conftest import ROOT
 
 ASKS = "Does a grey picture change the answer?"
@@ -222,13 +221,13 @@ def test_a_test_of_ones_own_is_shown_wherever_ours_are(
     assert "grey: moved" in said
 
     gone()  # whoever compares need not have the class
-    compare(str(tmp_path), "study", "learned", stored_facts)
+    comparison_of(tmp_path)
     assert MODULE not in sys.modules
     panels = {axes.get_title("left"): axes for axes in figures["usage.png"].axes}
     assert list(panels) == [Measures.facts.asks, ASKS]
     assert dots(panels[ASKS]) == [value]
     assert panels[ASKS].get_xlabel() == "total variation"
-    table = pd.read_csv(tmp_path / "study/usage.csv")
+    table = pd.read_csv(tmp_path / "study/comparison/usage.csv")
     assert table.query("test == 'grey' and metric == 'moved'")["value"].item() == value
     said = capsys.readouterr().out.partition("grey")[2]
     assert f"{value:.3f} [" in said
@@ -253,7 +252,7 @@ def test_cells_of_before_facts_were_kept_are_shown_and_read_again(
     recompute(place, [])
     assert "equal to what the cell stored" in capsys.readouterr().out
     monkeypatch.delitem(sys.modules, MODULE)  # it could be imported again
-    compare(str(tmp_path), "study", "learned", stored_facts)
+    comparison_of(tmp_path)
     assert MODULE not in sys.modules  # what a record names is not imported
     panels = {axes.get_title("left"): axes for axes in figures["usage.png"].axes}
     assert list(panels) == [Measures.facts.asks, "grey"]

@@ -17,13 +17,20 @@ from matplotlib.figure import Figure
 from solvent.cells import run as session
 from solvent.cells.run import run_cell
 from solvent.core.paths import CONF
-from solvent.reports.comparison import compare
-from solvent.reports.pairing import read_cell, read_cells
+from solvent.reports.finished import FinishedCell, finished_places, read_cell, read_each
 from solvent.storage.folder import CellFolder
 from solvent.storage.records import encode
 from solvent.storage.runs import runs
 from solvent.studies.cell_status import statuses
+from tests.comparing import comparison_of
 from tests.reports.test_results import ROW
+
+
+def read_cells(folder: Path) -> tuple[list[FinishedCell], list[str]]:
+    found = [cell for _, cell in read_each(finished_places(folder))]
+    cells = [cell for cell in found if isinstance(cell, FinishedCell)]
+    return cells, [said for said in found if isinstance(said, str)]
+
 
 Damage = Callable[[Path], None]
 SMALL = ("limit=18", "batch_size=4")
@@ -159,7 +166,7 @@ def test_what_was_changed_is_never_served_nor_compared(
     with pytest.raises(ValueError, match=r"was changed since the cell was finished: restore it"):
         cell(study)
     with pytest.raises(ValueError, match=rf"1 of 2 cells are damaged and left out. {path}/"):
-        compare(str(study), "study", "permuted")
+        comparison_of(study, "study", "permuted")
     assert "permuted" in capsys.readouterr().out
     assert {each.state for each in statuses(study, [])} <= {"done", "damaged"}
 
@@ -215,8 +222,8 @@ def test_metrics_of_other_predictions_are_refused(study: Path) -> None:
     cells, damaged = read_cells(study / "study")
     assert not cells
     assert all("has 6 lines, but metrics.json is of 18: restore it" in said for said in damaged)
-    with pytest.raises(ValueError, match="2 of 2 cells are damaged and left out"):
-        compare(str(study), "study", "learned")
+    with pytest.raises(ValueError, match=r"no cell of the study 'study' can be read. "):
+        comparison_of(study)
 
 
 def test_a_uid_twice_is_refused(study: Path) -> None:

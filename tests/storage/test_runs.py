@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from solvent.reports.pairing import FinishedCell, check_baseline, pair, remarks
 from solvent.storage.folder import CellFolder
 from solvent.storage.runs import begin, commit, end, runs, unlike
 from tests.reports.test_results import ROW
@@ -103,63 +102,3 @@ def test_a_record_of_before_there_were_several_is_read(tmp_path: Path) -> None:
     (tmp_path / "provenance.json").write_text('{"code": {"commit": null}}')
     assert runs(CellFolder(tmp_path)) == [{"code": {"commit": None}}]
     assert commit({"commit": None}) == "no commit"
-
-
-def finished(intervention: str, seed: int = 0, **changes: Any) -> FinishedCell:
-    metrics = {
-        "model": "m", "benchmark": "b", "condition": "real", "setting": "s", "variant": "",
-        "intervention": intervention, "seed": seed,
-    }  # fmt: skip
-    identity = {"schema": 2, "seed": seed, "intervention": intervention, "data": "d",
-                "model": {"revision": "r"}, "batch_size": 4}  # fmt: skip
-    uids = changes.pop("uids", "abc")
-    facts = FACTS | changes.pop("facts", {})
-    return FinishedCell(
-        metrics=metrics | changes.pop("metrics", {}),
-        predictions=[replace(ROW, uid=uid) for uid in uids],
-        identity=identity | changes if changes.pop("known", True) else None,
-        runs=[facts],
-    )
-
-
-@pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        (finished("x", data="other"), "because it differs from learned in data"),
-        (
-            finished("x", data="e", model={"revision": "q"}),
-            "because it differs from learned in data, model.revision",
-        ),
-        (finished("x", uids="abd"), "because it answered other questions than learned (3 and 3)"),
-        (finished("x", uids="ab"), "because it answered other questions than learned (2 and 3)"),
-        (
-            finished("x", metrics={"condition": "swap"}),
-            "because this model has no learned on this benchmark under this condition",
-        ),
-        (finished("x", known=False), "because some setting is not that of learned"),
-    ],
-)
-def test_who_does_not_pair_and_why(cell: FinishedCell, said: str) -> None:
-    cells = [finished("learned"), cell]
-    rows = pair(cells, "learned")
-    assert [row.difference for row in rows] == [None, None]
-    (told,) = remarks(rows, cells, "learned")
-    assert told.startswith(f"x: not paired, {said}")
-
-
-def test_equal_ones_pair_and_unlike_runs_are_told() -> None:
-    cells = [finished("learned"), finished("x", seed=3), finished("y", facts=OTHER_CODE)]
-    rows = pair(cells, "learned")
-    assert [row.difference is None for row in rows] == [True, False, False]
-    assert remarks(rows, cells, "learned") == [
-        "y: computed with other code (bbbbbbbbbb with uncommitted changes, aaaaaaaaaa) than learned"
-    ]
-
-
-def test_the_baseline_must_be_there() -> None:
-    cells = [finished("learned"), finished("uniform")]
-    check_baseline(cells, "learned", "s")
-    with pytest.raises(ValueError, match=r"'lerned', .*did you mean baseline=learned\?; it has"):
-        check_baseline(cells, "lerned", "s")
-    with pytest.raises(ValueError, match=r"with; it has learned, uniform: run the baseline, or"):
-        check_baseline(cells, "zzz", "s")

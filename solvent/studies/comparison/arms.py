@@ -65,7 +65,10 @@ class Arm:
     @cached_property
     def draws(self) -> tuple[ComparedCell, ...]:
         """Without those whose answers are, to the last bit, those of an earlier one."""
-        return tuple({cell.digest: cell for cell in reversed(self.cells)}.values())[::-1]
+        found: dict[str, ComparedCell] = {}
+        for cell in self.cells:
+            found.setdefault(cell.digest, cell)
+        return tuple(found.values())
 
     @property
     def stochastic(self) -> bool | None:

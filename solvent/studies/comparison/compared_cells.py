@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from solvent.core.digests import digest_now
 from solvent.core.statistics import connected
 from solvent.reports.finished import DAMAGE, FinishedCell, damage
 from solvent.storage.columns import Asked, Columns, read_columns, read_questions
@@ -120,7 +121,7 @@ class Shelf:
             runs=runs,
             questions=self._questions(label, cell.columns, cell.place / "predictions.jsonl"),
             credit=cell.columns.credit,
-            digest=sealed or _digest(cell.columns),
+            digest=sealed or digest_now(cell.place / "predictions.jsonl"),
         )
 
     def conditions(
@@ -155,7 +156,7 @@ class Shelf:
                 runs=cell.runs,
                 questions=self._questions(cell.setting_name, columns, path),
                 credit=columns.credit,
-                digest=sealed or _digest(columns),
+                digest=sealed or digest_now(path),
             )
 
     def _questions(self, setting: str, columns: Columns, source: Path) -> Questions:
@@ -168,10 +169,6 @@ class Shelf:
         text = json.dumps(tree, sort_keys=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:8]
         return self._kept.setdefault(text, tree), name
-
-
-def _digest(columns: Columns) -> str:
-    return hashlib.sha256(columns.credit.tobytes()).hexdigest()
 
 
 def _slim(metrics: Tree) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from solvent.core.text import marked
 from solvent.core.types import Tracking
 from solvent.reports.compared import files, terminal
 from solvent.reports.compared.figures.every_figure import draw_all
+from solvent.reports.compared.frames import Comparison
 from solvent.reports.compared.gallery import draw_gallery
 from solvent.reports.compared.page.document import write_page
 from solvent.reports.table import console
@@ -44,8 +45,8 @@ class Wanted:
     attention: bool
 
 
-def publish(study: Study, wanted: Wanted, tracking: Tracking) -> pd.DataFrame:
-    """Print a comparison and write all of it below its study. Returns its arms.
+def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
+    """Print a comparison and write all of it below its study. Returns it with its flips.
 
     Raises `ValueError` where some cells were damaged, after the others are shown.
     """
@@ -85,7 +86,7 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> pd.DataFrame:
             f"{len(study.damaged)} of {total} cells are damaged and left out. "
             + "; ".join(study.damaged)
         )
-    return comparison.arms
+    return comparison
 
 
 def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:

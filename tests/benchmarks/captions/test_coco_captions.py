@@ -21,7 +21,7 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.cells.rescoring import rescore
 from solvent.cells.run import run_cell
-from solvent.reports.comparison import compare
+from tests.comparing import comparison_of
 
 Composed = Callable[..., DictConfig]
 FILES = {number: f"COCO_val2014_{number:012d}.jpg" for number in (9, 42, 73, 139, 581929)}
@@ -205,7 +205,7 @@ def test_a_cell_is_scored_says_what_was_asked_and_is_read_again_without_data(
     assert '"Please help me describe the image in detail.", at most 4 tokens' in shown
     assert "chair i (lower is better)" in shown
     assert f"{metrics['score']['measures']['words']['value']:.1f} words [" in shown
-    compare(str(tmp_path), "study", "learned")
+    comparison_of(tmp_path)
     side_by_side = capsys.readouterr().out
     assert "lower better" in side_by_side
     assert 'asked: "Please help me' in side_by_side

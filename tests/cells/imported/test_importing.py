@@ -19,11 +19,10 @@ from solvent.cells.recomputing import recompute
 from solvent.cells.request import parse
 from solvent.cells.rescoring import rescore
 from solvent.core.types import Prediction
-from solvent.reports.comparison import compare
-from solvent.reports.pairing import pair, read_cells
 from solvent.storage.folder import CellFolder
 from solvent.studies.cell_status import status_of
 from tests.cells.imported.made_set import COMMAND, MAPPING, Rows, made
+from tests.comparing import comparison_of
 from tests.conftest import Run, last_sentence
 
 Change = Callable[[dict[str, Rows]], None]
@@ -56,11 +55,11 @@ def test_answers_are_scored_as_by_hand(output: Path) -> None:
 
 
 def test_arms_are_paired_question_by_question(output: Path, capfd: pytest.CaptureFixture) -> None:
-    frame = compare(str(output), "study", "sampled")
+    frame = comparison_of(output, "study", "sampled").arms
     row = frame.set_index("intervention").loc["greedy"]
     assert row.difference_value == pytest.approx(1 / 6)
-    assert (row.difference_discordant, row.difference_p) == (0.5, 1.0)
-    assert (row.difference_n, row.difference_clusters) == (6, 4)  # questions, pictures
+    assert row.discordant == 0.5
+    assert (row.n, row.clusters) == (6, 4)  # questions, pictures
     assert "somebody on made_set, imported by made" in capfd.readouterr().out
 
 
@@ -178,13 +177,13 @@ def test_answers_to_other_questions_do_not_pair(output: Path, run: Run, tmp_path
     definitions = made(tmp_path / "other", change=other)
     code, _, errors = run("import=made", definitions, command=COMMAND)
     assert code == 0, errors
-    cells, damaged = read_cells(output / "study")
-    assert (len(cells), damaged) == (4, [])
-    differences = [row for row in pair(cells, "sampled") if row.difference]
-    assert len(differences) == 2
-    for row in differences:
-        assert row.baseline is not None
-        assert golds(row.cell.predictions) == golds(row.baseline.predictions)
+    arms = comparison_of(output, "study", "sampled").arms
+    assert len(arms) == 4
+    assert arms.family.nunique() == 2
+    assert arms.control.notna().groupby(arms.family).sum().to_list() == [1, 1]
+    for _, rows in arms.groupby("family"):  # each with the control of its own questions
+        cells = [cell(place, name) for place in {output, tmp_path / "other"} for name in rows.name]
+        assert cells
 
 
 def golds(predictions: list[Prediction]) -> list[object]:

@@ -20,7 +20,7 @@ from solvent.cells.imported.importing import import_answers
 from solvent.cells.request import resolved
 from solvent.core import paths
 from solvent.core.paths import CONF
-from solvent.reports.comparison import compare
+from tests.comparing import comparison_of
 from tests.conftest import ROOT
 
 DATA = paths.resolve(os.environ.get("SOLVENT_DATA", "../shared/data"))
@@ -78,7 +78,7 @@ def metrics(output: Path) -> dict[tuple[str, str], Found]:
 @pytest.fixture(scope="module")
 def differences(output: Path) -> dict[str, Found]:
     """Subset -> greedy minus sampled."""
-    frame = compare(str(output), "decoding", "sampled")
+    frame = comparison_of(output, "decoding", "sampled").arms
     return frame[frame.intervention == "greedy"].set_index("benchmark").to_dict("index")
 
 
@@ -127,9 +127,9 @@ def test_pope_is_as_published(
 def test_what_sampling_costs_is_as_published(differences: dict[str, Found]) -> None:
     points = {name: round(100 * row["difference_value"], 1) for name, row in differences.items()}
     assert points == {"pope_random": 3.4, "pope_popular": 4.2}
-    discordant = {name: round(row["difference_discordant"], 3) for name, row in differences.items()}
+    discordant = {name: round(row["discordant"], 3) for name, row in differences.items()}
     assert discordant == {"pope_random": 0.083, "pope_popular": 0.096}
-    assert {row["difference_clusters"] for row in differences.values()} == {500}
+    assert {row["clusters"] for row in differences.values()} == {500}
 
 
 def test_all_answers_stand_in_frames(output: Path) -> None:

@@ -1,0 +1,182 @@
+"""Which cells are one arm, which arm is its control, and why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from solvent.core.types import Prediction
+from solvent.studies.comparison.arms import check_baseline, families, pairs
+from solvent.studies.comparison.ordered_arms import curves
+from tests.reports.test_results import ROW
+from tests.storage.test_runs import FACTS, OTHER_CODE
+from tests.studies.comparison.stored_cells import Cells, paired
+
+SETTING: Mapping[str, Any] = {"data": "d", "model": {"revision": "r"}, "batch_size": 4}
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Cells:
+    return Cells(tmp_path)
+
+
+def rows(credits: Sequence[float], uids: str = "abc") -> list[Prediction]:
+    return [
+        replace(ROW, uid=uid, credit=credit, groups={"image": uid})
+        for uid, credit in zip(uids, credits, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "uids", "metrics", "said"),
+    [
+        ({"data": "other"}, "abc", {}, "because it differs from learned in data"),
+        (
+            {"data": "e", "model": {"revision": "q"}},
+            "abc",
+            {},
+            "because it differs from learned in data, model.revision",
+        ),
+        ({}, "abd", {}, "because it answered other questions than learned (3 and 3)"),
+        ({}, "ab", {}, "because it answered other questions than learned (2 and 3)"),
+        (
+            {},
+            "abc",
+            {"condition": "swap"},
+            "because this model has no learned on this benchmark under this condition",
+        ),
+    ],
+)
+def test_who_does_not_pair_and_why(
+    cells: Cells, changed: dict[str, Any], uids: str, metrics: dict[str, Any], said: str
+) -> None:
+    learned = cells.add(rows([1, 1, 1]), identity=SETTING)
+    other = cells.add(rows([1] * len(uids), uids), {"name": "x"}, {**SETTING, **changed}, **metrics)
+    found = paired([learned, other])
+    assert [pair.control for pair in found] == [None, None]
+    (why,) = [pair.why for pair in found if pair.arm.first is other]
+    assert why == (said,)
+
+
+def test_equal_ones_pair_and_unlike_runs_are_told(cells: Cells) -> None:
+    made = [
+        cells.add(rows([1, 0, 1]), identity=SETTING, runs=[FACTS]),
+        cells.add(rows([1, 1, 1]), {"name": "x"}, SETTING, runs=[FACTS]),
+        cells.add(rows([0, 0, 1]), {"name": "y"}, SETTING, runs=[{**FACTS, **OTHER_CODE}]),
+    ]
+    control, x, y = paired(made)
+    assert (control.control, x.control, y.control) == (None, control.arm, control.arm)
+    assert x.differences.tolist() == [[0, 1, 0]]
+    assert y.differences.tolist() == [[-1, 0, 0]]
+    assert x.remarks == ()
+    assert y.remarks == (
+        "computed with other code (bbbbbbbbbb with uncommitted changes, aaaaaaaaaa) than learned",
+    )
+
+
+def test_tests_of_a_cell_are_no_part_of_its_setting(cells: Cells) -> None:
+    tested = {**SETTING, "diagnostic": {"budget": {}}, "conditions": {"swap": {}}}
+    made = [
+        cells.add(rows([1, 0, 1]), identity=tested),
+        cells.add(rows([1, 1, 1]), {"name": "x"}, {**SETTING, "diagnostic": None}),
+    ]
+    assert paired(made)[1].control is not None
+
+
+def test_a_condition_is_compared_with_real_pictures(cells: Cells) -> None:
+    """And an intervention under it with the untouched model under it; a part of the questions with
+    the same part.
+    """
+    real = cells.add(rows([1, 1, 1]), identity=SETTING)
+    blurred = cells.add(rows([1, 0], "ab"), identity=SETTING, condition="blur")
+    both = cells.add(rows([0, 0], "ab"), {"name": "x"}, SETTING, condition="blur")
+    _, shown, edited = paired([real, blurred, both])
+    assert (shown.arm.name, edited.arm.name) == ("learned, shown blur", "x, shown blur")
+    assert shown.control is not None
+    assert shown.control.first is real
+    assert shown.differences.tolist() == [[0, -1]]
+    assert edited.control is not None
+    assert edited.control.first is blurred
+    assert edited.differences.tolist() == [[-1, 0]]
+
+
+def test_draws_are_one_arm_and_equal_ones_count_once(cells: Cells) -> None:
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING, seed=seed) for seed in (0, 1)]
+    for seed, credits in enumerate(([1, 0, 1], [0, 0, 1], [1, 0, 1])):
+        made.append(cells.add(rows(credits), {"name": "x", "seed": seed}, SETTING, seed=seed))
+    control, x = paired(made)
+    assert (control.arm.stochastic, x.arm.stochastic) == (False, True)
+    assert [cell.metrics["seed"] for cell in x.arm.cells] == [0, 1, 2]
+    assert [cell.metrics["seed"] for cell in x.arm.draws] == [0, 1]
+    np.testing.assert_array_equal(x.differences, [[0, -1, 0], [-1, -1, 0]])
+
+
+def test_a_control_that_draws_is_paired_by_seed(cells: Cells) -> None:
+    made = [
+        cells.add(rows(credits), {"name": "sampled"}, SETTING, seed=seed)
+        for seed, credits in enumerate(([1, 1, 0], [0, 1, 1]))
+    ]
+    made += [
+        cells.add(rows(credits), {"name": "x"}, SETTING, seed=seed)
+        for seed, credits in enumerate(([1, 0, 0], [0, 0, 1]))
+    ]
+    _, x = paired(made, "sampled")
+    np.testing.assert_array_equal(x.differences, [[0, -1, 0], [0, -1, 0]])
+
+
+def test_families_of_one_name_are_told_apart(cells: Cells) -> None:
+    made = [
+        cells.add(rows([1, 1, 1]), identity={**SETTING, "benchmark": {"limit": limit}})
+        for limit in (3, 180)
+    ]
+    found = families(made)
+    assert {family.title for family in found} == {
+        "scripted on yesno, benchmark.limit=3",
+        "scripted on yesno, benchmark.limit=180",
+    }
+    assert len({pair.arm.key for pair in pairs(found, "learned")}) == 2
+
+
+def test_layers_and_doses_are_curves_in_their_order(cells: Cells) -> None:
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING)]
+    for layers in ("late", "early", "middle"):
+        made.append(cells.add(rows([1, 0, 1]), {"name": "x", "layers": layers}, SETTING))
+    for layers in ("[0, 1]", "4-5"):  # two are no curve
+        made.append(cells.add(rows([1, 0, 1]), {"name": "y", "layers": layers}, SETTING))
+    for factor in (10.0, 9.0, 0.5):
+        variant = f"mass.factor={factor:g}, mix=0.5"
+        made.append(
+            cells.add(rows([1, 0, 1]), {"name": "r", "mass": {"factor": factor}}, SETTING,
+                      variant=variant)
+        )  # fmt: skip
+    by_layers, by_dose = curves(paired(made))
+    assert (by_layers.title, by_layers.labels) == ("x over layers", ("early", "middle", "late"))
+    assert by_layers.x == (0.5, 2.5, 4.5)  # of six layers
+    assert by_dose.title == "r (mix=0.5) by mass.factor"
+    assert by_dose.x == (0.5, 9.0, 10.0)
+
+
+def test_the_file_s_own_value_is_a_point_of_its_curve(cells: Cells) -> None:
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING)]
+    for factor in (2.0, 4.0, 8.0):
+        variant = "" if factor == 2 else f"mass.factor={factor:g}"
+        made.append(
+            cells.add(rows([1, 0, 1]), {"name": "r", "mass": {"factor": factor}}, SETTING,
+                      variant=variant)
+        )  # fmt: skip
+    (curve,) = curves(paired(made))
+    assert curve.x == (2.0, 4.0, 8.0)
+
+
+def test_the_baseline_must_be_there(cells: Cells) -> None:
+    made = [cells.add(rows([1, 1, 1])), cells.add(rows([1, 1, 1]), {"name": "uniform"})]
+    check_baseline(made, "learned", "s")
+    with pytest.raises(ValueError, match=r"'lerned', .*did you mean baseline=learned\?; it has"):
+        check_baseline(made, "lerned", "s")
+    with pytest.raises(ValueError, match=r"with; it has learned, uniform: run the baseline, or"):
+        check_baseline(made, "zzz", "s")
