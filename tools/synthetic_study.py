@@ -11,8 +11,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice, product
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import count, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from scipy.stats import norm
 
 from solvent.cells.asking import Asked, identify, understand
 from solvent.cells.identity import fingerprint
-from solvent.cells.request import as_yaml, parse
+from solvent.cells.request import Request, as_yaml, parse
 from solvent.core.types import CandidateScore, Prediction, VisualEntropy, VisualMass
 from solvent.storage.records import encode
 from solvent.studies.composing import compose_cell, composing
@@ -34,8 +35,9 @@ KINDS = ("existence", "colour", "count", "where", "relation")
 OPTIONS = ("yes", "no")
 RIGHT = 0.8  # share of the control's answers
 CORRELATION = 0.4  # of how hard the questions about one image are
-WINDOWS = ("all", "early", "middle", "late", *(f"[{layer}]" for layer in range(32)))
+WINDOWS = ("all", "early", "middle", "late", *((layer,) for layer in range(32)))
 DOSES = (0.25, 0.5, 2.0, 4.0, 8.0)
+Changes = tuple[tuple[str, Any], ...]  # of settings: dotted name and value
 CHANGES = {"uniform": (0.06, 0.02), "gaussian": (0.04, 0.03), "permuted": (0.03, 0.03),
            "reweight": (0.02, 0.02), "knockout": (0.4, 0.1), "learned": (0.0, 0.0)}  # fmt: skip
 """Shares of the right answers that are lost, and of the wrong ones that become right."""
@@ -72,6 +74,7 @@ class Study:
     layers: int
     per_image: int
     lines: dict[tuple[str, int, bool, str], bytes] = field(default_factory=dict, repr=False)
+    looks: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def write(self) -> int:
         """Write the cells that are not there yet; how many these were."""
@@ -84,8 +87,8 @@ class Study:
         """Definition, model and benchmark of every cell, family after family."""
         families = list(product(range(self.models), range(self.benchmarks)))
         each, more = divmod(self.cells, len(families))
-        with composing():
-            arms = [defined(arm, self.samples) for arm in islice(all_arms(), each + bool(more))]
+        chosen = islice(all_arms(), each + bool(more))
+        arms = [defined(*arm, self.samples) for arm in chosen]
         for place, (model, benchmark) in enumerate(families):
             for arm in arms[: each + (place < more)]:
                 yield arm, f"model_{model}", f"set_{benchmark}"
@@ -161,7 +164,6 @@ class Study:
             kind: self._score(right[place :: len(KINDS)])
             for place, kind in enumerate(KINDS[: self.samples])
         }
-        left = 0.4 * MASSES.get(arm.name, 1.0)
         return {
             **arm.labels,
             "model": model,
@@ -173,12 +175,21 @@ class Study:
             "unparsed": 0,
             "guessed": 0,
             "errors": 0,
-            "visual_mass": _by_layer(0.4, left, self.layers),
-            "visual_entropy_nats": _by_layer(3.0, 3.0, self.layers),
+            **self._look(benchmark, arm.name),
             "image_tokens": {"min": 64, "mean": 64.0, "max": 64},
             "cells_edited": 0 if arm.name == "learned" else 26_112 * self.samples,
             "cells_by_phase": {"prefill": 26_112 * self.samples, "decode": 0},
         }
+
+    def _look(self, benchmark: str, name: str) -> dict[str, Any]:
+        """Means of visual mass and entropy; those of equal questions are taken once."""
+        if (benchmark, name) not in self.looks:
+            asked = [self._prediction(benchmark, n, True, name) for n in range(self.samples)]
+            self.looks[benchmark, name] = {
+                "visual_mass": _means([row.visual_mass for row in asked]),
+                "visual_entropy_nats": _means([row.visual_entropy for row in asked]),
+            }
+        return self.looks[benchmark, name]
 
     def _score(self, right: np.ndarray) -> dict[str, Any]:
         value, n = float(right.mean()), len(right)
@@ -224,31 +235,42 @@ class Definition:
         return fingerprint(_renamed(dict(self.asked.identity.setting), model, benchmark))[:8]
 
 
-def all_arms() -> Iterator[tuple[str, ...]]:
-    """Overrides of the cells of a family, the control first; endless, as seeds are."""
-    yield ("intervention=learned",)
-    yield ("intervention=knockout",)
+def all_arms() -> Iterator[tuple[str, Changes, int]]:
+    """Interventions, settings and seeds of a family, the control first; endless, as seeds are."""
+    yield "learned", (), 0
+    yield "knockout", (), 0
     for factor in DOSES:
-        yield ("intervention=reweight", f"intervention.mass.factor={factor}")
-    windows = [f"intervention.layers={window}" for window in WINDOWS]
+        yield "reweight", (("intervention.mass.factor", factor),), 0
+    windows = [(("intervention.layers", window),) for window in WINDOWS]
     for window in windows[:4]:
-        yield "intervention=uniform", window
+        yield "uniform", window, 0
         for seed in range(3):
-            yield "intervention=gaussian", window, f"seed={seed}"
+            yield "gaussian", window, seed
     for window in windows[4:]:
-        yield "intervention=uniform", window
-    seeds = chain.from_iterable(product((seed,), windows[:4]) for seed in range(10_000))
-    for seed, window in seeds:
-        yield "intervention=permuted", window, f"seed={seed}"
+        yield "uniform", window, 0
+    for seed in count():
+        for window in windows[:4]:
+            yield "permuted", window, seed
 
 
-def defined(overrides: Sequence[str], samples: int) -> Definition:
-    """What some overrides stand for."""
-    names = (f"model.name={MODEL}", f"benchmark.name={BENCHMARK}", f"limit={samples}")
-    config = compose_cell(["model=tiny", "benchmark=shapes", *names, *PLAIN_MEAN, *overrides])
-    request = parse(config)
+@cache
+def defined(name: str, changes: Changes, seed: int, samples: int) -> Definition:
+    """An intervention with other settings than its own, and a seed."""
+    request = composed(name, samples)
+    for path, value in (*changes, ("intervention.seed", seed)):
+        request = request.changed(path, list(value) if isinstance(value, tuple) else value)
+    request = replace(request, seed=seed, settings={**request.settings, "seed": seed})
     asked = understand(request, identify(request))
-    return Definition(asked.identity.intervention, request.seed, as_yaml(request.settings), asked)
+    return Definition(name, seed, as_yaml(request.settings), asked)
+
+
+@cache
+def composed(name: str, samples: int) -> Request:
+    """What `python evaluate.py intervention=NAME` asks for, under stand-ins for other names."""
+    names = (f"model.name={MODEL}", f"benchmark.name={BENCHMARK}", f"limit={samples}")
+    chosen = ("model=tiny", "benchmark=shapes", f"intervention={name}")
+    with composing():
+        return parse(compose_cell([*chosen, *names, *PLAIN_MEAN]))
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:
@@ -260,9 +282,14 @@ def _candidate(log_probability: float) -> CandidateScore:
     return CandidateScore(log_probability=_floats(np.array([log_probability]))[0], tokens=2)
 
 
-def _by_layer(before: float, after: float, layers: int) -> dict[str, Any]:
-    return {"before": before, "after": after, "before_by_layer": [before] * layers,
-            "after_by_layer": [after] * layers}  # fmt: skip
+def _means(looked: Sequence[Any]) -> dict[str, Any]:
+    """Over samples, by layer and over layers, before and after."""
+    layers = {
+        when: np.mean([getattr(each, when) for each in looked], axis=0)
+        for when in ("before", "after")
+    }
+    by_layer = {f"{when}_by_layer": values.tolist() for when, values in layers.items()}
+    return {when: float(values.mean()) for when, values in layers.items()} | by_layer
 
 
 def _renamed(definition: dict[str, Any], model: str, benchmark: str) -> dict[str, Any]:
