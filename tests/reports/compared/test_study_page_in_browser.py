@@ -130,6 +130,10 @@ def test_marks_tell_n_and_interval(opened: Open) -> None:
     assert first.get_attribute("tabindex") == "-1"
     page.keyboard.press("Escape")
     assert not tip.is_visible()
+    page.locator("#differences .mark").last.focus()  # far below: the window scrolls
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    box = tip.bounding_box()
+    assert 0 <= box["y"] <= 800 - box["height"]
     for section, said in (("curves", "simultaneous ["), ("trade-off", "visual mass 0.41 → 0.")):
         page.locator(f"#{section} .mark").first.focus()
         assert said in tip.inner_text()

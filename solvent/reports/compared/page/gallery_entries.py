@@ -9,7 +9,7 @@ from typing import Any
 from solvent.reports.compared.frames import Flip
 from solvent.reports.compared.page.thumbnails import addresses
 
-MOST = 400  # questions: more is not looked through, and takes minutes to draw
+MOST = 300  # questions: more is not looked through, and takes long to draw
 KINDS = ("picture", "control_attention", "arm_attention")
 
 

@@ -42,5 +42,5 @@ def _address(picture: Image.Image, side: int, quality: int) -> str:
     small = picture.convert("RGB")
     small.thumbnail((side, side))
     written = io.BytesIO()
-    small.save(written, "WEBP", quality=quality, method=4)
+    small.save(written, "WEBP", quality=quality, method=2)  # 4 takes half again as long
     return "data:image/webp;base64," + base64.b64encode(written.getvalue()).decode("ascii")

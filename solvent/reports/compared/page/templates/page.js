@@ -82,10 +82,16 @@
   function enter(figure) {
     marksOf(figure).forEach((mark, index) => mark.setAttribute("tabindex", index ? -1 : 0));
   }
+  let told = null;
   function tell(mark) {
+    told = mark;
     tip.textContent = mark.getAttribute("aria-label");
     tip.hidden = false;
-    const at = (mark.querySelector("svg svg, .touch") || mark).getBoundingClientRect();
+    place();
+  }
+  function place() {
+    if (tip.hidden) return;
+    const at = (told.querySelector("svg svg, .touch") || told).getBoundingClientRect();
     const size = tip.getBoundingClientRect();
     const left = at.left + at.width / 2 - size.width / 2;
     tip.style.left = `${Math.max(8, Math.min(left, innerWidth - size.width - 8))}px`;
@@ -96,7 +102,9 @@
     enter(figure);
     for (const mark of all(".mark", figure)) {
       mark.addEventListener("pointerenter", () => tell(mark));
-      mark.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hush());
+      mark.addEventListener("pointerleave", (event) => {
+        if (event.pointerType === "mouse" && told === mark) hush();
+      });
       mark.addEventListener("focus", () => tell(mark));
       mark.addEventListener("blur", hush);
     }
@@ -116,7 +124,7 @@
   }
   document.addEventListener("keydown", (event) => event.key === "Escape" && hush());
   document.addEventListener("pointerdown", (event) => event.target.closest(".mark") || hush());
-  addEventListener("scroll", hush, { passive: true });
+  addEventListener("scroll", place, { passive: true }); // a focus far away scrolls there, too
 
   // Paper has no folds.
   addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; }));
