@@ -70,7 +70,7 @@ class Comparison:
             `score_difference_value`, `score_difference_low`, `score_difference_high`: of the score,
             where that is no plain accuracy.
             `p`: of equal accuracy, two-sided; `p_adjusted`; `correction`: "Holm of 3" or "BH of
-            40".
+            40", missing of positive controls, which claim nothing.
             `gained`, `lost`: questions that became right, and wrong (means over seeds);
             `discordant`: share of questions whose credit changed; `design_effect`: of clusters.
             `margin`: of equivalence; `p_worse`, `p_better`, `p_not_inferior`, `p_equivalent`:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,16 +201,22 @@ def _assay(assays: Mapping[str, FamilyAssay], made: Sequence[Pair]) -> pd.DataFr
 
 def _remarks(made: Sequence[Pair]) -> list[str]:
     """What a reader must know: who has no control and why, and who is unlike it."""
-    return list(dict.fromkeys(said for pair in made for said in _of_pair(pair)))
+    said = [each for pair in made for each in _of_pair(pair)]
+    ignored = defaultdict(list)
+    for pair in made:
+        if pair.control is not None and len(pair.arm.draws) < len(pair.arm.cells):
+            ignored[pair.arm.family.title].append(pair.arm.name)
+    said += [
+        f"{title}: seeds that gave the same answers are counted once, of {'; '.join(names)}"
+        for title, names in ignored.items()
+    ]
+    return list(dict.fromkeys(said))
 
 
 def _of_pair(pair: Pair) -> Iterator[str]:
     where = f"{pair.arm.family.title}: {pair.arm.name}"
     yield from (f"{where} not paired, {why}" for why in pair.why)
     yield from (f"{where} {said}" for said in pair.remarks)
-    repeated = len(pair.arm.cells) - len(pair.arm.draws)
-    if repeated and pair.control is not None:
-        yield f"{where} ignores its seed: {repeated + 1} seeds gave the same answers, counted once"
 
 
 def _provenance(

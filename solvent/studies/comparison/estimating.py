@@ -74,7 +74,7 @@ class Estimated:
     p: float | None  # of equal accuracy
     p_adjusted: float | None
     claims: Claims  # corrected
-    correction: str
+    correction: str | None  # None: nothing is claimed
     needed: int | None
     verdict: Verdict
     reason: str
@@ -155,7 +155,7 @@ def _corrected(
     p_values: Mapping[int, float | None],
     made: Mapping[int, Claims],
     roles: Mapping[int, str],
-) -> dict[int, tuple[float | None, Claims, str]]:
+) -> dict[int, tuple[float | None, Claims, str | None]]:
     """p of every arm, corrected for all arms of the same role in the study: Holm over what was
     registered, Benjamini-Hochberg over what was explored. Positive controls claim nothing.
     """
@@ -165,7 +165,7 @@ def _corrected(
     found = {}
     for role, places in groups.items():
         if role not in METHODS:
-            found |= {place: (p_values[place], made[place], "none") for place in places}
+            found |= {place: (p_values[place], made[place], None) for place in places}
             continue
         method = METHODS[role]
         told = f"{TOLD[method]} of {len(places):,}"

@@ -69,7 +69,7 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     pictures = [path for figure in drawn for path in figure.paths.values()]
     if wanted.figures:
         pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures)
-    page = write_page(comparison, folder / PAGE, drawn)
+    page = write_page(comparison, folder / PAGE, [each for each in drawn if "png" in each.paths])
     _say_where(screen, folder, page, len(drawn))
     tracking.compared(
         study=comparison.study,

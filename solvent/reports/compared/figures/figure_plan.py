@@ -64,6 +64,11 @@ class Drawn:
     title: str
     caption: str
 
+    @property
+    def png(self) -> Path:
+        """The picture for a screen. Raises `KeyError` where none was drawn."""
+        return self.paths["png"]
+
 
 def slug(*words: str) -> str:
     """A stem that neither a file system nor LaTeX stumbles over."""
