@@ -34,7 +34,10 @@ class Flip:
     arm_attention: Image.Image | None = None
     control_mass: float | None = None  # share of attention on the picture, of the row that answers
     arm_mass: float | None = None
-    scale: str | None = None  # what the colours of both maps stand for, a caption
+    scale: str | None = None
+    """What the colours of both maps stand for, a caption; even attention is all of the row's
+    attention, spread evenly over the picture. None: nothing was captured.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,9 +32,7 @@ def overlaid(picture: Image.Image, density: Float[np.ndarray, "y x"], top: float
 def colour_bar(width: int, height: int) -> Image.Image:
     """The scale from 0 to the top, left to right, as it looks above mean gray."""
     values = np.broadcast_to(np.linspace(0, 1, width), (height, width))
-    return Image.fromarray(
-        np.rint(255 * _mixed(values, np.full(values.shape, 0.5))).astype("uint8")
-    )
+    return _mixed(values, np.full(values.shape, 0.5))
 
 
 def thumbnail(pictures: Sequence[Image.Image], side: int) -> Image.Image:

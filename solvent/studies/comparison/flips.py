@@ -159,9 +159,8 @@ def _with_map(flip: Flip, maps: BeforeAndAfter) -> Flip:
         control_mass=maps.control.mass if maps.control else None,
         arm_mass=maps.arm.mass if maps.arm else None,
         scale=(
-            f"attention of the row that answers, mean over {maps.heads} heads and "
-            f"{_layers(maps.layers)}; violet: 0, yellow: {_times(top)} times what all of it, "
-            "spread evenly over the picture, would be"
+            f"0 (violet) to {_times(top)} (yellow) times even attention, mean over {maps.heads} "
+            f"heads and {_layers(maps.layers)}"
         ),
     )
 

@@ -227,9 +227,8 @@ def _flips(arms: pd.DataFrame) -> list[Flip]:
         Flip(arm=first, uid="shapes/1", direction="lost", question="What colour is the square?",
              options=("red", "blue"), gold="red", control_answer="red", arm_answer="blue",
              picture=wide, control_attention=wide, arm_attention=tall, control_mass=0.41,
-             arm_mass=0.0, scale="attention of the row that answers, mean over 4 heads and "
-             "layers 2 to 5; violet: 0, yellow: 1.41 times what all of it, spread evenly over the "
-             "picture, would be"),
+             arm_mass=0.0, scale="0 (violet) to 1.41 (yellow) times even attention, mean over 4 "
+             "heads and layers 2 to 5"),
         Flip(arm=first, uid="shapes/2", direction="gained", question=HOSTILE,
              options=(), gold="<b>two</b>", control_answer=None, arm_answer="two", picture=None),
     ]  # fmt: skip

@@ -230,7 +230,8 @@ def test_both_maps_have_the_colours_of_one_scale(cells: dict[str, Path]) -> None
     gallery = flips([pair(cells, arm) for arm in ("uniform", "knockout")], 1, 2, attention=True)
     assert gallery.remarks == []
     even, cut = gallery.flips
-    assert even.scale.startswith("attention of the row that answers, mean over 4 heads and layers")
+    assert even.scale.startswith("0 (violet) to ")
+    assert even.scale.endswith("times even attention, mean over 4 heads and layers 0 to 5")
     assert cut.arm_mass == 0.0 < cut.control_mass
     for flip in gallery.flips:
         assert flip.control_attention.size == flip.arm_attention.size == (SIDE, SIDE)
