@@ -36,7 +36,10 @@ from interventions.patching.patch import intervene
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attention:
-    """Attention of one sample, float32 on the CPU; rows end with the last prompt row."""
+    """Attention of one sample, float32 on the CPU; rows end with the last prompt row.
+
+    NaN in layers without an attention matrix.
+    """
 
     uid: str
     pattern: Float[Tensor, "layer head row token"]  # sums to one over the image tokens, or is 0
@@ -51,6 +54,7 @@ class Capture:
     intervention: Intervention
     _log: AttentionLog | None = field(default=None, repr=False)
     _seen: dict[str, Float[Tensor, "layer head row token"]] = field(default_factory=dict)
+    _layers: set[int] = field(default_factory=set, repr=False)  # with attention
 
     @property
     def resting(self) -> bool:
@@ -70,7 +74,7 @@ class Capture:
         """
         seen, self._seen = self._seen, {}
         for uid, weights in seen.items():
-            if weights.isnan().any():
+            if weights[sorted(self._layers)].isnan().any():
                 raise InterventionError(
                     f"The last {self.rows} prompt rows of {uid!r} were not all seen; run the whole "
                     "prompt, or capture fewer rows."
@@ -79,6 +83,7 @@ class Capture:
 
     def observe(self, call: Call, rows: Rows, heads: Any) -> None:
         """Keep the weights on image tokens of those last prompt rows that are in this call."""
+        self._layers.add(call.layer)
         last = rows.prompt_lengths[:, None]
         chosen = (rows.key_position < last) & (rows.key_position >= last - self.rows)
         chosen = (chosen & ~rows.keys_with(("padding",)))[:, -call.query.shape[2] :]

@@ -168,6 +168,11 @@ def look(
             model.generate(model.encode(group.prompts()), 1)
             seen += captured.take()
         advance()
+    if any(sample.pattern.isnan().any() for sample in seen):
+        raise InterventionError(
+            "A file holds one pattern per layer, but some layers of this model have no attention "
+            "matrix; choose an intervention that reads no file."
+        )
     counts = sorted({sample.pattern.shape[-1] for sample in seen})
     if len(counts) != 1:
         raise InterventionError(

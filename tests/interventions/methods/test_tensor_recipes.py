@@ -91,3 +91,10 @@ def test_the_flattening_scale_by_hand_on_a_painted_picture() -> None:
     (prompt,) = model.shown
     assert prompt.text == "What is it?"
     assert prompt.images[0].getcolors() == [(6, (1, 2, 3))]
+
+
+def test_layers_without_attention_are_refused() -> None:
+    pattern = random_pattern(0)
+    pattern[1] = torch.nan
+    with pytest.raises(InterventionError, match="some layers of this model have no attention"):
+        make(MeanPattern(), ScriptedModel({"a": pattern}), [group("a")])
