@@ -33,6 +33,8 @@ from solvent.core.types import Prompt
 from solvent.models.prefill import EncodedBatch
 from solvent.models.vlm import VLM
 
+ALIKE = 0.05  # difference of a token's width and height that rounding of sizes may make
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttentionMap:
@@ -131,12 +133,23 @@ def _pictures(
     model: VLM, batch: EncodedBatch, prompt: Prompt, layouts: Sequence[Layout]
 ) -> Sequence[Image.Image]:
     """What places are shares of: a picture in one piece as the model gets it, after cropping and
-    padding of which its arguments say nothing; else the picture as it is.
+    padding of which its arguments say nothing; else, or where it was padded to the size of another
+    one, the picture as it is.
     """
     given = in_text_order(prompt.text, prompt.images)
     arrived = model.appearance(batch).pictures
-    whole = all(len(each.grids) == 1 and each.grids[0].box == WHOLE for each in layouts)
-    return arrived if whole and len(arrived) == len(given) else given
+    if len(arrived) != len(given):
+        return given
+    pairs = zip(arrived, layouts, strict=True)
+    return arrived if all(_fills(picture, layout) for picture, layout in pairs) else given
+
+
+def _fills(picture: Image.Image, layout: Layout) -> bool:
+    """Whether the tokens are one grid for the whole of this picture."""
+    if len(layout.grids) != 1 or layout.grids[0].box != WHOLE:
+        return False
+    across, down = picture.width / layout.grids[0].width, picture.height / layout.grids[0].height
+    return abs(across / down - 1) < ALIKE
 
 
 def sized(picture: Image.Image, side: int) -> Image.Image:
