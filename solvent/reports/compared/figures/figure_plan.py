@@ -77,8 +77,9 @@ def slug(*words: str) -> str:
 
 def portions(things: Sequence[Any], most: int) -> list[Sequence[Any]]:
     """Of at most so many things for one figure each, about equally many."""
-    size = -(-len(things) // max(1, -(-len(things) // most)))
-    return [things[start : start + size] for start in range(0, len(things), size)]
+    number = -(-len(things) // most)
+    size = -(-len(things) // max(1, number))
+    return [things[start : start + size] for start in range(0, len(things), max(1, size))]
 
 
 class Sheet:
@@ -136,8 +137,8 @@ def legend_columns(handles: Sequence[Artist], room: float = PAGE) -> tuple[int, 
     """How many columns of a legend stand side by side in `room`, and how high it is."""
     labels = [str(each.get_label()) for each in handles]
     columns = max(1, min(len(labels), int(room / (max(map(width_of_lines, labels)) + 0.45))))
-    rows = -(-len(labels) // columns)
-    return columns, rows * (LINE * (max(label.count("\n") for label in labels) + 1) + 0.04)
+    heights = [LINE * (label.count("\n") + 1) + 0.05 for label in labels]
+    return columns, max(map(sum, np.array_split(heights, columns)))
 
 
 def save(plan: Plan, folder: Path, formats: Sequence[str]) -> Drawn:

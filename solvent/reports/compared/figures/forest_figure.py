@@ -17,12 +17,12 @@ from solvent.reports.compared.figures.chosen_arms import (
     sentences,
 )
 from solvent.reports.compared.figures.figure_plan import Plan, portions, slug
-from solvent.reports.compared.figures.ladder import ROWS, Rung, draw_ladder
+from solvent.reports.compared.figures.ladder import Rung, draw_ladder, rows_of_a_page
 from solvent.reports.compared.figures.lettering import AXIS, asked, difference, percent, span
 from solvent.reports.compared.figures.verdict_marks import mark_of
 from solvent.reports.compared.frames import Comparison
 
-MOST = 3 * ROWS  # arms of a family
+MOST = 120  # arms of a family
 SECTIONS = {"primary": "registered", "explored": "explored", "positive control":
             "positive control: a known harm"}  # fmt: skip
 
@@ -61,7 +61,7 @@ def _family(
         assay,
         said,
     )
-    found = portions(rungs, ROWS)
+    found = portions(rungs, rows_of_a_page([rung.label for rung in rungs]))
     return [
         Plan(
             kind="forest",

@@ -33,7 +33,8 @@ from solvent.reports.compared.figures.lettering import (
 from solvent.reports.compared.figures.verdict_marks import PLAIN, Mark
 
 LABELS = 2.35  # inches of names, at most
-ROWS = 40  # of one figure
+LINES = 44  # of one figure: a page in print
+LETTERS = 40  # about as many stand in a line of a name
 HEAD, FOOT = 0.22, 0.46  # inches above the axes, for headings; and below, for ticks and their name
 
 
@@ -57,6 +58,12 @@ class Rung:
     outer: tuple[float, float] = (math.nan, math.nan)
     mark: Mark = PLAIN
     beside: tuple[str, ...] = ()
+
+
+def rows_of_a_page(names: Sequence[str]) -> int:
+    """How many rungs with such names one figure has room for."""
+    lines = [1 + min(3, len(name) // LETTERS) for name in names]
+    return max(1, round(LINES * len(names) / (0.4 * len(names) + 0.6 * sum(lines))))
 
 
 def limits(rungs: Sequence[Rung], margin: float) -> tuple[float, float]:
@@ -87,7 +94,8 @@ def draw_ladder(
         axis: says what is measured.
         legend: below.
     """
-    wide = min(LABELS, max(width_of(each.label) for each in rungs) + 0.02)
+    names = [name for each in rungs for name in (each.label, each.section)]
+    wide = min(LABELS, max(map(width_of, names)) + 0.02)
     labels = [wrapped(each.label, wide) for each in rungs]
     beside = [
         max(width_of_lines(each) for each in (head, *(rung.beside[at] for rung in rungs)))
@@ -117,7 +125,7 @@ def _places(
     places, sections, top, before = [], [], 0.03, ""
     for rung, label in zip(rungs, labels, strict=True):
         if rung.section != before:
-            section = wrapped(rung.section, PAGE - 2 * EDGE, lines=1)
+            section = wrapped(rung.section, LABELS, lines=1)
             sections.append((top + 0.06 + LINE / 2, section))
             top += LINE + 0.08
             before = rung.section

@@ -19,7 +19,7 @@ LINE = 1.2 * SMALL / 72  # inches from one line to the next
 GAP = 0.1  # inches between a name and what it names
 AXIS = "percentage points of accuracy"  # the unit of all differences
 ALLOWANCE = 1.03  # letters snap to pixels, which makes some of them wider
-PIECES = re.compile(r"[^\s_\-/.,;:=|()]*[\s_\-/.,;:=|()]?")  # a line may end behind one of these
+PIECES = re.compile(r"[^\s_\-/.,;:=|)]*[\s_\-/.,;:=|)]?")  # a line may end behind one of these
 
 
 @lru_cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import pandas as pd
@@ -89,56 +90,56 @@ def styles_of(series: Iterable[str], groups: Iterable[str]) -> dict[str, Mark]:
 
 
 def draw_masses(view: View) -> Figure:
-    """One panel with names to its right; or two with names below, where a known harm is so far
-    away that all others would lie on each other.
+    """One panel with names to its right, or below where these are many; and a second one without
+    the known harm where that is so far away that all others would lie on each other.
     """
     handles = [style.handle(name) for name, style in view.styles.items()]
     others = ~view.points["series"].isin(view.styles)
     if others.any():
         handles.append(OTHERS.handle(f"{others.sum():,} other arms"))
     handles += [level.handle() for level in view.levels]
-    return _draw_twice(view, handles) if _is_far(view.points) else _draw_once(view, handles)
-
-
-def _is_far(points: pd.DataFrame) -> bool:
-    """Whether the positive control is so far from all others that these lie on each other."""
-    near = points[~points["harm"]]
-    spans = [rows["high"].max() - rows["low"].min() for rows in (near, points)]
-    return len(near) > 1 and 3 * spans[0] < spans[1]
-
-
-def _draw_once(view: View, handles: Sequence[Line2D]) -> Figure:
-    """One panel, names to its right."""
-    wide = PAGE - LEFT - WIDE - GAP - EDGE
-    names = _wrapped(handles, wide)
-    high = sum(LINE * (str(each.get_label()).count("\n") + 1) + 0.05 for each in names)
-    sheet = Sheet(view.title, "", PAGE, max(HIGH, high) + BELOW)
-    _draw_panel(sheet.axes(LEFT, 0.06, WIDE, max(HIGH, min(high, 4.2))), view, view.points)
+    panels = {"": view.points}
+    if _is_far(view.points):
+        near = view.points[~view.points["harm"]]
+        panels = {"all arms": view.points, "without the known harm": near}
+    names = _wrapped(handles, PAGE - LEFT - WIDE - GAP - EDGE)
+    _, high = legend_columns(names, room=0)
+    if len(panels) > 1 or high > 1.5 * HIGH:
+        return _draw_below(view, panels, _wrapped(handles, PAGE / 3 - 0.1))
+    sheet = Sheet(view.title, "", PAGE, max(HIGH, high) + 0.06 + BELOW)
+    _draw_panel(sheet.axes(LEFT, 0.06, WIDE, max(HIGH, high)), view, view.points)
     sheet.legend(LEFT + WIDE + GAP, 0.06, names, 1)
     return sheet.figure
 
 
-def _draw_twice(view: View, handles: Sequence[Line2D]) -> Figure:
-    """With the positive control, and larger without; names below."""
-    names = _wrapped(handles, PAGE / 3 - 0.1)
+def _is_far(points: pd.DataFrame) -> bool:
+    near = points[~points["harm"]]
+    spans = [
+        rows[["value", "high"]].max(axis=None) - rows[["value", "low"]].min(axis=None)
+        for rows in (near, points)
+    ]
+    return len(near) > 1 and 2 * spans[0] < spans[1]
+
+
+def _draw_below(view: View, panels: Mapping[str, pd.DataFrame], names: Sequence[Line2D]) -> Figure:
     columns, high = legend_columns(names)
-    sheet = Sheet(view.title, "", PAGE, LINE + 0.06 + HIGH + BELOW + high)
-    width = PAGE / 2 - LEFT - EDGE
-    panels = view.points, view.points[~view.points["harm"]]
-    for at, (points, name) in enumerate(
-        zip(panels, ("all arms", "without the known harm"), strict=True)
-    ):
-        left = LEFT + at * PAGE / 2
-        sheet.write(left, LINE / 2, name)
-        _draw_panel(sheet.axes(left, LINE + 0.06, width, HIGH), view, points)
-    sheet.legend(EDGE, LINE + 0.06 + HIGH + BELOW, names, columns)
+    top = LINE + 0.06 if len(panels) > 1 else 0.06
+    sheet = Sheet(view.title, "", PAGE, top + HIGH + BELOW + high)
+    each = PAGE / len(panels)
+    for at, (name, points) in enumerate(panels.items()):
+        sheet.write(LEFT + at * each, LINE / 2, name)
+        _draw_panel(sheet.axes(LEFT + at * each, top, each - LEFT - EDGE, HIGH), view, points)
+    sheet.legend(EDGE, top + HIGH + BELOW, names, columns)
     return sheet.figure
 
 
 def _wrapped(handles: Sequence[Line2D], width: float) -> list[Line2D]:
-    for handle in handles:
-        handle.set_label(wrapped(str(handle.get_label()), width - 0.4))
-    return list(handles)
+    """The same, with names for a legend so wide."""
+    names = [wrapped(str(handle.get_label()), width - 0.4) for handle in handles]
+    found = [copy(handle) for handle in handles]
+    for handle, name in zip(found, names, strict=True):
+        handle.set_label(name)
+    return found
 
 
 def _draw_panel(axes: Axes, view: View, points: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from solvent.reports.compared.figures.chosen_arms import against_control, sentences
 from solvent.reports.compared.figures.figure_plan import Plan, portions, slug
-from solvent.reports.compared.figures.ladder import ROWS, Rung, draw_ladder
+from solvent.reports.compared.figures.ladder import Rung, draw_ladder, rows_of_a_page
 from solvent.reports.compared.figures.lettering import AXIS, counts, difference
 from solvent.reports.compared.figures.verdict_marks import GREY
 from solvent.reports.compared.frames import Comparison
@@ -34,7 +34,7 @@ def summary_plans(comparison: Comparison) -> list[Plan]:
 
 def _plans(over: str, rows: pd.DataFrame, margin: float) -> list[Plan]:
     rungs = [_rung(row) for _, row in rows.iterrows()]
-    found = portions(rungs, ROWS)
+    found = portions(rungs, rows_of_a_page([rung.label for rung in rungs]))
     title = f"All {OVER[over]} together"
     families = counts(rows["k"], "family").replace("familys", "families")
     caption = sentences(

@@ -101,7 +101,7 @@ def _one_family(family: str, rows: pd.DataFrame, control: pd.DataFrame, missing:
     caption = sentences(
         f"{name.capitalize()} of every arm of {title}, in percent, with 95 % intervals over "
         f"{seeds_too(rows)}, {MASS}; {asked(rows)}.",
-        "Grey: the control's interval." if view.levels else "",
+        "Line and grey band: the control with its interval." if view.levels else "",
         f"Named are {len(few)} of {len(rows):,} arms, the clearest."
         if len(few) < len(rows)
         else "",
@@ -125,7 +125,7 @@ def _levels(control: pd.DataFrame, points: pd.DataFrame) -> list[Level]:
     score = percent(arm["score_value"], arm["score_low"], arm["score_high"])
     ends = 100 * arm["score_low"], 100 * arm["score_high"]
     height, chance = 100 * arm["score_value"], 100 * arm["chance"]
-    levels = [Level(label=f"{arm['name']}, the control: {score}", height=height, ends=ends)]
+    levels = [Level(label=f"{arm['name']}: {score}", height=height, ends=ends)]
     low, high = points["value"].min(), max(points["value"].max(), height)
     if low - chance < (high - low) / 2:
         levels.append(Level(label=f"chance: {chance:.1f} %", height=chance, dash=":"))
