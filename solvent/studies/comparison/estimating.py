@@ -202,7 +202,7 @@ def _assays(
             )
             continue
         drops = [estimates[id(pair)] for pair in members]
-        best = int(np.argmin([drop.high for drop in drops]))
+        best = int(np.argmin([1.0 if drop.high is None else drop.high for drop in drops]))
         pair, drop = members[best], drops[best]
         p = made[id(pair)].p_worse
         shown = p is not None and p < drop.level

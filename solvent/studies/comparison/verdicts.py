@@ -10,13 +10,16 @@ ICH E10): a set that the model answers without its picture shows nothing about a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from solvent.reports.compared.frames import Verdict
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
 
+ENDS = ("value", "low", "high")
 OF = {
     "WORSE": "worse than {control} by more than the margin of {margin} points",
     "EQUIVALENT": "equivalent to {control} within {margin} points",
@@ -104,19 +107,22 @@ def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) ->
     return f"too few questions: equivalence would take about {needed:,}{noticing}"
 
 
-def sentence(arm: Mapping[str, object]) -> str:
+def sentence(arm: Mapping[str, Any]) -> str:
     """What a paper could print of an arm, by its line of `Comparison.arms`."""
-    value, low, high = (
-        f"{100 * float(str(arm[f'difference_{end}'])):+.1f}" for end in ("value", "low", "high")
-    )
-    margin = f"{100 * float(str(arm['margin'])):.1f}"
-    verdict = str(arm["verdict"])
-    said = OF[verdict].format(control=arm["control"], margin=margin)
-    draws = f", {arm['seeds']} seeds" if int(str(arm["seeds"])) > 1 else ""
-    images = f" about {arm['clusters']:,} images" if arm["clusters"] != arm["n"] else ""
-    why = f" ({arm['reason']})" if verdict == "NOT SHOWN" else ""
+    value, low, high = (f"{100 * arm[f'difference_{end}']:+.1f}" for end in ENDS)
+    margin = f"{100 * arm['margin']:.1f}"
+    said = OF[arm["verdict"]].format(control=arm["control"], margin=margin)
+    known = not math.isnan(arm["difference_low"])
+    interval = f"95 % interval {low} to {high}" if known else "no interval"
+    draws = f", {arm['seeds']} seeds" if arm["seeds"] > 1 else ""
+    images = f" about {counted(arm['clusters'], 'image')}" if arm["clusters"] != arm["n"] else ""
+    why = f" ({arm['reason']})" if arm["verdict"] == "NOT SHOWN" else ""
     return (
         f"On {arm['benchmark']}, {arm['name']} changes the accuracy of {arm['model']} by {value} "
-        f"points (95 % interval {low} to {high}; {arm['n']:,} questions{images}{draws}): "
-        f"{said}{why}."
+        f"points ({interval}; {counted(arm['n'], 'question')}{images}{draws}): {said}{why}."
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `3,000 images`"""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
