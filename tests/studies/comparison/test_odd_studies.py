@@ -53,7 +53,7 @@ def test_one_cluster_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixtu
     arms = found.arms[found.arms["role"] != "control"]
     assert arms["difference_low"].isna().all()
     assert set(arms["verdict"]) == {"NOT SHOWN"}
-    assert "independent images have a say, and a verdict needs" in said
+    assert "1 independent image has a say, and a verdict needs 20" in said
 
 
 def test_nothing_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
