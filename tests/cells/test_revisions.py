@@ -171,7 +171,7 @@ import sys
 from pathlib import Path
 from hydra import compose, initialize_config_dir
 from solvent.cells.loading import _model
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from solvent.cells.run import run_cell
 
 kept, output, conf = map(Path, sys.argv[1:])

@@ -26,7 +26,7 @@ from solvent.diagnostics.interaction import Interaction
 from solvent.diagnostics.measures import Measures
 from solvent.reports.facts import in_order
 from solvent.reports.overall_reading import ASKS as OVERALL
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from tests.conftest import ROOT
 
 ASKS = "Does a grey picture change the answer?"

@@ -22,7 +22,7 @@ from solvent.storage.folder import CellFolder
 from solvent.storage.records import encode
 from solvent.storage.runs import runs
 from solvent.studies.cell_status import statuses
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from tests.reports.test_results import ROW
 
 

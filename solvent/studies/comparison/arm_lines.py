@@ -18,7 +18,7 @@ from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
 from solvent.studies.comparison.paired_statistics.margin_claims import adjust
 from solvent.studies.comparison.paired_statistics.paired import compare, equal_accuracy
 from solvent.studies.comparison.paired_statistics.power import detectable
-from solvent.studies.comparison.verdicts import sentence
+from solvent.studies.comparison.verdict_rules import sentence
 
 Line = dict[str, Any]
 LABELS = ("model", "benchmark", "prompt", "compat", "imported", "setting", "intervention",

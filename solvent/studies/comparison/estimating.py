@@ -18,7 +18,7 @@ from solvent.studies.comparison.paired_statistics.paired import (
     equal_accuracy,
 )
 from solvent.studies.comparison.paired_statistics.power import needed
-from solvent.studies.comparison.verdicts import Assay, Judged, judge, margin_of
+from solvent.studies.comparison.verdict_rules import Assay, Judged, judge, margin_of
 
 Method = Literal["holm", "fdr_bh"]
 METHODS: Mapping[str, Method] = {"primary": "holm", "explored": "fdr_bh"}  # by role

@@ -21,7 +21,7 @@ from solvent.cells.loading import load_benchmark
 from solvent.cells.request import parse
 from solvent.cells.rescoring import rescore
 from solvent.cells.run import run_cell
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 
 Composed = Callable[..., DictConfig]
 FILES = {number: f"COCO_val2014_{number:012d}.jpg" for number in (9, 42, 73, 139, 581929)}

@@ -22,7 +22,7 @@ from solvent.core.types import Prediction
 from solvent.storage.folder import CellFolder
 from solvent.studies.cell_status import status_of
 from tests.cells.imported.made_set import COMMAND, MAPPING, Rows, made
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from tests.conftest import Run, last_sentence
 
 Change = Callable[[dict[str, Rows]], None]

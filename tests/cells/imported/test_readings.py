@@ -20,7 +20,7 @@ from solvent.cells.imported.importing import import_answers
 from solvent.cells.request import resolved
 from solvent.core import paths
 from solvent.core.paths import CONF
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from tests.conftest import ROOT
 
 DATA = paths.resolve(os.environ.get("SOLVENT_DATA", "../shared/data"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from solvent.reports.compared.frames import Comparison
-from tests.comparing import comparison_of
+from tests.comparison_of import comparison_of
 from tools.synthetic_study import Study
 
 NO_NUMBER = re.compile(r"\b(?:nan|NaN|NaT|inf|null)\b|<NA>|\bNone\b(?! [a-z])")

@@ -10,7 +10,7 @@ import pytest
 
 from solvent.core.types import Prediction
 from solvent.studies.comparison.estimating import Estimated, Registered, estimated
-from solvent.studies.comparison.verdicts import margin_of
+from solvent.studies.comparison.verdict_rules import margin_of
 from tests.reports.test_results import ROW
 from tests.studies.comparison.stored_cells import Cells, paired
 
