@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float
 
 from solvent.core.types import Prediction
@@ -27,9 +28,14 @@ class Pair:
     key: str  # of the arm
     arm_folder: Path
     control_folder: Path
-    uids: Sequence[str]
+    uids: Sequence[str] | pa.StringArray  # not made a list of: most pairs show nothing
     arm_credit: Float[np.ndarray, " question"]
     control_credit: Float[np.ndarray, " question"]
+
+    def uid(self, row: int) -> str:
+        """Of a question."""
+        found = self.uids[row]
+        return found if isinstance(found, str) else found.as_py()
 
 
 @dataclass(eq=False)
@@ -67,14 +73,16 @@ def change_of(pair: Pair) -> Float[np.ndarray, " question"]:
     return np.nan_to_num(np.round(pair.arm_credit - pair.control_credit, CHANGE_DIGITS))
 
 
-def shortlist(pair: Pair, share: int) -> dict[str, list[str]]:
-    """Candidates by direction: the largest changes first, equal ones by a hash of the uid."""
-    change = change_of(pair)
-    found = {}
+def shortlist(pair: Pair, share: int) -> dict[str, dict[str, float]]:
+    """Candidates by direction, each with the size of its change: the largest changes first, equal
+    ones by a hash of the uid.
+    """
+    change, found = change_of(pair), {}
     for direction, sign in zip(DIRECTIONS, (-1, 1), strict=True):
-        rows = np.flatnonzero(sign * change > 0)
-        ranked = sorted(rows.tolist(), key=lambda row: (-abs(change[row]), _hash(pair.uids[row])))
-        found[direction] = [pair.uids[row] for row in ranked[: SHORTLIST * share]]
+        rows = np.flatnonzero(sign * change > 0).tolist()
+        sizes = {pair.uid(row): float(abs(change[row])) for row in rows}
+        ranked = sorted(sizes, key=lambda uid: (-sizes[uid], _hash(uid)))
+        found[direction] = {uid: sizes[uid] for uid in ranked[: SHORTLIST * share]}
     return found
 
 
@@ -98,15 +106,13 @@ def choose(
     """
     listed = shortlist(pair, share)
     known = asked([uid for uids in listed.values() for uid in uids])
-    change = {uid: abs(value) for uid, value in zip(pair.uids, change_of(pair), strict=True)}
     chosen = []
     for turn in range(share):
         turns = [DIRECTIONS[(first + turn + step) % 2] for step in (0, 1)]
         direction = next(each for each in turns if listed[each])
-        uid = min(
-            listed[direction], key=lambda uid: (-change[uid], shown.of(known[uid]), _hash(uid))
-        )
-        listed[direction].remove(uid)
+        left = listed[direction]
+        uid = min(left, key=lambda uid: (-left[uid], shown.of(known[uid]), _hash(uid)))
+        del left[uid]
         shown.add(known[uid])
         chosen.append((direction, uid))
     return sorted(chosen, key=lambda each: DIRECTIONS.index(each[0]))

@@ -68,7 +68,9 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
     pictures = [path for figure in drawn for path in figure.paths.values()]
     if wanted.figures:
-        pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures)
+        arms = comparison.arms
+        names = dict(zip(arms["key"], arms["title"] + ": " + arms["name"], strict=True))
+        pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures, names)
     page = write_page(comparison, folder / PAGE, [each for each in drawn if "png" in each.paths])
     _say_where(screen, folder, page, len(drawn))
     tracking.compared(
@@ -102,12 +104,12 @@ def _flipped(study: Study) -> list[flips.Pair]:
             key=pair.arm.key,
             arm_folder=pair.arm.first.answers.parent,
             control_folder=pair.control.first.answers.parent,
-            uids=pair.arm.questions.columns.uids.to_pylist(),
+            uids=pair.arm.questions.columns.uids,
             arm_credit=pair.arm.first.credit,
             control_credit=pair.control.first.credit[pair.places],
         )
         for pair in study.pairs
-        if pair.control is not None and not pair.arm.first.tested
+        if pair.control is not None
     ]
 
 
