@@ -88,12 +88,12 @@ class _Flipped:
             )
         if missing:
             remarks.append(f"gallery: flips of {self._place} have no picture: {missing}")
-        return self._with_maps(made, remarks) if attention and samples else made
+        return self._with_maps(made, remarks) if attention else made
 
     @property
     def _place(self) -> str:
-        model = self._pair.control_folder.parent.parent.name
-        return f"{model} on {self._pair.control_folder.parent.name}"
+        benchmark = self._control.run.parent
+        return f"{benchmark.parent.name} on {benchmark.name}"
 
     def _samples(self, answers: Mapping[str, Prediction]) -> tuple[dict[str, Sample], str]:
         """The questions that are what was answered, and why others are not."""
@@ -112,7 +112,7 @@ class _Flipped:
     def _with_maps(self, made: Sequence[Flip], remarks: list[str]) -> list[Flip]:
         uids = [flip.uid for flip in made if flip.picture is not None]
         try:
-            maps = attention_maps(self._control, self._arm, uids, SIDE)
+            maps = attention_maps(self._control, self._arm, uids, SIDE) if uids else {}
         except ELSEWHERE as error:
             remarks.append(f"gallery: flips of {self._place} have no attention: {_why(error)}")
             return [*made]
@@ -140,8 +140,10 @@ def _said(answer: Prediction) -> str | None:
 
 def _picture(sample: Sample | None) -> tuple[Image.Image | None, str]:
     """A small one, or why there is none."""
-    if sample is None or not sample.images:
+    if sample is None:
         return None, ""
+    if not sample.images:
+        return None, "the questions come without one"
     try:
         return thumbnail([image.load() for image in sample.images], SIDE), ""
     except ELSEWHERE as error:

@@ -154,6 +154,8 @@ def moved(cells: dict[str, Path], place: Path, change: Mapping[str, object]) -> 
 
 HUB = {"_target_": "solvent.benchmarks.hub.HubTable", "id": "nobody/NoSuchSet", "local": None}
 
+SHIPPED = {"_target_": "interventions.load", "name": "uniform"}
+
 
 @pytest.mark.parametrize(
     ("change", "pictures", "why"),
@@ -161,6 +163,13 @@ HUB = {"_target_": "solvent.benchmarks.hub.HubTable", "id": "nobody/NoSuchSet", 
         ({"benchmark": {"source": HUB}}, False, "nobody/NoSuchSet of the hub is not on this"),
         ({"benchmark": {"seed": 5}}, False, "no longer those that were answered"),
         ({"benchmark": {"parser": {"_target_": "os.getcwd"}}}, False, "would call 'os.getcwd'"),
+        (
+            {"conditions": {"real": SHIPPED | {"name": "./mine"}}},
+            False,
+            "'interventions.load'",
+        ),
+        ({"conditions": {"real": SHIPPED | {"a._target_": "b"}}}, False, "'interventions.load'"),
+        ({"conditions": {"real": SHIPPED | {"mass": {"a": 1}}}}, False, "'interventions.load'"),
         ({"model": {"_target_": "os.getcwd"}}, True, "would run code that is not ours"),
         ({"model": {"trust_remote_code": True}}, True, "would run code that is not ours"),
         ({"model": {"checkpoint": "solvent/models/checkpoints/tiny_blind"}}, True, "is not what"),
