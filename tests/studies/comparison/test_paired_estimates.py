@@ -67,6 +67,8 @@ def test_seeds_are_crossed_with_questions() -> None:
         assert found.low == pytest.approx(min(ends[0], middle - halves.max()))
         assert found.high == pytest.approx(max(ends[1], middle + halves.max()))
         assert found.seed_sd == pytest.approx(differences.mean(axis=1).std(ddof=1))
+        assert found.gained == pytest.approx((differences > 0).sum() / 4)
+        assert found.lost == pytest.approx((differences < 0).sum() / 4)
         assert found.seeds_better == (differences.mean(axis=1) > 0).mean()
         (p,) = equal_accuracy([found])
         t = abs(middle) / np.sqrt([a + b, b])

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 
-from solvent.studies.comparison.paired_statistics.sign_flips import flip_p_values
+from solvent.studies.comparison.paired_statistics.sign_flips import flip_p_values, random_signs
 
 
 def test_single_questions_are_mcnemars_exact_test() -> None:
@@ -54,6 +54,10 @@ def test_many_sums_have_the_exact_p_within_the_error_of_10_000_flips() -> None:
         truth = exact(column)
         assert p == pytest.approx(truth, abs=4 * np.sqrt(truth * (1 - truth) / 10_000) + 2e-4)
     assert flip_p_values(columns[:, [3]])[0] == found[3]  # beside others or alone
+    parts = [*random_signs(1500)]
+    assert (sum(map(len, parts)), len(parts)) == (9999, 4)
+    assert all((parts[0][:99] != part[:99]).any(axis=1).all() for part in parts[1:])
+    assert abs(np.concatenate(parts).mean()) < 4 / np.sqrt(1500 * 9999)
     assert found.min() < 0.02 < 0.2 < found.max()
 
 
