@@ -33,6 +33,19 @@ def test_of_means_it_is_the_t_interval_over_groups() -> None:
             assert found.high - found.value == pytest.approx(half, rel=0.3)
 
 
+def test_seeds_are_crossed_with_questions() -> None:
+    layout = Layout.of(np.arange(40).repeat(10))
+    groups = (ARM - CONTROL).reshape(40, 10).mean(axis=1)
+    a = groups.var(ddof=1) / 40 + 2 / 42**2
+    for by_seed in ([0.0, 0.02, 0.04], [-0.2, 0.1, 0.4]):
+        b = np.var(by_seed, ddof=1) / 3
+        freedom = np.array([39, 2, (a + b) ** 2 / (a**2 / 39 + b**2 / 2)])
+        halves = student.ppf(0.975, freedom) * np.sqrt([a, b, a + b])
+        found = score_difference(means, layout, by_seed)
+        assert found.high == pytest.approx(min(1.0, found.value + halves.max()))
+        assert score_difference(means, layout, by_seed[:1]) == score_difference(means, layout)
+
+
 def test_scores_that_agree_are_no_certainty() -> None:
     found = score_difference(lambda rows: (0.5, 0.5), Layout.of(np.arange(180)))
     assert found.high == pytest.approx(student.ppf(0.975, 49) * np.sqrt(2) / 182)

@@ -9,7 +9,7 @@ Axes: N questions, C clusters (independent units), R seeds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from solvent.diagnostics.statistics.estimates import ONE_SIDED, why_no_verdict
 from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
 from solvent.studies.comparison.paired_statistics.sign_flips import flip_p_values
 
+Part = tuple[float, float]  # a standard error and its degrees of freedom
 SAME = 1e-12  # a mean over questions below which a seed does not differ from the control
 
 
@@ -79,17 +80,22 @@ class Crossed:
         return float(max([own, *(student.sf(gap / e, freedom) for e, freedom in self._parts)]))
 
     @cached_property
-    def _parts(self) -> list[tuple[float, float]]:
-        """Standard errors and degrees of freedom of what seeds add to the interval over items."""
-        return [] if self.seeds < 2 else [*self._seed_parts()]
+    def _parts(self) -> list[Part]:
+        """What seeds add to the interval over items; nothing where there are none."""
+        return with_seeds(
+            self.items.cautious_error**2, self.items.freedom, self.seed_variance, self.seeds
+        )
 
-    def _seed_parts(self) -> Iterator[tuple[float, float]]:
-        items, seeds = self.items.cautious_error**2, self.seed_variance
-        if seeds > 0:
-            yield np.sqrt(seeds), self.seeds - 1
-        if items + seeds > 0:
-            scale = items**2 / self.items.freedom + seeds**2 / (self.seeds - 1)
-            yield np.sqrt(items + seeds), (items + seeds) ** 2 / scale
+
+def with_seeds(variance: float, freedom: float, seed_variance: float, seeds: int) -> list[Part]:
+    """Standard errors and degrees of freedom that several seeds add to those over questions: of the
+    seeds' means alone, and of both variances together, by Satterthwaite.
+    """
+    if seeds < 2 or seed_variance <= 0:
+        return []
+    total = variance + seed_variance
+    scale = variance**2 / freedom + seed_variance**2 / (seeds - 1)
+    return [(float(np.sqrt(seed_variance)), seeds - 1.0), (float(np.sqrt(total)), total**2 / scale)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

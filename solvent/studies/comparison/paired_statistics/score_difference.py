@@ -5,7 +5,7 @@ Axes: N questions, C clusters, R seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy.stats import t as student
 from solvent.core.intervals import CONFIDENCE
 from solvent.diagnostics.statistics.estimates import FEW_BOUNDED
 from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
+from solvent.studies.comparison.paired_statistics.paired import with_seeds
 
 GROUPS = 50  # of clusters that are left out together: so many scores are computed
 SEED = 0
@@ -31,19 +32,24 @@ class ScoreDifference:
     groups: int  # of clusters, each left out once
 
 
-def score_difference(score: Score, layout: Layout, seed: int = SEED) -> ScoreDifference | None:
+def score_difference(
+    score: Score, layout: Layout, by_seed: Sequence[float] = (), seed: int = SEED
+) -> ScoreDifference | None:
     """By the jackknife over groups of clusters (Efron and Stein 1981): the variance is
     (G - 1) / G times the sum of squared deviations of the differences without one group from their
     mean, and the quantile is that of t with G - 1 degrees of freedom. One effective question at
     each bound of a difference is added to the variance, as in `solvent.core.intervals`, so that two
-    scores which agree on a few questions are not certain to agree on all.
+    scores which agree on a few questions are not certain to agree on all. Seeds are crossed with
+    questions, as in `compare`.
 
     No interval below 20 effective clusters, or where a score without some group is no number; None
     where the score itself is none.
 
     Args:
-        score: of the arm and of its control, given the numbers of the questions to score.
+        score: of the arm (mean over seeds) and of its control, given the numbers of the questions
+            to score.
         layout: of the questions.
+        by_seed: the difference of scores of every seed over all questions, where there are several.
         seed: by which clusters are shared out.
     """
     value = _difference(score, np.arange(layout.questions))
@@ -64,10 +70,13 @@ def score_difference(score: Score, layout: Layout, seed: int = SEED) -> ScoreDif
     if not np.isfinite(without).all():
         return nothing
     count = len(groups)
-    variance = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
-    half = float(
-        student.ppf(0.5 + CONFIDENCE / 2, count - 1) * np.sqrt(variance + 2 / (effective + 2) ** 2)
-    )
+    spread = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
+    variance = spread + 2 / (effective + 2) ** 2
+    seeds = len(by_seed)
+    between = float(np.var(by_seed, ddof=1)) / seeds if seeds > 1 else 0.0
+    parts = [(float(np.sqrt(variance)), count - 1.0)]
+    parts += with_seeds(variance, count - 1.0, between, seeds)
+    half = max(float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * e for e, freedom in parts)
     return ScoreDifference(
         value=value, low=max(-1.0, value - half), high=min(1.0, value + half), groups=count
     )
