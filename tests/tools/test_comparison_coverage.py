@@ -14,7 +14,7 @@ from solvent.studies.comparison.paired_statistics.score_difference import score_
 from solvent.studies.comparison.paired_statistics.simultaneous import bands
 from tools.comparison_coverage.curve_worlds import draw
 from tools.comparison_coverage.paired_worlds import MARGIN, World, simulate
-from tools.comparison_coverage.summary_worlds import answers, scorer, truth
+from tools.comparison_coverage.summary_worlds import answers, pulls, scorer, truth
 
 RUNS = 300
 LIMIT = 0.05 + 3 * 0.0126
@@ -94,11 +94,11 @@ def test_means_of_effects() -> None:
         assert np.mean([each.low <= 0 <= each.high for each in found]) >= 0.95 - 3 * 0.0126
 
 
-@pytest.mark.parametrize("kind", ["macro mean", "F1", "both of a pair"])
+@pytest.mark.parametrize("kind", ["macro mean, unequal", "F1", "both of a pair"])
 def test_scores(kind: str) -> None:
-    rng, layout, inside = np.random.default_rng(6), Layout.of(np.arange(60).repeat(2)), 0
+    rng, layout, inside = np.random.default_rng(6), Layout.of(np.arange(100).repeat(2)), 0
     for _ in range(RUNS):
-        score = scorer(kind, answers(rng, 60, 0.95), rng.random(120) < 0.5)
-        found = score_difference(score, layout)
+        score = scorer(kind, answers(rng, 100, 0.95), rng.random(200) < 0.5)
+        found = score_difference(score, layout, pulls=pulls(kind, 100))
         inside += found.low <= truth(kind) <= found.high
     assert inside / RUNS >= 0.95 - 3 * 0.0126

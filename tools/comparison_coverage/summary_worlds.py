@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from scipy.stats import multivariate_normal, norm
 from statsmodels.stats.meta_analysis import combine_effects
 
@@ -18,10 +18,15 @@ EFFECT = 0.01
 ERRORS = {"equal": np.array([0.01]), "unequal": np.array([0.003, 0.01, 0.03])}
 Effects = tuple[int, float, str]  # how many, tau, key of `ERRORS`
 CASES: tuple[Effects, ...] = tuple(itertools.product((3, 5, 10, 20), (0.0, 0.01, 0.05), ERRORS))
-CATEGORIES = 8
+SHARES = {  # of images in categories
+    "macro mean": np.full(8, 0.125),
+    "macro mean, unequal": np.array([0.02, 0.02, 0.04, 0.06, 0.1, 0.16, 0.26, 0.34]),
+}
 Scored = tuple[str, int, float]  # kind of score, images, how alike arm and control are
 SCORED: tuple[Scored, ...] = tuple(
-    itertools.product(("macro mean", "F1", "both of a pair"), (30, 100, 500), (0.5, 0.95))
+    each
+    for each in itertools.product((*SHARES, "F1", "both of a pair"), (40, 100, 500), (0.5, 0.95))
+    if each[:2] != ("macro mean, unequal", 40)  # a category would have a single image
 )
 RIGHT = np.array([0.92, 0.88])  # of the arm and its control
 
@@ -63,7 +68,7 @@ def scores_table(runs: int, follow: Callable[[Sequence[Scored]], Iterable[Scored
         for _ in range(runs):
             right = answers(rng, images, alike)
             score = scorer(kind, right, rng.random(2 * images) < 0.5)
-            found = score_difference(score, layout)
+            found = score_difference(score, layout, pulls=pulls(kind, images))
             covered += found.low <= truth(kind) <= found.high
             widths.append(found.high - found.low)
         lines.append(
@@ -90,18 +95,34 @@ def scorer(
     Args:
         yes: the true answers, for F1.
     """
-    category = np.arange(right.shape[1]) // 2 % CATEGORIES
+    category = categories(kind, right.shape[1] // 2) if kind in SHARES else np.array([])
 
     def one(credits: Bool[np.ndarray, " N"], rows: Int[np.ndarray, " M"]) -> float:
         if kind == "F1":
             hits = float((yes[rows] & credits[rows]).sum())
             return 2 * hits / (2 * hits + float((~credits[rows]).sum()))
-        if kind == "macro mean":
-            sums = np.bincount(category[rows], credits[rows], CATEGORIES)
-            return float((sums / np.bincount(category[rows], minlength=CATEGORIES)).mean())
-        return float(credits[rows].reshape(-1, 2).all(axis=1).mean())
+        if kind == "both of a pair":
+            return float(credits[rows].reshape(-1, 2).all(axis=1).mean())
+        return float(
+            (np.bincount(category[rows], credits[rows]) / np.bincount(category[rows])).mean()
+        )
 
     return lambda rows: (one(right[0], rows), one(right[1], rows))
+
+
+def categories(kind: str, images: int) -> Int[np.ndarray, " N"]:
+    """Of both questions of every image."""
+    places = (np.arange(images) + 0.5) / images
+    return np.searchsorted(np.cumsum(SHARES[kind]), places).repeat(2)
+
+
+def pulls(kind: str, images: int) -> Float[np.ndarray, " N"] | None:
+    """By how much a question's credit raises a mean over categories."""
+    if kind not in SHARES:
+        return None
+    category = categories(kind, images)
+    sizes = np.bincount(category)
+    return 1 / (len(sizes) * sizes[category])
 
 
 def truth(kind: str) -> float:
