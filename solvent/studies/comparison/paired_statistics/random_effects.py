@@ -13,7 +13,6 @@ from statsmodels.stats.meta_analysis import combine_effects
 from solvent.core.intervals import CONFIDENCE
 
 STEPS = 200  # of Newton's for Paule and Mandel's variance: one doubles it where errors are tiny
-CLOSE = 1e-9  # to the solution of Paule and Mandel's equation
 TINY = 1e-6  # a standard error where all are 0
 
 
@@ -51,7 +50,7 @@ def summarise(values: Sequence[float], standard_errors: Sequence[float]) -> Summ
     if len(effects) == 1:
         return _single(float(effects[0]))
     with np.errstate(divide="ignore"):  # its I2 of effects that are all equal
-        found = combine_effects(effects, errors**2, method_re="pm", maxiter=STEPS, atol=CLOSE)
+        found = combine_effects(effects, errors**2, method_re="pm", maxiter=STEPS)
     count, between = len(effects), max(0.0, float(found.tau2))
     mean = float(found.mean_effect_re)
     error = float(max(found.sd_eff_w_re_hksj, found.sd_eff_w_re))
