@@ -78,6 +78,7 @@ class Rates:
     """Shares of the runs of one world."""
 
     covered: float = 0.0  # the truth lies in the 95 % interval
+    width: float = 0.0  # of that interval
     items_only: float = 0.0  # in that over questions, of means over seeds
     seeds_only: float = 0.0  # in that of t over the means of the seeds
     equal: float = 0.0  # equal accuracy is rejected at 5 %
@@ -95,6 +96,7 @@ def simulate(world: World, runs: int, seed: int) -> Rates:
     rates = Rates(equal=np.mean([p is not None and p <= LEVEL for p in equal_accuracy(found)]))
     for each in found:
         rates.covered += _inside((each.low, each.high), world.truth)
+        rates.width += 2.0 if each.low is None or each.high is None else each.high - each.low
         held = claims(each, MARGIN)
         for name in CLAIMS:
             p = getattr(held, f"p_{name}")
@@ -169,9 +171,10 @@ def single_table(runs: int, follow: Callable[[Sequence[World]], Iterable[World]]
 def crossed_table(runs: int, follow: Callable[[Sequence[World]], Iterable[World]]) -> str:
     """By number of seeds and their spread."""
     lines = [
-        "| seeds | spread, points | worlds | covered, %: mean, worst | questions alone, seeds "
-        "alone: worst | equal accuracy rejected, % | WORSE | BETTER | NOT INFERIOR | EQUIVALENT |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| seeds | spread, points | worlds | covered, %: mean, worst | width, points | questions "
+        "alone, seeds alone: worst | equal accuracy rejected, % | WORSE | BETTER "
+        "| NOT INFERIOR | EQUIVALENT |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     found = _grouped(crossed_draws(), lambda each: (each.seeds, each.seed_sd), runs, follow)
     for (seeds, spread), worlds in found.items():
@@ -181,9 +184,10 @@ def crossed_table(runs: int, follow: Callable[[Sequence[World]], Iterable[World]
         ]
         alone = ", ".join(f"{100 * each:.0f}" for each in parts)
         equal = _worst([each for world, each in worlds if world.truth == 0], "equal")
+        width = f"{100 * np.mean([each.width for each in rates]):.1f}"
         lines.append(
-            f"| {seeds} | {100 * spread:g} | {len(worlds)} | {_cover(worlds)} | {alone} | {equal} "
-            f"| {_errors(worlds)} |"
+            f"| {seeds} | {100 * spread:g} | {len(worlds)} | {_cover(worlds)} | {width} | {alone} "
+            f"| {equal} | {_errors(worlds)} |"
         )
     return "\n".join(lines)
 
