@@ -4,12 +4,40 @@ control, then those whose difference is clearest; and the words that say so.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from solvent.reports.compared.frames import Comparison
 
+SHARES = tuple(f"{what}_{end}" for what in ("score", "difference", "band", "prediction")
+               for end in ("value", "low", "high"))  # fmt: skip
+MEAN = ("value", "low", "high")
+NUMBERS = {
+    "arms": (*SHARES, "n", "clusters", "seeds", "margin", "chance", "visual_mass_before",
+             "visual_mass_after"),
+    "slices": (*SHARES, "n", "clusters", "control_accuracy", "p_adjusted"),
+    "curves": (*SHARES, "x", "n"),
+    "peaks": (*MEAN, "chosen_value", "n"),
+    "summaries": (*SHARES, *MEAN, "k"),
+}  # fmt: skip
 RANK = {"primary": 0, "positive control": 1}
+
+
+def with_floats(comparison: Comparison) -> Comparison:
+    """Numbers as floats, missing ones as NaN, whatever a frame says that they are."""
+    frames = {name: getattr(comparison, name) for name in NUMBERS}
+    floats = {
+        name: frame.assign(
+            **{
+                column: pd.to_numeric(frame[column], errors="coerce").astype(float)
+                for column in frame.columns.intersection(NUMBERS[name])
+            }
+        )
+        for name, frame in frames.items()
+    }
+    return replace(comparison, **floats)
 
 
 def against_control(comparison: Comparison) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib
 
 from solvent.core.plotting import PAPER
+from solvent.reports.compared.figures.chosen_arms import with_floats
 from solvent.reports.compared.figures.curve_figure import curve_plans
 from solvent.reports.compared.figures.figure_plan import WITHOUT_CLOCK, Drawn, Plan, save
 from solvent.reports.compared.figures.forest_figure import forest_plans
@@ -56,7 +57,10 @@ def chosen_plans(comparison: Comparison) -> list[Plan]:
     """At most `MOST`, of every kind about equally many; the last of a kind says how many figures
     were left out.
     """
-    found = [plans for kind in KINDS if (plans := kind(comparison))]
+    if comparison.arms.empty:
+        return []
+    given = with_floats(comparison)
+    found = [plans for kind in KINDS if (plans := kind(given))]
     taken = [0] * len(found)
     while sum(taken) < min(MOST, sum(map(len, found))):
         for at, plans in enumerate(found):

@@ -29,8 +29,8 @@ def _font(size: float) -> FontProperties:
 
 @lru_cache(100_000)
 def width_of(text: str, size: float = SMALL) -> float:
-    """Inches that a text takes on one line."""
-    points, _, _ = text_to_path.get_text_width_height_descent(text, _font(size), False)
+    """Inches that a text takes on one line, as it is printed."""
+    points, _, _ = text_to_path.get_text_width_height_descent(printable(text), _font(size), False)
     return ALLOWANCE * points / 72
 
 

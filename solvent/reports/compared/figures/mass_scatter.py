@@ -151,7 +151,7 @@ def _draw_panel(axes: Axes, view: View, points: pd.DataFrame) -> None:
     _draw_series(axes, points, view.styles)
     low, high = axes.get_ylim()
     _draw_levels(axes, [each for each in view.levels if low - (high - low) / 2 < each.height])
-    axes.set(xlabel=KEPT, ylabel=view.axis)
+    axes.set(xlabel=KEPT, ylabel=wrapped(view.axis, HIGH, lines=1))
 
 
 def _draw_series(axes: Axes, points: pd.DataFrame, styles: dict[str, Mark]) -> None:
