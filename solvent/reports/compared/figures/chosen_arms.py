@@ -22,6 +22,7 @@ NUMBERS = {
     "peaks": (*MEAN, "chosen_value", "n"),
     "summaries": (*SHARES, *MEAN, "k"),
 }  # fmt: skip
+NO_INTERVAL = "Where there is no interval, too few images have a say."
 RANK = {"primary": 0, "positive control": 1}
 
 

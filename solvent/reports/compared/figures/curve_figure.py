@@ -37,7 +37,7 @@ from solvent.reports.compared.frames import Comparison
 PANELS = 6  # of one figure
 HIGH = 1.5  # inches of a panel
 BESIDE = 0.5  # inches for ticks and name of the axis to the left
-POINTWISE = "95 % interval of a point"
+POINTWISE = "difference, with its 95 % interval"
 SIMULTANEOUS = "95 % band of the whole curve"
 PEAK = "the best, on images that did not choose it"
 
@@ -193,8 +193,10 @@ def _set_axis(axes: Axes, panel: pd.DataFrame, setting: str, width: float) -> No
 
 def _legend(panels: Sequence[tuple[pd.DataFrame, pd.Series | None]], margin: float) -> list[Artist]:
     colour = COLOURS[1]
+    sure = any(panel["difference_low"].notna().any() for panel, _ in panels)
+    label = POINTWISE if sure else "difference"
     found: list[Artist] = [
-        Line2D([], [], color=colour, marker="o", markersize=3, linewidth=1.2, label=POINTWISE)
+        Line2D([], [], color=colour, marker="o", markersize=3, linewidth=1.2, label=label)
     ]
     if any(panel["band_low"].notna().any() for panel, _ in panels):
         found.append(Patch(color=colour, alpha=0.18, linewidth=0, label=SIMULTANEOUS))

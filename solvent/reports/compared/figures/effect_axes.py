@@ -15,14 +15,14 @@ LATTICE = {"color": "0.9", "linewidth": 0.5}
 
 
 def reach(ends: Sequence[float], margin: float) -> float:
-    """How far an axis goes to one side, in points: to the last end, but so that one extreme arm
-    leaves room for the others, of what is far beyond five times the middle end only to the edge.
+    """How far an axis goes to one side, in points: to the last end, but so that a few extreme arms
+    leave room for the others, of what is far beyond four fifths of the ends only to the edge.
     """
     known = sorted(each for each in ends if each > 0)
     least = 1.3 * margin if margin > 0 else 0.5
     if not known:
         return least
-    usual = max(3 * least, 5 * known[len(known) // 2])
+    usual = max(3 * least, 2.5 * known[len(known) * 4 // 5])
     kept = known if known[-1] <= 1.5 * usual else [each for each in known if each <= usual]
     return max(least, 1.06 * kept[-1])
 

@@ -4,11 +4,13 @@ with its verdict.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pandas as pd
 
 from solvent.reports.compared.figures.chosen_arms import (
+    NO_INTERVAL,
     against_control,
     clearest,
     left_out,
@@ -30,34 +32,44 @@ SECTIONS = {"primary": "registered", "explored": "explored", "positive control":
 def forest_plans(comparison: Comparison) -> list[Plan]:
     """One per family, more where its arms do not fit one page."""
     controls = comparison.arms[comparison.arms["role"] == "control"].set_index("family")
-    assay = comparison.assay.set_index("family")["sentence"] if len(comparison.assay) else {}
+    assay = _assay(comparison)
     plans = []
     for family, arms in against_control(comparison).groupby("family", sort=False):
         control = controls.loc[[family]].iloc[0] if family in controls.index else None
         shown = clearest(arms, MOST)
         said = left_out(len(shown), len(arms))
-        plans += _family(family, shown, control, said, str(assay.get(family) or ""))
+        plans += _family(family, shown, control, said, assay.get(family, ""))
     return plans
+
+
+def _assay(comparison: Comparison) -> dict[str, str]:
+    """By family, whether the benchmark would notice."""
+    if comparison.assay.empty:
+        return {}
+    known = comparison.assay.dropna(subset=["sentence"])
+    return dict(zip(known["family"], known["sentence"], strict=True))
 
 
 def _family(
     family: str, arms: pd.DataFrame, control: pd.Series | None, said: str, assay: str
 ) -> list[Plan]:
-    varied, roles = arms["n"].nunique() > 1, arms["role"].nunique() > 1
+    compared = f"minus {control['name']}" if control is not None else "minus its control"
+    columns, roles = _columns(arms, compared), arms["role"].nunique() > 1
     rungs = [
-        _rung(arm, varied, SECTIONS[role] if roles else "")
+        _rung(arm, columns, SECTIONS[role] if roles else "")
         for role in SECTIONS
         for _, arm in arms[arms["role"] == role].iterrows()
     ]
     title, margin = str(arms["title"].iloc[0]), arms["margin"].max()
-    compared = f"minus {control['name']}" if control is not None else "minus its control"
-    about = ", ".join(filter(None, (_score(control), asked(arms))))
+    score = _score(control)
+    about = ", ".join(filter(None, (score, asked(arms))))
     caption = sentences(
         f"Paired difference in accuracy, arm {compared}, of {title}, in {AXIS}, with 95 % "
         f"intervals over {seeds_too(arms)}; {asked(arms)}.",
         f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
-        f"{_score(control)}." if control is not None else "",
+        f"{score}." if score else "",
         "An arrow leads to what lies beyond the axis.",
+        NO_INTERVAL if arms["difference_low"].isna().any() else "",
         assay,
         said,
     )
@@ -73,7 +85,7 @@ def _family(
                 title=title,
                 subtitle=about,
                 rungs=portion,
-                headings=(f"{compared} [95 %]", *(("n",) if varied else ()), "verdict"),
+                headings=tuple(columns),
                 margin=margin,
                 axis=AXIS,
             ),
@@ -82,22 +94,29 @@ def _family(
     ]
 
 
-def _rung(arm: pd.Series, varied: bool, section: str) -> Rung:
-    low, high = arm["difference_low"], arm["difference_high"]
-    number = span(pd.Series([arm["n"]]))
-    verdict = "" if pd.isna(arm["verdict"]) else arm["verdict"]
+def _columns(arms: pd.DataFrame, compared: str) -> dict[str, Callable[[pd.Series], str]]:
+    """What stands beside the arms, by heading: how an arm's text is made."""
+    columns = {
+        f"{compared} [95 %]": lambda arm: difference(
+            arm["difference_value"], arm["difference_low"], arm["difference_high"]
+        )
+    }
+    if arms["n"].nunique() > 1:
+        columns["n"] = lambda arm: span(pd.Series([arm["n"]]))
+    if arms["verdict"].notna().any():
+        columns["verdict"] = lambda arm: "–" if pd.isna(arm["verdict"]) else arm["verdict"]
+    return columns
+
+
+def _rung(arm: pd.Series, columns: Mapping[str, Callable[[pd.Series], str]], section: str) -> Rung:
     return Rung(
         label=named(arm),
         value=arm["difference_value"],
-        low=low,
-        high=high,
+        low=arm["difference_low"],
+        high=arm["difference_high"],
         section=section,
         mark=mark_of(arm["verdict"]),
-        beside=(
-            difference(arm["difference_value"], low, high),
-            *((number,) if varied else ()),
-            verdict,
-        ),
+        beside=tuple(text(arm) for text in columns.values()),
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from solvent.reports.compared.figures.chosen_arms import against_control, sentences
 from solvent.reports.compared.figures.figure_plan import Plan, portions, slug
 from solvent.reports.compared.figures.ladder import Rung, draw_ladder, rows_of_a_page
-from solvent.reports.compared.figures.lettering import AXIS, counts, difference
+from solvent.reports.compared.figures.lettering import AXIS, difference, span
 from solvent.reports.compared.figures.verdict_marks import GREY
 from solvent.reports.compared.frames import Comparison
 
@@ -33,19 +33,22 @@ def summary_plans(comparison: Comparison) -> list[Plan]:
 
 
 def _plans(over: str, rows: pd.DataFrame, margin: float) -> list[Plan]:
-    rungs = [_rung(row) for _, row in rows.iterrows()]
+    predicted = bool(rows["prediction_low"].notna().any())
+    rungs = [_rung(row, predicted) for _, row in rows.iterrows()]
     found = portions(rungs, rows_of_a_page([rung.label for rung in rungs]))
     title = f"All {OVER[over]} together"
-    families = counts(rows["k"], "family").replace("familys", "families")
     caption = sentences(
         f"Random-effects summary over {OVER[over]} of each arm's paired difference in accuracy, in "
-        f"{AXIS}: thick the 95 % interval of the mean (Hartung-Knapp), thin the 95 % prediction "
-        f"interval of a further family where it can be estimated; k, families: {families}.",
+        f"{AXIS}: thick the 95 % interval of the mean (Hartung-Knapp), k of how many families: "
+        f"{span(rows['k'])}.",
+        "Thin: the 95 % prediction interval of one more family, where it can be estimated."
+        if predicted
+        else "There are too few families for prediction intervals.",
         f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
         "An arrow leads to what lies beyond the axis.",
     )
     legend = [Line2D([], [], color=GREY, linewidth=1.6, label="95 % interval of the mean")]
-    if rows["prediction_low"].notna().any():
+    if predicted:
         legend.append(Line2D([], [], color=GREY, linewidth=0.7, label="95 % prediction interval"))
     return [
         Plan(
@@ -58,7 +61,7 @@ def _plans(over: str, rows: pd.DataFrame, margin: float) -> list[Plan]:
                 title=title,
                 subtitle="random effects: what an arm changes on average, and next time",
                 rungs=portion,
-                headings=("mean [95 %]", "prediction", "k"),
+                headings=("mean [95 %]", *(("prediction",) if predicted else ()), "k"),
                 margin=margin,
                 axis=AXIS,
                 legend=legend,
@@ -68,9 +71,9 @@ def _plans(over: str, rows: pd.DataFrame, margin: float) -> list[Plan]:
     ]
 
 
-def _rung(row: pd.Series) -> Rung:
+def _rung(row: pd.Series, predicted: bool) -> Rung:
     outer = row["prediction_low"], row["prediction_high"]
-    predicted = difference(row["value"], *outer).partition(" ")[2]
+    ends = "–" if pd.isna(outer[0]) else difference(row["value"], *outer).partition(" ")[2]
     return Rung(
         label=str(row["name"]),
         value=row["value"],
@@ -80,7 +83,7 @@ def _rung(row: pd.Series) -> Rung:
         outer=outer,
         beside=(
             difference(row["value"], row["low"], row["high"]),
-            "–" if pd.isna(outer[0]) else predicted,
+            *((ends,) if predicted else ()),
             f"{row['k']:.0f}",
         ),
     )
