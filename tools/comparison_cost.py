@@ -1,7 +1,7 @@
 """What `python compare.py` takes on a study of made-up answers: seconds, and greatest memory.
 
 python -m tools.comparison_cost                                  # 300 cells of 1,000 questions
-python -m tools.comparison_cost --cells 10000 --layers 2 --folder /scratch/study   # about 8 GB
+python -m tools.comparison_cost --cells 10000 --folder /scratch/study   # 12 GB
 python -m tools.comparison_cost --profile compare.prof           # and where the time goes
 
 A study is written below the folder and kept there, so that it is there the next time and can be
@@ -65,7 +65,6 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000, help="of a cell (default 1000)")
     parser.add_argument("--models", type=int, help="default 3, of 1,000 cells or more 10")
     parser.add_argument("--benchmarks", type=int, help="likewise")
-    parser.add_argument("--layers", type=int, default=6, help="of a model (default 6, as tiny)")
     parser.add_argument("--per-image", type=int, default=2, help="questions (default 2)")
     parser.add_argument("--folder", type=Path, help="keeps the study (default: nowhere)")
     parser.add_argument("--profile", type=Path, help="file of a profile")
@@ -75,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(given.folder or place).resolve()
         study = Study(
-            folder=folder, cells=given.cells, samples=given.samples, layers=given.layers,
+            folder=folder, cells=given.cells, samples=given.samples,
             models=given.models or many, benchmarks=given.benchmarks or many,
             per_image=given.per_image,
         )  # fmt: skip

@@ -35,7 +35,7 @@ KINDS = ("existence", "colour", "count", "where", "relation")
 OPTIONS = ("yes", "no")
 RIGHT = 0.8  # share of the control's answers
 CORRELATION = 0.4  # of how hard the questions about one image are
-LAYERS = range(6)  # of `tiny`, whatever number of them a prediction is of
+LAYERS = range(6)  # of `tiny`
 SPANS = tuple(tuple(LAYERS[at : at + n]) for n in range(1, 6) for at in range(len(LAYERS) - n + 1))
 WINDOWS = ("all", "early", "middle", "late", *SPANS)
 DOSES = (0.25, 0.5, 2.0, 4.0, 8.0)
@@ -64,7 +64,6 @@ class Study:
         folder: of the study, as `python compare.py` finds it.
         cells: in all; spread evenly over models and benchmarks.
         samples: questions of a cell.
-        layers: of a model: how many numbers a prediction holds of attention, four times.
         per_image: questions about one image.
     """
 
@@ -73,7 +72,6 @@ class Study:
     samples: int
     models: int
     benchmarks: int
-    layers: int
     per_image: int
     lines: dict[tuple[str, int, bool, str], bytes] = field(default_factory=dict, repr=False)
     looks: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict, repr=False)
@@ -142,9 +140,9 @@ class Study:
     def _prediction(self, benchmark: str, question: int, right: bool, name: str) -> Prediction:
         drawn = _drawn(benchmark, question)
         gold, edited = question % 2, 0 if name == "learned" else 26_112
-        masses = _floats(drawn.uniform(0.2, 0.6, self.layers))
+        masses = _floats(drawn.uniform(0.2, 0.6, len(LAYERS)))
         after = tuple(MASSES.get(name, 1.0) * mass for mass in masses)
-        entropies = _floats(drawn.uniform(2, 4, self.layers))
+        entropies = _floats(drawn.uniform(2, 4, len(LAYERS)))
         parsed = gold if right else 1 - gold
         scores = [_candidate(-drawn.exponential()) for _ in OPTIONS]
         scores[parsed] = _candidate(-0.01 * drawn.exponential())

@@ -26,7 +26,7 @@ sys.exit("study=broken" in sys.argv)
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("outputs") / "study"
-    made = Study(folder=folder, cells=24, samples=40, models=1, benchmarks=2, layers=2, per_image=4)
+    made = Study(folder=folder, cells=24, samples=40, models=1, benchmarks=2, per_image=4)
     assert made.write() == 24
     return made
 
