@@ -1,8 +1,9 @@
 """The arms as a paper prints them: LaTeX with booktabs, and Markdown as GitHub shows it.
 
 One table per benchmark, the models as blocks in it; a long one is continued in the next. Bold is an
-arm, registered or explored, whose accuracy differs from its control's: verdict BETTER or WORSE,
-after correction. Templates say what stands where, this file what stands there.
+arm with the verdict BETTER (a gain) or WORSE (a loss beyond the margin), after correction, but for
+positive controls, which are to be worse. Templates say what stands where, this file what stands
+there.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Escape = Callable[[str], str]
 HEADS = ("arm", "score, %", "difference, points", "p", "verdict", "visual mass")
 COLUMNS = "rrrlr"  # of LaTeX, after that of names
 ALIGNED = ("---", "---:", "---:", "---:", "---", "---:")  # of Markdown
-ROWS = 30  # of a table that has to fit on a page
+ROWS, FEWEST = 30, 4  # of a table that has to fit on a page; of a block that begins at its end
 FLOATS = 12  # tables after which LaTeX is told to set them
 DIFFERS = ("BETTER", "WORSE")
 ROLES = {"primary": "registered", "positive control": "positive control"}
@@ -178,6 +179,8 @@ def _block(family: Sequence[Line], markup: Markup) -> Block:
     told = f"{family[0]['model']}: {questions(about)}"
     if family[0].get("chance") is not None:
         told += f", chance {share(family[0]['chance'])}"
+    if margin := margins(family):
+        told += f", margin {margin}"
     return Block(title=markup.escape(told), rows=[_row(line, markup) for line in family])
 
 
@@ -208,12 +211,12 @@ def _pages(blocks: Sequence[Block]) -> Iterator[list[Block]]:
     for block in blocks:
         rest = list(block.rows)
         while rest:
-            page.append(replace(block, rows=rest[: max(1, room - 1)]))
-            rest = rest[len(page[-1].rows) :]
-            room -= len(page[-1].rows) + 1
-            if room < 2:
+            if page and room <= min(FEWEST, len(rest)):
                 yield page
                 page, room = [], ROWS
+            page.append(replace(block, rows=rest[: room - 1]))  # under its title
+            rest = rest[room - 1 :]
+            room -= len(page[-1].rows) + 1
     if page:
         yield page
 
@@ -228,8 +231,11 @@ def _note(family: Sequence[Line]) -> str:
     told.append(
         f"p: of equal accuracy, two-sided{f', adjusted by {adjusted}' if adjusted else ''}."
     )
-    if margin := margins(family):
-        told.append(f"Verdict: by adjusted tests against a margin of {margin}.")
-    told.append("Bold: better or worse than the control, positive controls aside.")
+    told.append(
+        "Verdict: what adjusted tests show, a loss beyond the margin (worse), a difference inside "
+        "it (equivalent), no loss beyond it (not inferior), or a gain (better); where p is small "
+        "and nothing is shown, the difference may be on either side of the margin."
+    )
+    told.append("Bold: worse or better, positive controls aside.")
     told.append("Visual mass: share of attention on the picture, before → after.")
     return " ".join(told)

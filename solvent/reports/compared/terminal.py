@@ -162,7 +162,7 @@ def _note(family: Sequence[Line]) -> str:
     if adjusted := corrections(family):
         told.append(f"p of equal accuracy, adjusted by {adjusted}")
     if margin := margins(family):
-        told.append(f"margin {margin}")
+        told.append(f"worse: a loss beyond the margin of {margin}")
     return "; ".join(told)
 
 

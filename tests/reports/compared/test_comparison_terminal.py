@@ -69,7 +69,7 @@ def test_numbers_are_in_points_and_percent() -> None:
     row = shown(comparison)
     for said in ("-12.0 [-15.3, -8.7]", "< 0.0001", "74.0 %", "WORSE", "1.3 + 0.2 %", "cut 25.0 %",
                  "guessed 3.0 %", "left out 1,500", "1.50 x", "0.410 → 0.000",
-                 "mean_f1 +2.0 [-1.0, +5.0]", "margin 2.0 points"):  # fmt: skip
+                 "mean_f1 +2.0 [-1.0, +5.0]", "margin of 2.0 points"):  # fmt: skip
         assert said in row
     assert re.search(r"^uniform,[a-z ]*3 ", row, re.MULTILINE)
 
