@@ -11,7 +11,7 @@ from rich.console import Console
 
 from solvent.core.text import marked
 from solvent.core.types import Tracking
-from solvent.reports.compared import comparison_files, terminal
+from solvent.reports.compared import frame_files, terminal
 from solvent.reports.compared.figures.every_figure import draw_all
 from solvent.reports.compared.frames import Comparison
 from solvent.reports.compared.gallery import draw_gallery
@@ -63,7 +63,7 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     )
     terminal.show(screen, comparison)
     show_gains(screen, found, folder)
-    written = comparison_files.write(comparison, folder)
+    written = frame_files.write(comparison, folder)
     compare_usage(screen, comparison.usage, folder)
     drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
     pictures = [path for figure in drawn for path in figure.paths.values()]

@@ -18,7 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from solvent.reports.compared import paper_tables
-from solvent.reports.compared.comparison_files import FRAMES, write
+from solvent.reports.compared.frame_files import FRAMES, write
 from solvent.reports.compared.frames import Comparison
 from tests.reports.compared.made_up import made_up
 
