@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from PIL import Image
 from solvent.reports.compared.frames import Comparison, Flip
 from solvent.reports.compared.page import document, page_sections
 from solvent.reports.compared.page.document import write_page
+from solvent.reports.compared.page.effect_tables import full_colour, shade
 from solvent.reports.compared.page.plot_scale import Scale, along
 from tests.reports.compared.made_up import HOSTILE, made_up
 
@@ -82,18 +84,60 @@ def test_it_says_what_the_frames_say_and_never_nan(page: Path, comparison: Compa
     said = Page(page).said
     assert not MISSING.search(said)
     assert "60 arms against" in said
-    for arm in comparison.arms.itertuples():
-        assert arm.name in said
-        if arm.role != "control":
-            low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in
-                         (arm.difference_low, arm.difference_high))  # fmt: skip
-            assert re.search(rf"\[{re.escape(low)}, {re.escape(high)}\]|0\.0", said)
+    assert "mass.factor, logarithmic" in said
+    assert "layers, logarithmic" not in said
     for sentence in comparison.arms.loc[comparison.arms["role"] == "primary", "sentence"]:
         assert sentence in said
     for text in (*comparison.remarks, *comparison.assay["sentence"], "python compare.py study=",
                  "Does another image change the answer?", "0.573 [0.524, 0.617]",
                  "n = 500 questions, 99 sets of images", "What colour is the square?"):  # fmt: skip
         assert text in said
+
+
+def lines_of(page: Path, section: str) -> list[list[str]]:
+    """Texts of the fields of a section's lines."""
+    text = page.read_text(encoding="utf-8")
+    inside = text[text.index(f'<section id="{section}"') :].partition("</section>")[0]
+    return [
+        [unescape(re.sub("<[^>]*>", " ", field)).strip() for field in re.split("</t[hd]>", line)]
+        for line in re.findall(r"<tr data-row.*?</tr>", inside, flags=re.DOTALL)
+    ]
+
+
+def in_points(value: float) -> str:
+    said = f"{100 * value:+.1f}".replace("-", "−")
+    return "0.0" if float(said[1:]) == 0 else said
+
+
+def test_tables_have_every_arm_and_its_numbers(page: Path, comparison: Comparison) -> None:
+    arms = comparison.arms
+    lines = lines_of(page, "arms")
+    assert len(lines) == len(arms)
+    for line, arm in zip(lines, arms.itertuples(), strict=True):
+        name, difference, verdict, interval, p, n, images, *_ = line
+        assert name.startswith(arm.name)
+        assert [n, images] == [f"{arm.n:,}", f"{arm.clusters:,}"]
+        if arm.role == "control":
+            assert [difference, verdict, interval, p] == ["–"] * 4
+        else:
+            assert difference == in_points(arm.difference_value)
+            assert verdict == arm.verdict
+            assert (
+                interval == f"[{in_points(arm.difference_low)}, {in_points(arm.difference_high)}]"
+            )
+    held = arms.set_index(["name", "family"])["difference_value"]
+    families = list(dict.fromkeys(arms["family"]))
+    heat = lines_of(page, "heat-map")
+    assert len(heat) == 15
+    for name, *fields in heat:
+        expected = [in_points(held[name, family]) for family in families]
+        assert [field.split()[0] for field in fields[:4]] == expected
+
+
+def test_colours_are_full_at_five_margins() -> None:
+    assert full_colour([{"margin": None}, {"margin": 0.02}]) == pytest.approx(0.1)
+    shades = [shade(value, 0.1) for value in (-0.3, -0.1, -0.02, -0.001, 0.0, 0.02, 0.1, None)]
+    assert shades == ["less-8", "less-8", "less-2", "even", "even", "more-2", "more-8", ""]
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_foreign_runs(page: Path) -> None:
@@ -134,6 +178,28 @@ def test_a_comparison_of_nothing_is_a_page(tmp_path: Path) -> None:
     assert "None was registered" in said
     assert "Nobody knows: no known harm" in said
     assert not MISSING.search(said.replace("None was registered", ""))
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA])
+def test_what_may_be_missing_is_a_dash(tmp_path: Path, missing: object) -> None:
+    """Of one arm all that is measured, of other frames all numbers."""
+    full = made_up(2, 1)
+    known = ["key", "family", "title", "name", "role", "model", "benchmark"]
+    arms = full.arms.astype(object)
+    arms.loc[3, arms.columns.difference(known)] = missing
+    holes = {
+        name: getattr(full, name).assign(**dict.fromkeys(columns, missing))
+        for name, columns in {
+            "slices": ["n", "difference_low", "difference_high", "p_adjusted"],
+            "curves": ["difference_low", "difference_high", "band_low", "band_high", "n"],
+            "peaks": ["low", "high", "n", "p", "chosen_value"],
+            "summaries": ["low", "high", "prediction_low", "prediction_high", "tau", "i2"],
+            "assay": ["key", "name", "difference_value", "difference_low", "difference_high"],
+        }.items()
+    }
+    path = write_page(replace(full, arms=arms, **holes), tmp_path / "a.html")
+    assert not MISSING.search(Page(path).said)
+    assert set(lines_of(path, "arms")[3][1:-1]) == {"–"}
 
 
 def test_pictures_are_bounded_and_every_arm_keeps_its_first(

@@ -106,9 +106,9 @@ def curves(lines: Sequence[Line], arms: Mapping[str, Line]) -> list[View]:
 def _curve(lines: list[Line], vertical: Scale, arms: Mapping[str, Line]) -> View:
     lines = sorted(lines, key=lambda line: line["x"])
     across = along((line["x"] for line in lines), lines[0]["kind"] == "dose")
-    simultaneous = all(line["band_low"] is not None for line in lines)
+    simultaneous = len(_bounded(lines, "band")) == len(lines)
     band = "band" if simultaneous else "difference"
-    bounded = [line for line in lines if line[f"{band}_low"] is not None]
+    bounded = _bounded(lines, band)
     step = -(-len(lines) // LABELS)
     return {
         "title": lines[0]["title"],
@@ -132,6 +132,11 @@ def _curve(lines: list[Line], vertical: Scale, arms: Mapping[str, Line]) -> View
         ],
         "points": [_point(line, across, vertical, arms) for line in lines],
     }
+
+
+def _bounded(lines: Sequence[Line], of: str) -> list[Line]:
+    """Those whose interval `of` is known."""
+    return [line for line in lines if None not in (line[f"{of}_low"], line[f"{of}_high"])]
 
 
 def _from_top(scale: Scale, value: float) -> float:
