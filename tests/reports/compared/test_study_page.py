@@ -20,7 +20,7 @@ from solvent.reports.compared.frames import Comparison, Flip
 from solvent.reports.compared.page import document, page_sections
 from solvent.reports.compared.page.document import write_page
 from solvent.reports.compared.page.effect_tables import full_colour, shade
-from solvent.reports.compared.page.plot_scale import Scale, along
+from solvent.reports.compared.page.plot_scale import Scale, along, unsqueezed
 from tests.reports.compared.made_up import HOSTILE, made_up
 
 MISSING = re.compile(r"\b(nan|NaN|None|NaT)\b|<NA>")
@@ -90,7 +90,8 @@ def test_it_says_what_the_frames_say_and_never_nan(page: Path, comparison: Compa
         assert sentence in said
     for text in (*comparison.remarks, *comparison.assay["sentence"], "python compare.py study=",
                  "Does another image change the answer?", "0.573 [0.524, 0.617]",
-                 "n = 500 questions, 99 sets of images", "What colour is the square?"):  # fmt: skip
+                 "n = 500 questions, 99 sets of images", "attention before, mass 0.41",
+                 "80.0 % [78.0, 82.0]", "95.1 words", "What colour is the square?"):  # fmt: skip
         assert text in said
 
 
@@ -244,6 +245,13 @@ def test_of_too_many_arms_the_registered_ones_stay(
     assert table == ["control", "explored", "primary", "positive control"]
     assert "The page shows 4 of 16 lines" in said.said
     assert "15 arms against" in said.said
+
+
+def test_known_harms_squeeze_nobody() -> None:
+    gentle = [-0.05, 0.05]
+    assert unsqueezed(gentle, [*gentle, -0.1], 0.01).holds(-0.1)
+    assert not unsqueezed(gentle, [*gentle, -0.5], 0.01).holds(-0.5)
+    assert unsqueezed([], [-0.5], 0.01).holds(-0.5)
 
 
 def test_places_on_axes() -> None:

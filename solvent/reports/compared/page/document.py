@@ -80,7 +80,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("points", "interval", "share", "p_value", "whole", "decimal"):
+    for name in ("points", "interval", "share", "p_value", "whole", "decimal", "measure"):
         environment.filters[name] = getattr(number_format, name)
     return environment
 

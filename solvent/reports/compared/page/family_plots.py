@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from solvent.reports.compared.page.number_format import decimal, interval, p_value, points, whole
-from solvent.reports.compared.page.plot_scale import Scale, along, around
+from solvent.reports.compared.page.plot_scale import Scale, along, around, unsqueezed
 
 Line = Mapping[str, Any]
 View = dict[str, Any]
@@ -22,7 +22,8 @@ def told(arm: Line) -> str:
     if arm.get("n") is not None:
         images = arm.get("clusters")
         about = f" about {whole(images)} images" if images is not None else ""
-        lines.append(f"n = {whole(arm['n'])} questions{about}")
+        drawn = f", {whole(arm['seeds'])} seeds" if (arm.get("seeds") or 1) > 1 else ""
+        lines.append(f"n = {whole(arm['n'])} questions{about}{drawn}")
     if arm.get("p") is not None:
         adjusted = arm.get("p_adjusted")
         after = f", adjusted {p_value(adjusted)}" if adjusted is not None else ""
@@ -35,15 +36,14 @@ def told(arm: Line) -> str:
 def forest(arms: Sequence[Line]) -> View | None:
     """The paired differences of a family's arms on one axis; None where there are none.
 
-    The axis is made for all arms but known harms, which would squeeze the others: what lies beyond
-    ends in an arrow, and its numbers stand beside it.
+    Known harms that would squeeze the others end in an arrow, and their numbers stand beside it.
     """
     shown = [arm for arm in arms if arm.get("difference_value") is not None]
     if not shown:
         return None
     margin = next((arm["margin"] for arm in shown if arm.get("margin") is not None), None)
-    ruling = [arm for arm in shown if arm["role"] != "positive control"] or shown
-    scale = around(_ends(ruling), 1.5 * (margin or 0.01))
+    gentle = [arm for arm in shown if arm["role"] != "positive control"]
+    scale = unsqueezed(_ends(gentle), _ends(shown), 1.5 * (margin or 0.01))
     return {
         "rows": [_forest_row(arm, scale) for arm in shown],
         "zero": scale.place(0.0),
@@ -173,7 +173,7 @@ def _point(line: Line, across: Scale, vertical: Scale, arms: Mapping[str, Line])
 
 def trade_off(arms: Sequence[Line]) -> View | None:
     """Visual mass against the difference of a family's arms, the control at zero; None where no
-    mass is known. Known harms that lie below all others stand at the lower edge.
+    mass is known. Known harms that would squeeze the others stand at the lower edge.
     """
     shown = []
     for arm in arms:
@@ -186,8 +186,8 @@ def trade_off(arms: Sequence[Line]) -> View | None:
     if not shown or shown[0][3]:
         return None
     across = around([mass for _, mass, _, _ in shown])
-    ruling = [value for arm, _, value, _ in shown if arm["role"] != "positive control"]
-    vertical = around(ruling, 0.01)
+    gentle = [value for arm, _, value, _ in shown if arm["role"] != "positive control"]
+    vertical = unsqueezed(gentle, [value for _, _, value, _ in shown], 0.01)
     return {
         "points": [
             {

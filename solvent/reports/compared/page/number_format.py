@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
+from solvent.reports.compared import arm_texts
 
 DASH = "–"
 MINUS = "−"
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Its lines, with None for all that is missing."""
-    plain = frame.astype(object)
-    return [
-        {str(key): value for key, value in line.items()}
-        for line in plain.where(frame.notna(), None).to_dict("records")
-    ]
-
-
 def points(value: float | None) -> str:
     """A difference in [-1, 1] in points, signed: `−1.2`."""
-    if value is None:
-        return DASH
-    said = f"{100 * value:+.1f}"
-    return "0.0" if said in ("+0.0", "-0.0") else said.replace("-", MINUS)
+    return DASH if value is None else arm_texts.points(value).replace("-", MINUS)
 
 
 def interval(line: Mapping[str, Any], of: str = "difference") -> str:
@@ -36,7 +24,12 @@ def interval(line: Mapping[str, Any], of: str = "difference") -> str:
 
 def share(value: float | None) -> str:
     """A share in percent: `86.0 %`."""
-    return DASH if value is None else f"{100 * value:.1f} %"
+    return DASH if value is None else arm_texts.share(value)
+
+
+def measure(line: Mapping[str, Any]) -> str:
+    """A line of `measures`: `80.0 % [78.0, 82.0]`, `95.1 words`."""
+    return DASH if line.get("value") is None else arm_texts.measure(line)
 
 
 def share_interval(low: float | None, high: float | None) -> str:
@@ -45,10 +38,8 @@ def share_interval(low: float | None, high: float | None) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """`0.031`, `<0.0001`."""
-    if value is None:
-        return DASH
-    return "<0.0001" if value < 0.0001 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    """`0.031`, `< 0.0001`."""
+    return DASH if value is None else arm_texts.p_value(value)
 
 
 def whole(value: float | None) -> str:

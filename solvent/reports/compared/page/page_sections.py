@@ -6,26 +6,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from solvent.reports.compared.arm_texts import Line, by_family, lines, title
 from solvent.reports.compared.frames import VERDICTS, Comparison
 from solvent.reports.compared.page.arm_columns import SETS
 from solvent.reports.compared.page.effect_tables import heat_map, slice_table
 from solvent.reports.compared.page.family_plots import curves, forest, trade_off
-from solvent.reports.compared.page.number_format import records
 from solvent.reports.compared.page.usage_cards import usage
 
 ARMS = 1_500  # lines on the page: a browser grows slow beyond
 ROLES = ("control", "primary", "positive control", "explored")  # in the order in which they matter
-Line = Mapping[str, Any]
 
 
 def sections(comparison: Comparison) -> dict[str, Any]:
     """By the names that the templates use."""
-    every = records(comparison.arms)
+    titles = {each[0]["family"]: title(each) for each in by_family(comparison.arms)}
+    every = [{**arm, "title": titles[arm["family"]]} for arm in lines(comparison.arms)]
     arms = _foremost(every)
     by_key = {arm["key"]: arm for arm in arms}
     compared = [arm for arm in every if arm["role"] != "control"]
     measured = [arm for arm in arms if arm.get("difference_value") is not None]
-    titles = {arm["family"]: arm["title"] for arm in every}
     return {
         "study": comparison.study,
         "baseline": comparison.baseline,
@@ -43,9 +42,10 @@ def sections(comparison: Comparison) -> dict[str, Any]:
         "titles": titles,
         "families": _families(comparison, arms, by_key),
         "heat": heat_map(measured, titles) if measured else None,
-        "summaries": records(comparison.summaries),
-        "peaks": records(comparison.peaks),
-        "assay": records(comparison.assay),
+        "summaries": lines(comparison.summaries),
+        "measures": lines(comparison.measures),
+        "peaks": lines(comparison.peaks),
+        "assay": lines(comparison.assay),
         "remarks": list(comparison.remarks),
         "usage": usage(comparison.usage),
         "provenance": dict(comparison.provenance),
@@ -75,27 +75,27 @@ def _families(
     comparison: Comparison, arms: Sequence[Line], by_key: Mapping[str, Line]
 ) -> list[dict[str, Any]]:
     """Per family all that is drawn of it."""
-    drawn = _grouped(records(comparison.curves), lambda line: line["family"])
-    slices = [line for line in records(comparison.slices) if line["key"] in by_key]
+    drawn = _grouped(lines(comparison.curves), lambda line: line["family"])
+    slices = [line for line in lines(comparison.slices) if line["key"] in by_key]
     sliced = _grouped(slices, lambda line: by_key[line["key"]]["family"])
     return [
         {
-            "title": lines[0]["title"],
-            "model": lines[0]["model"],
-            "benchmark": lines[0]["benchmark"],
-            "forest": forest(lines),
+            "title": held[0]["title"],
+            "model": held[0]["model"],
+            "benchmark": held[0]["benchmark"],
+            "forest": forest(held),
             "curves": curves(drawn.get(family, []), by_key),
-            "trade_off": trade_off(lines),
+            "trade_off": trade_off(held),
             "slices": slice_table(
-                sliced.get(family, []), [arm for arm in lines if arm["role"] != "control"]
+                sliced.get(family, []), [arm for arm in held if arm["role"] != "control"]
             ),
         }
-        for family, lines in _grouped(arms, lambda arm: arm["family"]).items()
+        for family, held in _grouped(arms, lambda arm: arm["family"]).items()
     ]
 
 
-def _grouped(lines: Sequence[Line], of: Callable[[Line], str]) -> dict[str, list[Line]]:
+def _grouped(every: Sequence[Line], of: Callable[[Line], str]) -> dict[str, list[Line]]:
     found: dict[str, list[Line]] = {}
-    for line in lines:
+    for line in every:
         found.setdefault(of(line), []).append(line)
     return found

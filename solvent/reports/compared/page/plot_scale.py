@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
@@ -39,6 +39,13 @@ def around(values: Iterable[float | None], least: float = 0.0) -> Scale:
     low, high = min(known), max(known)
     room = 0.04 * (high - low) or 0.01
     return Scale(low=low - room, high=high + room)
+
+
+def unsqueezed(gentle: Sequence[float], every: Sequence[float], least: float) -> Scale:
+    """A scale around all values, or around the gentle ones where all would need twice the room."""
+    wide = around(every, least)
+    narrow = around(gentle or every, least)
+    return narrow if wide.high - wide.low > 2 * (narrow.high - narrow.low) else wide
 
 
 def along(values: Iterable[float], dose: bool) -> Scale:
