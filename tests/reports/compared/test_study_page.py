@@ -84,6 +84,8 @@ def test_it_says_what_the_frames_say_and_never_nan(page: Path, comparison: Compa
     said = Page(page).said
     assert not MISSING.search(said)
     assert "60 arms against" in said
+    assert "4 registered" in said  # pai, of the equivalent ones
+    assert "4 known harms" in said  # knockout, of those that are worse
     assert "mass.factor, logarithmic" in said
     assert "layers, logarithmic" not in said
     for sentence in comparison.arms.loc[comparison.arms["role"] == "primary", "sentence"]:

@@ -64,11 +64,22 @@ def _distinct(arms: Sequence[Line], key: str) -> list[str]:
     return list(dict.fromkeys(str(arm[key]) for arm in arms))
 
 
-def _counts(arms: Sequence[Line]) -> list[tuple[str, int, int]]:
-    """Per verdict the number of arms, and of registered ones."""
+def _counts(arms: Sequence[Line]) -> list[tuple[str, int, str]]:
+    """Per verdict the number of arms, and how many of them are registered or known harms."""
     every = Counter(arm["verdict"] for arm in arms)
-    primary = Counter(arm["verdict"] for arm in arms if arm["role"] == "primary")
-    return [(verdict, every[verdict], primary[verdict]) for verdict in VERDICTS]
+    among = Counter((arm["verdict"], arm["role"]) for arm in arms)
+    return [
+        (
+            verdict,
+            every[verdict],
+            ", ".join(
+                f"{among[verdict, role]:,} {called}"
+                for role, called in (("primary", "registered"), ("positive control", "known harms"))
+                if among[verdict, role]
+            ),
+        )
+        for verdict in VERDICTS
+    ]
 
 
 def _families(
