@@ -353,7 +353,7 @@ class CellFolder:
 
 def declaration(tracking: Iterable[str], sealed: Mapping[str, Path]) -> str:
     """What `DONE` says of results, by their names in the cell, and of trackers that know them."""
-    digests = {name: digest_now(place) for name, place in sealed.items()}
+    digests = {name: digest_now(sealed[name]) for name in sorted(sealed, key=PurePosixPath)}
     return json.dumps({"tracking": sorted(tracking), "sha256": digests}, indent=1) + "\n"
 
 

@@ -19,6 +19,7 @@ import pytest
 from solvent.tracking import sending, starting
 from tests.cells.followed import IDENTITY, finish, follow, weights_and_biases
 from tests.conftest import ROOT
+from tests.tracking.compared import told
 from tests.tracking.offline_runs import OfflineRun, ended
 
 IN_A_TERMINAL = """
@@ -67,7 +68,14 @@ def fake(folder: Path, **run: Callable[..., Any]) -> Any:
         "log_artifact": nothing,
         "mark_preempting": nothing,
     }
-    made = SimpleNamespace(**calls | run, dir=str(folder / "run/files"), id="1", summary={})
+    made = SimpleNamespace(
+        **calls | run,
+        dir=str(folder / "run/files"),
+        id="1",
+        summary={},
+        offline=False,
+        entity="somebody",
+    )
     package = ModuleType("wandb")
     package.__dict__.update(
         setup=nothing,
@@ -77,6 +85,7 @@ def fake(folder: Path, **run: Callable[..., Any]) -> Any:
         Settings=type("Settings", (SimpleNamespace,), {"model_fields": {"silent": None}}),
         Image=nothing,
         Table=nothing,
+        Html=nothing,
         Artifact=lambda *_, **__: SimpleNamespace(add_file=nothing),
         errors=SimpleNamespace(
             UsageError=type("UsageError", (Exception,), {}),
@@ -170,6 +179,35 @@ def test_a_call_that_hangs(
     assert time.monotonic() - began < 5
     assert ended
     assert "did not answer" in caplog.text
+
+
+@pytest.mark.parametrize("call", ["log", "log_artifact", "finish"])
+def test_a_comparison_that_is_not_logged_goes_on(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(monkeypatch, fake(tmp_path, **{call: refuse}))
+    assert not told(weights_and_biases(tmp_path), tmp_path / "comparison")
+    assert "the key [redacted] was refused" in caplog.text
+    assert "Run the same command again to log the comparison." in caplog.text
+    assert not (tmp_path / "comparison/workspace.json").exists()
+
+
+def test_online_a_cell_is_added_to_and_a_comparison_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = fake(tmp_path)
+    init, begun = package.init, []
+
+    def begin(**settings: Any) -> Any:
+        begun.append((settings["id"][:8], settings["resume"]))
+        return init(**settings)
+
+    package.init = begin
+    install(monkeypatch, package)
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
+    assert answered(tmp_path)
+    assert told(weights_and_biases(tmp_path), tmp_path / "comparison")
+    assert begun == [("01234567", "allow"), ("compare-", None)]
 
 
 def test_without_a_network_it_logs_offline(
