@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 TREES = (".yaml", ".json")
 TEXTS = (".csv", ".md", ".tex", ".txt")
-MACHINES = re.compile(r"(<(script|style)\b.*?</\2\s*>)", re.DOTALL | re.IGNORECASE)
+APART = re.compile(  # in a page: code, and pictures
+    r"(?P<code><(?P<name>script|style)\b.*?</(?P=name)\s*>)|data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 def clean(path: Path, place: Path) -> Path:
@@ -60,17 +63,16 @@ def clean_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 def clean_page(text: str) -> str:
     """A page without secrets. In its scripts and styles `key=...` is code: there, only values of
-    the environment and tokens of well-known form are looked for.
+    the environment and tokens of well-known form are looked for, and nothing in its pictures.
     """
     if not may_hold_secrets(text):
         return text
-    parts = MACHINES.split(text)  # text, element, its name, text, ...
-    kept = [
-        (_clean_code(part) if number % 3 else redacted_text(part))
-        for number, part in enumerate(parts)
-        if number % 3 != 2
-    ]
-    return "".join(kept)
+    kept, end = [], 0
+    for part in APART.finditer(text):
+        kept.append(redacted_text(text[end : part.start()]))
+        kept.append(_clean_code(part[0]) if part["code"] else part[0])
+        end = part.end()
+    return "".join([*kept, redacted_text(text[end:])])
 
 
 def _clean_text(text: str, suffix: str) -> str:

@@ -74,11 +74,11 @@ def log_study(
             for name, frame in tables.items()
             if not frame.empty
         }
-        ours = place_of(run).resolve() / "clean"
-        if page is not None and page.exists():
-            shown["page"] = _as_page(clean(page.resolve(), ours))
+        uploaded = _cleaned([*files, *([page] if page else [])], folder, place_of(run))
+        if page in uploaded:
+            shown["page"] = _as_page(uploaded[page])
         run.log({**shown, **pictures(figures)})
-        _log_files(run, artifact_name(study), folder, [*files, *([page] if page else [])], ours)
+        _log_files(run, artifact_name(study), folder, uploaded)
 
     return session.deliver(deliver), entity
 
@@ -104,16 +104,23 @@ def _as_page(path: Path) -> Any:
     return wandb.Html(str(path), inject=False)
 
 
-def _log_files(run: Any, name: str, folder: Path, files: Sequence[Path], ours: Path) -> None:
+def _cleaned(files: Sequence[Path], folder: Path, place: Path) -> dict[Path, Path]:
+    """Files without secrets, those that need it as copies in the run's folder."""
+    ours = place.resolve() / "clean"
+    return {
+        path: clean(path.resolve(), ours / path.relative_to(folder).parent)
+        for path in files
+        if path.exists()
+    }
+
+
+def _log_files(run: Any, name: str, folder: Path, uploaded: Mapping[Path, Path]) -> None:
     """All files as an artifact. They are copied: comparing again writes them anew, maybe before an
     offline run is uploaded.
     """
     import wandb
 
     artifact = wandb.Artifact(name, type="comparison")
-    for path in dict.fromkeys(files):
-        if path.exists():
-            inside = path.relative_to(folder)
-            shown = clean(path.resolve(), ours / inside.parent)
-            artifact.add_file(str(shown), name=inside.as_posix())
+    for path, shown in uploaded.items():
+        artifact.add_file(str(shown), name=path.relative_to(folder).as_posix())
     run.log_artifact(artifact)
