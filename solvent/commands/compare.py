@@ -9,7 +9,9 @@ Prints tables and writes `comparison/` in the study's folder: a page, tables for
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -46,10 +48,24 @@ def compared(config: DictConfig, typed: str) -> Comparison:
 
     check_texts(config, "output", "study", "baseline")
     asked = resolved(config)
+    if asked["from_wandb"] is not None:
+        _fetch(asked)
     study = compare_study(
         asked["output"], asked["study"], registered(asked), asked["conditions"], typed
     )
     return publish(study, wanted(asked), build(asked["tracking"], "tracking"))
+
+
+def _fetch(asked: Mapping[str, Any]) -> None:
+    """Cells that are not here, from W&B."""
+    from solvent.cells.building import check_kind
+    from solvent.reports.table import console
+    from solvent.tracking.reading_back import read_back
+
+    project = asked["from_wandb"]
+    check_kind(project, str | None, "from_wandb")
+    said = read_back(project, Path(asked["output"]), asked["study"])
+    console().print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

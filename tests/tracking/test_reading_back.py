@@ -11,6 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from solvent import results
 from solvent.cells.run import run_cell
+from solvent.commands import compare
 from solvent.core.paths import CONF
 from solvent.storage.folder import CellFolder
 from solvent.tracking.reading_back import read_back
@@ -22,6 +23,7 @@ from tests.cells.followed import (
     follow,
     weights_and_biases,
 )
+from tests.conftest import Run
 from tests.tracking.compared import told
 from tests.tracking.served import Api, Served, ServedRun
 
@@ -92,6 +94,16 @@ def test_what_is_here_is_not_fetched_and_what_was_interrupted_goes_on(
     assert read_back(PROJECT, tmp_path, "study").startswith("1 cell fetched")
     assert first.cell.downloads == ["DONE"]
     assert read_back(PROJECT, tmp_path, "study").startswith("0 cells fetched")
+
+
+def test_compare_fetches_and_compares(api: Api, run: Run, tmp_path: Path) -> None:
+    code, out, err = run("study=study", f"from_wandb={PROJECT}", "figures=[]", command=compare)
+    assert (code, err) == (0, "")
+    assert "2 cells fetched from W&B's team/solvent" in out
+    assert (tmp_path / "study/comparison/arms.csv").exists()
+    code, _, err = run("study=study", "from_wandb=3", command=compare)
+    assert (code, err) == (2, "from_wandb is 3; expected a text or null: put it in quotes "
+                              "(\"'...'\" on a command line)\n")  # fmt: skip
 
 
 class Torn(Served):
