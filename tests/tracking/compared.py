@@ -11,9 +11,8 @@ from PIL import Image
 from solvent.reports.compared.frames import Comparison
 from tests.reports.compared.made_up import made_up
 
-PAGE = (
-    '<!doctype html><script>const key="abcdefgh12345678";</script><p>password=hunter22hunter22</p>'
-)
+CODE = '<script>const token="abcdefgh12345678";</script>'
+PAGE = f"<!doctype html>{CODE}<p>password=hunter22hunter22</p>"
 COMMAND = "python compare.py study=made_up --token hunter22hunter22"
 
 

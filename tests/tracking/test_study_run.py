@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from solvent.tracking import JsonLines, NoTracking
+from solvent.tracking.study_facts import arm_number, study_summary
 from tests.cells.followed import weights_and_biases
 from tests.reports.compared.made_up import made_up
-from tests.tracking.compared import told
+from tests.tracking.compared import CODE, told
 from tests.tracking.offline_runs import OfflineRun, ended
 
 
@@ -49,7 +51,7 @@ def test_a_comparison_is_one_run_that_the_next_replaces(
     assert "the table slices has the first 100 of 300 lines" in caplog.text
     arms = run.table("comparison/arms")
     assert [arm["key"] for arm in arms] == [*made_up().arms["key"]]
-    assert arms[0]["verdict"] is None
+    assert arms[0]["verdict"] is arms[0]["difference_value"] is None
     assert len(run.table("comparison/slices")) == 100
     assert list((run.folder / "files/media/images/figure").glob("forest*.png"))
     files = {item.path: item.local_path for item in run.artifact("comparison").manifest.contents}
@@ -57,7 +59,7 @@ def test_a_comparison_is_one_run_that_the_next_replaces(
     assert all(Path(path).is_relative_to(run.folder) for path in files.values())  # copies
     (shown,) = (run.folder / "files/media/html").glob("page*.html")
     assert shown.read_bytes() == Path(files["index.html"]).read_bytes()
-    assert 'key="abcdefgh12345678"' in shown.read_text()  # code, which redaction would break
+    assert CODE in shown.read_text()  # code, which redaction would break
     everything = [path for path in run.folder.rglob("*") if path.is_file()]
     assert not [path for path in everything if b"hunter22" in path.read_bytes()]
 
@@ -75,6 +77,9 @@ def check_summary(summary: dict[str, Any], arms: pd.DataFrame) -> None:
     for name, column in (("difference", "difference_value"), ("low", "difference_low")):
         assert summary[f"arm/{primary['key']}/{name}"] == primary[column]
     assert summary[f"arm/{primary['key']}/verdict"] == "EQUIVALENT"
+    lacking = study_summary(arms.assign(p_adjusted=np.nan), 60)
+    assert not [name for name in lacking if name.endswith("p_adjusted")]
+    assert arm_number("model_1.5-uniform", "low") == "arm/model_1_5-uniform/low"
 
 
 def test_secrets_in_tables_stay_here(tmp_path: Path) -> None:
