@@ -26,6 +26,7 @@ def summaries(arms: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
+ENDS = ("low", "high", "prediction_low", "prediction_high")
 COLUMNS = ("over", "name", "of", "k", "value", "low", "high", "prediction_low", "prediction_high",
            "tau", "i2")  # fmt: skip
 
@@ -45,4 +46,7 @@ def _lines(arms: pd.DataFrame, over: str, held: str) -> Iterator[dict[str, Any]]
             [(arm.difference_high - arm.difference_low) / SPAN for arm in members],
         )
         numbers = {each: getattr(found, each) for each in COLUMNS[3:]}
+        for end in ENDS:  # no difference of two rates is beyond
+            if numbers[end] is not None:
+                numbers[end] = min(1.0, max(-1.0, numbers[end]))
         yield {"over": over, "name": name, "of": of, **numbers}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from solvent.core.files import disk_errors_explained
 from solvent.core.text import marked
 from solvent.core.types import Tracking
 from solvent.reports.compared import frame_files, terminal
@@ -51,6 +52,8 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     Raises `ValueError` where some cells were damaged, after the others are shown.
     """
     folder, screen = study.folder / FOLDER, console()
+    with disk_errors_explained(folder):
+        folder.mkdir(exist_ok=True)
     found = gains(study.pairs, {place: each.estimate for place, each in study.found.items()})
     gallery = flips.flips(
         _flipped(study), wanted.flips_each, wanted.flips, attention=wanted.attention

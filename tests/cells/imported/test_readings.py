@@ -132,6 +132,43 @@ def test_what_sampling_costs_is_as_published(differences: dict[str, Found]) -> N
     assert {row["clusters"] for row in differences.values()} == {500}
 
 
+def test_sampling_is_worse_than_greedy_at_the_registered_margin(output: Path) -> None:
+    """Differences from the published accuracies; 3,000 questions, 500 pictures."""
+    arms = comparison_of(output, "decoding", "greedy").arms.query("role != 'control'")
+    found = arms.set_index("benchmark").to_dict("index")
+    for subset, published in (("random", 0.8363 - 0.8700), ("popular", 0.8173 - 0.8590)):
+        arm = found[f"pope_{subset}"]
+        assert arm["difference_value"] == pytest.approx(published, abs=1e-4)
+        assert (arm["margin"], arm["verdict"]) == (0.02, "WORSE")
+        assert arm["difference_high"] < -0.02
+        assert arm["sentence"].endswith("worse than greedy by more than the margin of 2.0 points.")
+        assert arm["p"] < 1e-6
+        assert arm["n"] * arm["discordant"] == pytest.approx(arm["gained"] + arm["lost"])
+
+
+def test_conditions_of_saved_answers_are_arms(output: Path) -> None:
+    """Texts beside the picture, and in its place, against the picture alone."""
+    plan = ("conditions=all", "positive_controls=[irrelevant_alone]", "primary=[irrelevant]")
+    arms = comparison_of(output, "text", "greedy", *plan).arms
+    llava = arms[arms["model"] == "llava_1_5_7b"].set_index("condition")
+    assert len(llava) == 7
+    expected = {"contradicting": 0.143, "irrelevant": 0.628, "supporting": 0.889,
+                "contradicting_alone": 0.029, "irrelevant_alone": 0.282,
+                "supporting_alone": 0.884}  # fmt: skip
+    for condition, accuracy in expected.items():
+        assert llava.loc[condition, "difference_value"] == pytest.approx(accuracy - 0.627)
+    verdicts = llava["verdict"].dropna().to_dict()
+    assert verdicts == {
+        "contradicting": "WORSE",
+        "contradicting_alone": "WORSE",
+        "irrelevant": "EQUIVALENT",  # .1 points, and without a picture 34 are lost
+        "irrelevant_alone": "WORSE",
+        "supporting": "BETTER",
+        "supporting_alone": "BETTER",
+    }
+    assert llava.loc["irrelevant_alone", "role"] == "positive control"
+
+
 def test_all_answers_stand_in_frames(output: Path) -> None:
     frame = results.samples(output / "text")
     assert len(frame) == 2 * 7 * 1000

@@ -105,7 +105,7 @@ def _one_family(family: str, rows: pd.DataFrame, control: pd.DataFrame, missing:
         f"Named are {len(few)} of {len(rows):,} arms, the clearest."
         if len(few) < len(rows)
         else "",
-        f"Arms left out because their visual mass was not measured: {missing:,}." if missing else "",
+        f"Arms left out whose visual mass was not measured: {missing:,}." if missing else "",
     )
     return _plan(slug("trade-off", family), view, caption)
 
