@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,11 @@ from solvent.studies.comparison.compared_cells import ComparedCell, Questions
 from solvent.studies.comparison.estimating import Estimated
 from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
 from solvent.studies.comparison.paired_statistics.margin_claims import adjust
-from solvent.studies.comparison.paired_statistics.paired import compare, equal_accuracy
+from solvent.studies.comparison.paired_statistics.paired import (
+    PairedEstimate,
+    compare,
+    equal_accuracy,
+)
 from solvent.studies.comparison.paired_statistics.power import detectable
 from solvent.studies.comparison.verdict_rules import sentence
 
@@ -185,25 +189,37 @@ def cell_line(cell: ComparedCell, found: Estimated | None) -> Line:
 
 def slice_lines(pairs: Sequence[Pair]) -> Iterator[Line]:
     """Lines of `Comparison.slices`: every paired arm in every slice of enough questions."""
-    parts: dict[str, list[tuple[str, str, np.ndarray, Layout]]] = {}
+    groups: dict[int, list[Pair]] = defaultdict(list)
     for pair in pairs:
-        if pair.control is None:
-            continue
-        questions = pair.arm.questions
-        known = parts.setdefault(f"{id(questions)}", list(_parts(questions)))
-        lines = [_of_slice(pair, *part) for part in known]
+        if pair.control is not None:
+            groups[id(pair.arm.questions)].append(pair)
+    found = {id(pair): lines for members in groups.values() for pair, lines in _in_slices(members)}
+    for pair in pairs:
+        lines = found.get(id(pair), [])
         corrected = adjust([line["p"] for line in lines], "fdr_bh")
         for line, p in zip(lines, corrected, strict=True):
             yield line | {"p": _number(line["p"]), "p_adjusted": _number(p)}
 
 
-def _of_slice(pair: Pair, tag: str, value: str, rows: np.ndarray, layout: Layout) -> Line:
-    found = compare(pair.differences[:, rows], layout)
+def _in_slices(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, list[Line]]]:
+    """Of arms that answered the same questions: a slice's signs are flipped for all at once."""
+    lines: list[list[Line]] = [[] for _ in pairs]
+    for tag, value, rows, layout in _parts(pairs[0].arm.questions):
+        estimates = [compare(pair.differences[:, rows], layout) for pair in pairs]
+        for pair, found, p, own in zip(
+            pairs, estimates, equal_accuracy(estimates), lines, strict=True
+        ):
+            own.append(_of_slice(pair, found, rows, {"tag": tag, "value": value}) | {"p": p})
+    yield from zip(pairs, lines, strict=True)
+
+
+def _of_slice(
+    pair: Pair, found: PairedEstimate, rows: np.ndarray, where: Mapping[str, str]
+) -> Line:
     arm = float(np.mean([cell.credit[rows].mean() for cell in pair.arm.draws]))
     return {
         "key": pair.arm.key,
-        "tag": tag,
-        "value": value,
+        **where,
         "n": found.n,
         "clusters": found.clusters,
         "control_accuracy": arm - found.value,
@@ -211,7 +227,6 @@ def _of_slice(pair: Pair, tag: str, value: str, rows: np.ndarray, layout: Layout
         "difference_value": found.value,
         "difference_low": _number(found.low),
         "difference_high": _number(found.high),
-        "p": equal_accuracy([found])[0],
     }
 
 
