@@ -20,6 +20,7 @@ from solvent.reports.compared.figures.every_figure import chosen_plans
 from solvent.reports.compared.figures.lettering import SMALL, width_of, wrapped
 from solvent.reports.compared.figures.mass_scatter import styles_of
 from solvent.reports.compared.frames import Comparison
+from tests.reports.compared.laid_out import faults
 from tests.reports.compared.made_up import made_up
 
 
@@ -132,6 +133,21 @@ def test_doses_that_span_a_logarithmic_axis_get_one(
     assert high > max(doses)
 
 
+def test_long_names_of_layers_are_slanted_and_thinned(comparison: Comparison) -> None:
+    one = comparison.curves.iloc[[0] * 30]
+    windows = [f"{layer}-{layer + 2},{layer + 9}" for layer in range(30)]
+    many = one.assign(x=np.arange(30.0), label=windows, curve="many")
+    stem = "layers-tiny-shapes"
+    figure = drawn(replace(comparison, curves=many), stem)[stem]
+    names = figure.axes[0].get_xticklabels()
+    assert {name.get_rotation() for name in names} == {curve_ticks.SLANT}
+    places = figure.axes[0].transData.transform([(tick, 0) for tick in figure.axes[0].get_xticks()])
+    apart = np.diff(places[:, 0]).min() / figure.dpi * np.sin(np.radians(curve_ticks.SLANT))
+    assert apart > SMALL / 72  # from one line of letters to the next
+    assert 3 < len(names) < 30
+    assert faults(figure) == []
+
+
 def test_an_arm_that_edits_nothing_or_was_not_measured(comparison: Comparison) -> None:
     """Greedy beside sampled decoding has no layers, and no visual mass where none was looked at."""
     arms = comparison.arms.copy()
@@ -146,7 +162,7 @@ def test_an_arm_that_edits_nothing_or_was_not_measured(comparison: Comparison) -
     of_family = (arms["family"] == "tiny-shapes") & (arms["role"] != "control")
     scatter = points(figures["trade-off-tiny-shapes"].axes[0])
     assert len(scatter) == of_family.sum() - 1
-    assert "their visual mass was not measured: 1." in plans["trade-off-tiny-shapes"].caption
+    assert "whose visual mass was not measured: 1" in plans["trade-off-tiny-shapes"].caption
 
 
 @pytest.mark.parametrize("high", [1.0, 0.9999999999999998])  # as rounding leaves it

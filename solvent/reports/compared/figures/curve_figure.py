@@ -84,7 +84,7 @@ def _plan(
         *(_said(panel, peak) for panel, peak in best if peak is not None),
     )  # fmt: skip
     return Plan(
-        kind=kind, stem=stem, title=title, caption=caption,
+        kind=kind, family=str(curves["family"].iloc[0]), stem=stem, title=title, caption=caption,
         draw=partial(_draw, title, best, setting, margin),
     )  # fmt: skip
 

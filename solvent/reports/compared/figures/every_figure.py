@@ -16,18 +16,20 @@ from solvent.reports.compared.figures.forest_figure import forest_plans
 from solvent.reports.compared.figures.heat_map_figure import heat_map_plans
 from solvent.reports.compared.figures.slice_figure import slice_plans
 from solvent.reports.compared.figures.summary_figure import summary_plans
-from solvent.reports.compared.figures.trade_off_figure import trade_off_plans
+from solvent.reports.compared.figures.trade_off_figure import overview_plans, trade_off_plans
 from solvent.reports.compared.frames import Comparison
 
 KINDS: tuple[Callable[[Comparison], list[Plan]], ...] = (
     heat_map_plans,
     forest_plans,
     summary_plans,
+    overview_plans,
     curve_plans,
     trade_off_plans,
     slice_plans,
 )
-MOST = 60  # figures of one comparison
+PER_FAMILY = (forest_plans, curve_plans, trade_off_plans, slice_plans)
+MOST = 48  # figures of one comparison
 
 
 def draw_all(
@@ -54,28 +56,55 @@ def draw_all(
 
 
 def chosen_plans(comparison: Comparison) -> list[Plan]:
-    """At most `MOST`, of every kind about equally many; the last of a kind says how many figures
-    were left out.
+    """At most `MOST`, of every kind about equally many; the last of a kind says what was left
+    out.
     """
     if comparison.arms.empty:
         return []
     given = with_floats(comparison)
-    found = [plans for kind in KINDS if (plans := kind(given))]
+    few, there = _first_families(given), given.arms["family"].nunique()
+    found = [kind(few if kind in PER_FAMILY else given) for kind in KINDS]
     taken = [0] * len(found)
     while sum(taken) < min(MOST, sum(map(len, found))):
         for at, plans in enumerate(found):
             if sum(taken) < MOST:
                 taken[at] = min(taken[at] + 1, len(plans))
-    chosen = [_cut(plans, number) for plans, number in zip(found, taken, strict=True)]
+    chosen = [_cut(plans, number, there) for plans, number in zip(found, taken, strict=True)]
     return _told_apart([plan for plans in chosen for plan in plans])
 
 
-def _cut(plans: Sequence[Plan], number: int) -> list[Plan]:
+def _first_families(comparison: Comparison) -> Comparison:
+    """Those that could be drawn one by one; to look at thousands would take longer than to draw."""
+    arms, curves, slices = comparison.arms, comparison.curves, comparison.slices
+    families = dict.fromkeys(arms["family"])
+    if len(families) <= MOST:
+        return comparison
+    arms = arms[arms["family"].isin(list(families)[:MOST])]
+    curves = curves[curves["family"].isin(arms["family"])] if len(curves) else curves
+    slices = slices[slices["key"].isin(arms["key"])] if len(slices) else slices
+    return replace(comparison, arms=arms, curves=curves, slices=slices)
+
+
+def _cut(plans: Sequence[Plan], number: int, families: int) -> list[Plan]:
+    """The first ones.
+
+    Args:
+        plans: of one kind.
+        number: of those that are kept.
+        families: of the comparison.
+    """
     kept = list(plans[:number])
-    if kept and number < len(plans):
-        further = len(plans) - number
-        said = f"{further:,} more such figures are not drawn; all numbers are in the tables."
-        kept[-1] = replace(kept[-1], caption=f"{kept[-1].caption} {said}")
+    if not kept:
+        return []
+    shown = len({plan.family for plan in kept})
+    said = ""
+    if kept[0].family and shown < families and (number < len(plans) or families > MOST):
+        said = f"Such a figure is drawn of {shown:,} of {families:,} families"
+    elif number < len(plans):
+        said = f"{len(plans) - number:,} more such figures are not drawn"
+    if said:
+        caption = f"{kept[-1].caption} {said}; all numbers are in the tables."
+        kept[-1] = replace(kept[-1], caption=caption)
     return kept
 
 

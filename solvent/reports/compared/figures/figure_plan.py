@@ -39,6 +39,7 @@ class Plan:
         title: stands in the figure, too.
         caption: what is shown, its unit, its interval and n, for people.
         draw: makes it, inside `rc_context(PAPER)`.
+        family: that of its arms; "": it shows several.
         shades: whether it has so many colours that a palette would change some.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     caption: str
     draw: Callable[[], Figure]
     shades: bool = False
+    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

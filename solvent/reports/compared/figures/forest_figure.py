@@ -77,6 +77,7 @@ def _family(
     return [
         Plan(
             kind="forest",
+            family=family,
             stem=slug("forest", family, str(page) if page > 1 else ""),
             title=title + (f" ({page} of {len(found)})" if len(found) > 1 else ""),
             caption=caption,

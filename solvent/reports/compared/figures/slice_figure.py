@@ -88,6 +88,7 @@ def _family(family: str, slices: pd.DataFrame, arms: pd.DataFrame) -> list[Plan]
     return [
         Plan(
             kind="slices",
+            family=family,
             stem=slug("slices", family, str(page) if page > 1 else ""),
             title=f"{title}, by slice" + (f" ({page} of {len(found)})" if len(found) > 1 else ""),
             caption=caption,

@@ -31,21 +31,29 @@ MASS = (
 )
 
 
+def overview_plans(comparison: Comparison) -> list[Plan]:
+    """One of all families, where there are several and any arm changes the visual mass."""
+    rows = _measured(against_control(comparison))
+    return [] if rows["family"].nunique() < 2 or _flat(rows) else [_all_families(rows)]
+
+
 def trade_off_plans(comparison: Comparison) -> list[Plan]:
-    """One of all families, where there are several, and one of each, as far as the visual mass was
-    measured and any arm changes it.
-    """
+    """One per family, as far as the visual mass was measured and any arm changes it."""
     arms = against_control(comparison)
-    arms = arms.assign(kept=arms["visual_mass_after"] / arms["visual_mass_before"])
-    there = arms[arms["kept"].between(0, float("inf"), inclusive="left")]
+    sizes = arms["family"].value_counts()
     controls = comparison.arms[comparison.arms["role"] == "control"].drop_duplicates("family")
-    plans = [] if there["family"].nunique() < 2 or _flat(there) else [_all_families(there)]
-    for family, rows in there.groupby("family", sort=False):
+    plans = []
+    for family, rows in _measured(arms).groupby("family", sort=False):
         if not _flat(rows):
             control = controls[controls["family"] == family]
-            missing = int((arms["family"] == family).sum()) - len(rows)
-            plans.append(_one_family(str(family), rows, control, missing))
+            plans.append(_one_family(str(family), rows, control, sizes[family] - len(rows)))
     return plans
+
+
+def _measured(arms: pd.DataFrame) -> pd.DataFrame:
+    """Those of which the visual mass is known, with the share of it that is `kept`."""
+    arms = arms.assign(kept=arms["visual_mass_after"] / arms["visual_mass_before"])
+    return arms[arms["kept"].between(0, float("inf"), inclusive="left")]
 
 
 def _flat(rows: pd.DataFrame) -> bool:
@@ -107,12 +115,12 @@ def _one_family(family: str, rows: pd.DataFrame, control: pd.DataFrame, missing:
         else "",
         f"Arms left out whose visual mass was not measured: {missing:,}." if missing else "",
     )
-    return _plan(slug("trade-off", family), view, caption)
+    return _plan(slug("trade-off", family), view, caption, family)
 
 
-def _plan(stem: str, view: View, caption: str) -> Plan:
+def _plan(stem: str, view: View, caption: str, family: str = "") -> Plan:
     return Plan(
-        kind="trade-off", stem=stem, title=view.title, caption=caption,
+        kind="trade-off", family=family, stem=stem, title=view.title, caption=caption,
         draw=partial(draw_masses, view),
     )  # fmt: skip
 
