@@ -92,7 +92,7 @@ def test_it_says_what_the_frames_say_and_never_nan(page: Path, comparison: Compa
         assert sentence in said
     for text in (*comparison.remarks, *comparison.assay["sentence"], "python compare.py study=",
                  "Does another image change the answer?", "0.573 [0.524, 0.617]",
-                 "n = 500 questions, 99 sets of images", "attention before, mass 0.41",
+                 "n = 500 questions, 99 sets of images", "attention before, visual mass 41.0 %",
                  "80.0 % [78.0, 82.0]", "95.1 words", "What colour is the square?"):  # fmt: skip
         assert text in said
 
