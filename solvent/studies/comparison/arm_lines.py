@@ -32,7 +32,7 @@ RATES = ("unparsed", "errors", "cut", "guessed")
 FEWEST = 20  # questions of a slice
 
 
-def arm_line(pair: Pair, found: Estimated | None, role: str, beyond: str | None) -> Line:
+def arm_line(pair: Pair, found: Estimated | None, role: str) -> Line:
     """One line of `Comparison.arms`."""
     arm, control = pair.arm, pair.control
     line: Line = {
@@ -52,7 +52,7 @@ def arm_line(pair: Pair, found: Estimated | None, role: str, beyond: str | None)
         "clusters": len(arm.questions.layout.sizes),
         **_measured(arm, control),
         "code": ", ".join(dict.fromkeys(code for cell in arm.cells for code in _commits(cell))),
-        "beyond_controls": beyond,
+        "beyond_controls": None,
         **_nothing(),
     }
     if control is not None and found is not None:

@@ -25,6 +25,7 @@ from solvent.studies.comparison.compared_cells import ComparedCell, Shelf
 from solvent.studies.comparison.estimating import Estimated, FamilyAssay, Registered, estimated
 from solvent.studies.comparison.ordered_arms import Curve, curves
 from solvent.studies.comparison.paired_statistics.simultaneous import bands, held_out_peak
+from solvent.studies.comparison.registered_scores import score_differences
 
 ALL = "all"
 HALVES = 0  # seed of the two halves in one of which a peak is chosen
@@ -126,11 +127,14 @@ def _compared(
 def _arms(
     made: Sequence[Pair], found: Mapping[int, Estimated], registered: Registered
 ) -> pd.DataFrame:
-    lines = []
+    lines, scores = [], score_differences(made, found)
     for pair in made:
         estimate = found.get(id(pair))
         role = estimate.role if estimate else registered.role(pair.arm, control=not pair.why)
-        lines.append(arm_line(pair, estimate, role, None))
+        lines.append(arm_line(pair, estimate, role))
+        if score := scores.get(pair.arm.key):
+            for end in ("value", "low", "high"):
+                lines[-1][f"score_difference_{end}"] = getattr(score, end)
     return pd.DataFrame(lines)
 
 

@@ -195,8 +195,8 @@ def _assays(
     found = {}
     for key, members in controls.items():
         if not members:
-            wanted = " or ".join(registered.positive_controls) or "one"
-            said = f"no positive control was run ({wanted})"
+            wanted = " or ".join(registered.positive_controls)
+            said = "no positive control was run" + (f" ({wanted})" if wanted else "")
             found[key] = FamilyAssay(
                 assay=Assay(shown=False, sentence=said), pair=None, estimate=None
             )

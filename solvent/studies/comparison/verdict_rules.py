@@ -97,8 +97,9 @@ def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) ->
     """Why neither is shown, and what would show it."""
     if estimate.value <= -margin:
         below = estimate.high is not None and estimate.high < 0
-        sure = "a loss is sure, but not that it is" if below else "the loss may not be"
-        return f"{sure} beyond the margin"
+        if below:
+            return "a loss is sure, but not that it is beyond the margin"
+        return "a loss may or may not be there, and be beyond the margin"
     if estimate.value >= margin:
         return "the gain is beyond the margin, but not surely above zero"
     if needed <= estimate.n:  # the difference itself lies near the margin, or many were compared
