@@ -165,3 +165,13 @@ def test_p_values_are_adjusted_around_what_is_missing() -> None:
     assert adjust([0.02, None, 0.01, 0.9], "fdr_bh") == pytest.approx([0.03, None, 0.03, 0.9])
     assert adjust([None, None], "holm") == [None, None]
     assert adjust([], "holm") == []
+
+
+def test_five_questions_of_an_image_are_one_observation() -> None:
+    """Where they agree, the interval and p are those of one question per image."""
+    once = np.random.default_rng(1).integers(0, 2, 60).astype(float)
+    found = compare(once.repeat(5), Layout.of(np.arange(300) // 5))
+    alone = compare(once, Layout.of(np.arange(60)))
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=1e-9)
+    assert equal_accuracy([found]) == equal_accuracy([alone])
+    assert found.design_effect == pytest.approx(5 * alone.design_effect, rel=0.02)
