@@ -26,6 +26,7 @@ from solvent.studies.controls.spurious_gains import Gain, gains
 
 FOLDER = "comparison"  # in the study's
 PAGE = "index.html"
+ROLES = ("primary", "explored", "positive control")
 TABLES = ("arms", "cells", "slices", "curves", "peaks", "summaries", "assay", "measures")
 
 
@@ -101,7 +102,11 @@ def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:
 
 
 def _flipped(study: Study) -> list[flips.Pair]:
-    """Arms whose flips may be shown: those that answered the questions of their control."""
+    """Arms whose flips may be shown, in the order in which they get places: what was registered
+    first, known harms last.
+    """
+    found = [(study.found[id(pair)], pair) for pair in study.pairs if id(pair) in study.found]
+    found.sort(key=lambda each: ROLES.index(each[0].role))
     return [
         flips.Pair(
             key=pair.arm.key,
@@ -111,7 +116,7 @@ def _flipped(study: Study) -> list[flips.Pair]:
             arm_credit=pair.arm.first.credit,
             control_credit=pair.control.first.credit[pair.places],
         )
-        for pair in study.pairs
+        for _, pair in found
         if pair.control is not None
     ]
 

@@ -110,7 +110,8 @@ def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) ->
 
 def sentence(arm: Mapping[str, Any]) -> str:
     """What a paper could print of an arm, by its line of `Comparison.arms`."""
-    value, low, high = (f"{100 * arm[f'difference_{end}']:+.1f}" for end in ENDS)
+    ends = (f"{100 * arm[f'difference_{end}']:+.1f}" for end in ENDS)
+    value, low, high = (end.replace("-", "−") for end in ends)
     margin = f"{100 * arm['margin']:.1f}"
     said = OF[arm["verdict"]].format(control=arm["control"], margin=margin)
     known = not math.isnan(arm["difference_low"])
