@@ -26,6 +26,8 @@ from solvent.studies.controls.spurious_gains import Gain, gains
 
 FOLDER = "comparison"  # in the study's
 PAGE = "index.html"
+MADE = ("*.csv", "*.parquet", "*.png", "arms.*", "index.html", "figures/*.png", "figures/*.pdf",
+        "figures/*.svg")  # fmt: skip
 ROLES = ("primary", "explored", "positive control")
 TABLES = ("arms", "cells", "slices", "curves", "peaks", "summaries", "assay", "measures")
 
@@ -55,6 +57,7 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     folder, screen = study.folder / FOLDER, console()
     with disk_errors_explained(folder):
         folder.mkdir(exist_ok=True)
+        _clear(folder)
     found = gains(study.pairs, {place: each.estimate for place, each in study.found.items()})
     gallery = flips.flips(
         _flipped(study), wanted.flips_each, wanted.flips, attention=wanted.attention
@@ -93,6 +96,13 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
             + "; ".join(study.damaged)
         )
     return comparison
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier comparison wrote: of fewer arms, fewer files are made."""
+    for pattern in MADE:
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:
