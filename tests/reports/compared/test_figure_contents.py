@@ -18,7 +18,7 @@ from solvent.core.plotting import PAPER
 from solvent.reports.compared.figures import curve_ticks
 from solvent.reports.compared.figures.every_figure import chosen_plans
 from solvent.reports.compared.figures.lettering import SMALL, width_of, wrapped
-from solvent.reports.compared.figures.mass_scatter import styles_of
+from solvent.reports.compared.figures.mass_scatter import beside_each_other, styles_of
 from solvent.reports.compared.frames import Comparison
 from tests.reports.compared.laid_out import faults
 from tests.reports.compared.made_up import made_up
@@ -171,6 +171,16 @@ def test_an_arm_that_is_always_right_is_drawn(comparison: Comparison, high: floa
     stem = "trade-off-tiny-shapes"
     axes = drawn(replace(comparison, arms=arms), stem)[stem].axes[0]
     assert {y for _, y in points(axes)} == {100.0}
+
+
+def test_points_that_would_hide_each_other_stand_side_by_side() -> None:
+    kept = pd.Series([1.0, 1.0, 0.5, 1.0, 0.0, 0.7, 0.7])
+    moved = beside_each_other(kept)
+    assert moved[2] == 0.5
+    assert moved[4] == 0.0
+    assert np.diff(np.sort(moved)).min() > 0.01
+    assert moved[[0, 1, 3]].mean() == pytest.approx(1.0)
+    assert (moved - kept).abs().max() < 0.03
 
 
 def test_arms_are_told_apart_by_more_than_colour() -> None:

@@ -116,7 +116,7 @@ def _draw(
     width = total / columns - BESIDE - 2 * EDGE
     headings = [wrapped(panel["title"].iloc[0], width, lines=3) for panel, _ in panels]
     over = LINE * (max(each.count("\n") for each in headings) + 1) + 0.04
-    below = 0.4 + max(_depth(panel, width) for panel, _ in panels)
+    below = 0.46 + max(_depth(panel, width) for panel, _ in panels)
     lines = -(-len(panels) // columns)
     legend = _legend(panels, margin)
     across, high = legend_columns(legend, total - 2 * EDGE)

@@ -21,6 +21,7 @@ from solvent.reports.compared.figures.verdict_marks import Mark
 
 BARS = 150  # points, beyond which intervals would hide them
 LEFT, WIDE, HIGH = 0.55, 3.7, 2.7  # inches left of the axes, and of them
+CROWD, APART = 8, 0.018  # points that are moved apart; how far, as a share of the axis
 BELOW = 0.48  # inches for ticks and name of the axis
 KEPT = "visual mass after / before"
 OTHERS = Mark(shape=".", sign="", colour="0.6", full=True)
@@ -156,6 +157,7 @@ def _draw_panel(axes: Axes, view: View, points: pd.DataFrame) -> None:
 
 def _draw_series(axes: Axes, points: pd.DataFrame, styles: dict[str, Mark]) -> None:
     bars = len(points) <= BARS
+    points = points.assign(kept=beside_each_other(points["kept"])) if bars else points
     for series, rows in points.groupby("series", sort=False):
         mark = styles.get(series, OTHERS)
         if bars:
@@ -164,6 +166,17 @@ def _draw_series(axes: Axes, points: pd.DataFrame, styles: dict[str, Mark]) -> N
             rows["kept"], rows["value"], s=18, marker=mark.shape, edgecolors=mark.colour,
             facecolors=mark.colour if mark.full else "white", linewidths=0.9, zorder=3,
         )  # fmt: skip
+
+
+def beside_each_other(kept: pd.Series) -> pd.Series:
+    """Visual masses, moved apart where up to `CROWD` of them are so close that points would hide
+    each other.
+    """
+    apart = APART * max(float(kept.max() - kept.min()), 1e-9)
+    bins = (kept / apart).round()
+    place, size = kept.groupby(bins).cumcount(), kept.groupby(bins).transform("size")
+    moved = kept.groupby(bins).transform("mean") + (place - (size - 1) / 2) * apart
+    return kept.where((size == 1) | (size > CROWD), moved)
 
 
 def _draw_levels(axes: Axes, levels: Sequence[Level]) -> None:

@@ -110,6 +110,7 @@ def _one_family(family: str, rows: pd.DataFrame, control: pd.DataFrame, missing:
         f"{name.capitalize()} of every arm of {title}, in percent, with 95 % intervals over "
         f"{seeds_too(rows)}, {MASS}; {asked(rows)}.",
         "Line and grey band: the control with its interval." if view.levels else "",
+        "Points that would hide each other stand side by side." if len(points) <= BARS else "",
         f"Named are {len(few)} of {len(rows):,} arms, the clearest."
         if len(few) < len(rows)
         else "",
