@@ -84,7 +84,8 @@ def main() -> None:
         cost = measured(folder, given.profile, folder / "compare.log")
     screen.print(
         f"{given.cells:,} cells of {given.samples:,} questions: {cost.seconds:.1f} s "
-        f"({cost.processor_seconds:.1f} s of processors), at most {cost.mebibytes:,.0f} MiB"
+        f"({cost.processor_seconds:.1f} s of processors), at most {cost.mebibytes:,.0f} MiB",
+        soft_wrap=True,
     )
 
 
