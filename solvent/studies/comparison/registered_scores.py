@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from solvent.benchmarks.reducers import Reducer
+from solvent.benchmarks.reducers.leaves import weights
 from solvent.cells.building import build
 from solvent.cells.configuration import check_targets, stored_config
 from solvent.core.types import Prediction
@@ -63,7 +64,24 @@ def _difference(pair: Pair) -> ScoreDifference | None:
 
     theirs = _value(reduce(control))
     by_seed = [_value(reduce(draw)) - theirs for draw in draws]
-    return score_difference(scored, pair.arm.questions.layout, by_seed)
+    return score_difference(scored, pair.arm.questions.layout, by_seed, pulls(reduce, control))
+
+
+def pulls(reduce: Reducer, answers: Sequence[Prediction]) -> Float[np.ndarray, " N"] | None:
+    """By how much a score that is a mean of means rises with the credit of each answer, a group's
+    share spread over its answers; None for other scores.
+    """
+    leaves = getattr(reduce, "leaves", None)
+    if leaves is None:
+        return None
+    tree, places = leaves(answers), {row.uid: place for place, row in enumerate(answers)}
+    found = np.zeros(len(answers))
+    paths = sorted(tree)
+    for path, weight in zip(paths, weights(paths), strict=True):
+        for unit in tree[path]:
+            for row in unit.rows:
+                found[places[row.uid]] += weight / len(tree[path]) / len(unit.rows)
+    return found if found.any() else None
 
 
 def _reducer(cell: ComparedCell) -> Reducer:
