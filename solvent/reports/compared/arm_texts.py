@@ -87,16 +87,6 @@ def cost(line: Line) -> str:
     return DASH if line.get("cost") is None else f"{line['cost']:.2f} x"
 
 
-def title(family: Sequence[Line]) -> str:
-    """Of the lines of one family: `tiny on shapes, shown swap, compat official`"""
-    first = family[0]
-    shown, rules, origin = (first.get(name) for name in ("condition", "compat", "imported"))
-    if first["role"] != "control" or shown == "real":  # else arms may be shown different things
-        shown = None
-    parts = {"shown": shown, "compat": None if rules == "none" else rules, "imported by": origin}
-    return first["title"] + "".join(f", {what} {name}" for what, name in parts.items() if name)
-
-
 def questions(family: Sequence[Line]) -> str:
     """`3,000 questions about 500 images`, or `2,990 to 3,000 questions about 500 images`"""
     asked, images = (_span(line.get(name) for line in family) for name in ("n", "clusters"))

@@ -27,7 +27,6 @@ from solvent.reports.compared.arm_texts import (
     questions,
     share,
     share_with_interval,
-    title,
     unread,
 )
 from solvent.reports.compared.frames import VERDICTS, Comparison
@@ -54,7 +53,7 @@ def show(screen: Console, comparison: Comparison) -> None:
 def _show_family(screen: Console, comparison: Comparison, family: Sequence[Line]) -> None:
     chosen = _most_telling(family)
     columns = _columns(screen.width, family)
-    table = _table(marked(title(family)))
+    table = _table(marked(family[0]["title"]))
     for column in columns:
         number = column.justify == "right"
         table.add_column(column.title, justify=column.justify, no_wrap=number, overflow="fold")
@@ -207,7 +206,7 @@ def _show_verdicts(screen: Console, families: Sequence[Sequence[Line]]) -> None:
     for family in rest[:ARMS]:
         given = [line.get("verdict") for line in family]
         counts = [str(given.count(verdict) or DASH) for verdict in VERDICTS]
-        table.add_row(marked(title(family)), *counts)
+        table.add_row(marked(family[0]["title"]), *counts)
     screen.print(table)
     _more(screen, len(rest) - ARMS, "families, which arms.csv has")
     screen.print()
@@ -234,7 +233,7 @@ def _show_sentences(screen: Console, families: Sequence[Sequence[Line]]) -> None
 def _show_peaks(screen: Console, peaks: pd.DataFrame, families: Sequence[Sequence[Line]]) -> None:
     if not len(peaks):
         return
-    titles = {family[0]["family"]: title(family) for family in families}
+    titles = {family[0]["family"]: family[0]["title"] for family in families}
     table = _table("best of each curve: chosen on half of the images, measured on the other")
     table.add_column("family, curve")
     table.add_column("best")
