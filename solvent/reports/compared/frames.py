@@ -69,7 +69,8 @@ class Comparison:
             `accuracy`: mean credit, of which differences are made.
             `difference_value`, `difference_low`, `difference_high`: paired, arm minus control, in
             accuracy, with its 95 % interval over images (and seeds); `n`: questions; `clusters`:
-            independent ones among them (images); `effective`: clusters that have a say.
+            independent ones among them (images); `effective`: clusters that have a say; `error`:
+            standard error of the difference over images and seeds.
             `score_difference_value`, `score_difference_low`, `score_difference_high`: of the score,
             where that is no plain accuracy.
             `p`: of equal accuracy, two-sided; `p_adjusted`; `correction`: "Holm of 3" or "BH of

@@ -65,7 +65,7 @@ def arm_line(pair: Pair, found: Estimated | None, role: str) -> Line:
 def _nothing() -> Line:
     """What controls and unpaired arms lack."""
     numbers = ("difference_value", "difference_low", "difference_high", "score_difference_value",
-               "score_difference_low", "score_difference_high", "effective", "p",
+               "score_difference_low", "score_difference_high", "effective", "error", "p",
                "p_adjusted", "gained", "lost", "discordant", "design_effect", "seed_sd",
                "seeds_better", "margin", "p_worse", "p_better", "p_not_inferior", "p_equivalent",
                "detectable", "needed")  # fmt: skip
@@ -135,6 +135,7 @@ def _difference(found: Estimated) -> Line:
         "difference_high": _number(estimate.high),
         "clusters": estimate.clusters,
         "effective": estimate.effective,
+        "error": _number(estimate.error),
         "p": _number(found.p),
         "p_adjusted": _number(found.p_adjusted),
         "correction": found.correction,

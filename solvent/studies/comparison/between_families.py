@@ -10,16 +10,14 @@ import pandas as pd
 
 from solvent.studies.comparison.paired_statistics.random_effects import summarise
 
-SPAN = 2 * 1.959964  # standard errors between the ends of a 95 % interval
 OVER = {"benchmarks": "model", "models": "benchmark", "both": ""}  # -> what is held
 
 
 def summaries(arms: pd.DataFrame) -> pd.DataFrame:
     """Of every arm that several families have, over benchmarks, over models, and over both.
 
-    A family counts with the standard error that its interval stands for, so that a difference whose
-    interval is a point by rule does not count without end. Only families that show all arms real
-    pictures in one setting are joined: a model and benchmark that has several is left out.
+    Where a model and benchmark has several families with an arm, of several limits say, that arm
+    has no summary: which of them counts is not for us to choose.
     """
     compared = arms[arms["control"].notna() & arms["difference_low"].notna()]
     lines = [line for over, held in OVER.items() for line in _lines(compared, over, held)]
@@ -43,7 +41,7 @@ def _lines(arms: pd.DataFrame, over: str, held: str) -> Iterator[dict[str, Any]]
             continue
         found = summarise(
             [arm.difference_value for arm in members],
-            [(arm.difference_high - arm.difference_low) / SPAN for arm in members],
+            [arm.error for arm in members],
         )
         numbers = {each: getattr(found, each) for each in COLUMNS[3:]}
         for end in ENDS:  # no difference of two rates is beyond

@@ -21,7 +21,7 @@ def study(output: Path, cells: int, samples: int, per_image: int, **more: int) -
     folder = output / "study"
     Study(
         folder=folder, cells=cells, samples=samples, models=more.get("models", 1),
-        benchmarks=more.get("benchmarks", 1), layers=6, per_image=per_image,
+        benchmarks=more.get("benchmarks", 1), per_image=per_image,
     ).write()  # fmt: skip
     return folder
 

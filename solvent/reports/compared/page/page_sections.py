@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from solvent.reports.compared.arm_texts import Line, by_family, lines, title
+from solvent.reports.compared.arm_texts import Line, by_family, lines
 from solvent.reports.compared.frames import VERDICTS, Comparison
 from solvent.reports.compared.page.arm_columns import SETS
 from solvent.reports.compared.page.effect_tables import heat_map, slice_table
@@ -19,7 +19,7 @@ ROLES = ("control", "primary", "positive control", "explored")  # in the order i
 
 def sections(comparison: Comparison) -> dict[str, Any]:
     """By the names that the templates use."""
-    titles = {each[0]["family"]: title(each) for each in by_family(comparison.arms)}
+    titles = {each[0]["family"]: each[0]["title"] for each in by_family(comparison.arms)}
     every = [{**arm, "title": titles[arm["family"]]} for arm in lines(comparison.arms)]
     arms = _foremost(every)
     by_key = {arm["key"]: arm for arm in arms}
