@@ -95,13 +95,15 @@ def judge(
 
 def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) -> str:
     """Why neither is shown, and what would show it."""
+    below = estimate.high is not None and estimate.high < 0
     if estimate.value <= -margin:
-        below = estimate.high is not None and estimate.high < 0
         if below:
             return "a loss is sure, but not that it is beyond the margin"
         return "a loss may or may not be there, and be beyond the margin"
     if estimate.value >= margin:
         return "the gain is beyond the margin, but not surely above zero"
+    if below:
+        return "a loss is sure, but not that it is within the margin"
     if needed <= estimate.n:  # the difference itself lies near the margin, or many were compared
         return "the interval reaches beyond the margin"
     noticing = "" if assay.shown else f", and {assay.sentence}"

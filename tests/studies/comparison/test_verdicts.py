@@ -56,7 +56,7 @@ def judged(
         (0, 60, "BETTER", "surely above zero"),
         (70, 110, "BETTER", "surely above zero"),
         (150, 170, "NOT INFERIOR", "surely above the lower margin"),
-        (40, 10, "NOT SHOWN", "the interval reaches beyond the margin"),
+        (40, 10, "NOT SHOWN", "a loss is sure, but not that it is within the margin"),
         (45, 0, "NOT SHOWN", "a loss is sure, but not that it is beyond the margin"),
     ],
 )  # fmt: skip
