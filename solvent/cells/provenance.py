@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
-
 from solvent.core import paths
 
 PACKAGES = ("solvent", "torch", "transformers", "accelerate", "hydra-core", "omegaconf", "datasets",
@@ -37,6 +35,8 @@ def provenance(model: Mapping[str, Any]) -> dict[str, Any]:
 def installed(name: str) -> str | None:
     """Version of a package; of torch with the build (2.13.0+cpu). None where it is missing."""
     if name == "torch":
+        import torch
+
         return str(torch.__version__)
     try:
         return version(name)
@@ -76,6 +76,8 @@ def _git(*arguments: str) -> str | None:
 
 
 def _hardware() -> dict[str, Any]:
+    import torch
+
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "cpu": platform.processor() or platform.machine(),

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from solvent.cells.identity import edited_layers
 from solvent.reports.table import intervention_name
 from solvent.studies.comparison.arms import Arm, Pair
 
@@ -105,6 +104,8 @@ def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[float,
 
 def _middle(arm: Arm) -> float:
     """Mean index of the layers that are edited."""
+    from solvent.cells.identity import edited_layers  # transformers: not without a curve
+
     found = edited_layers(arm.metrics["layers"], arm.metrics["depth"])
     return sum(found) / len(found)
 

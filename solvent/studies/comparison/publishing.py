@@ -14,13 +14,13 @@ from solvent.core.text import marked
 from solvent.core.types import Tracking
 from solvent.reports.compared import frame_files, terminal
 from solvent.reports.compared.figures.every_figure import draw_all
-from solvent.reports.compared.frames import Comparison
+from solvent.reports.compared.frames import Comparison, Flip
 from solvent.reports.compared.gallery import draw_gallery
 from solvent.reports.compared.page.document import write_page
 from solvent.reports.table import console
 from solvent.reports.usage_comparison import compare_usage
-from solvent.studies.comparison import flips
 from solvent.studies.comparison.comparing import Study
+from solvent.studies.comparison.flip_choice import Pair as Flipped
 from solvent.studies.controls.gain_table import show_gains
 from solvent.studies.controls.spurious_gains import Gain, gains
 
@@ -59,14 +59,12 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
         folder.mkdir(exist_ok=True)
         _clear(folder)
     found = gains(study.pairs, {place: each.estimate for place, each in study.found.items()})
-    gallery = flips.flips(
-        _flipped(study), wanted.flips_each, wanted.flips, attention=wanted.attention
-    )
+    shown, remarks = _flips(study, wanted)
     comparison = replace(
         study.comparison,
         arms=_beyond(study.comparison.arms, found),
-        flips=gallery.flips,
-        remarks=[*study.comparison.remarks, *gallery.remarks],
+        flips=shown,
+        remarks=[*study.comparison.remarks, *remarks],
     )
     terminal.show(screen, comparison)
     show_gains(screen, found, folder)
@@ -111,14 +109,24 @@ def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:
     return arms.assign(beyond_controls=arms["key"].map(readings).astype(object))
 
 
-def _flipped(study: Study) -> list[flips.Pair]:
+def _flips(study: Study, wanted: Wanted) -> tuple[Sequence[Flip], Sequence[str]]:
+    """Questions of the gallery, and remarks on those that lack a part."""
+    if not (wanted.flips and wanted.flips_each):
+        return (), ()
+    from solvent.studies.comparison.flips import flips  # transformers: not without a gallery
+
+    gallery = flips(_flipped(study), wanted.flips_each, wanted.flips, attention=wanted.attention)
+    return gallery.flips, gallery.remarks
+
+
+def _flipped(study: Study) -> list[Flipped]:
     """Arms whose flips may be shown, in the order in which they get places: what was registered
     first, known harms last.
     """
     found = [(study.found[id(pair)], pair) for pair in study.pairs if id(pair) in study.found]
     found.sort(key=lambda each: ROLES.index(each[0].role))
     return [
-        flips.Pair(
+        Flipped(
             key=pair.arm.key,
             arm_folder=pair.arm.first.answers.parent,
             control_folder=pair.control.first.answers.parent,
