@@ -36,8 +36,8 @@ UNITS = {
     ),
     **dict.fromkeys(
         (
-            "seed_sd", "margin", "detectable", "band_low", "band_high", "tau", "chosen_value",
-            "prediction_low", "prediction_high",
+            "seed_sd", "error", "margin", "detectable", "band_low", "band_high", "tau",
+            "chosen_value", "prediction_low", "prediction_high",
             *(f"{of}difference_{end}" for of in ("", "score_") for end in ENDS),
         ),
         DIFFERENCES,
@@ -45,7 +45,7 @@ UNITS = {
     **dict.fromkeys(
         (
             "n", "score_n", "clusters", "effective", "seeds", "gained", "lost", "needed", "skipped",
-            "entries_edited", "cells_edited", "k",
+            "entries_edited", "cells_edited", "k", "difference_n", "difference_clusters",
         ),
         COUNTS,
     ),
@@ -63,6 +63,7 @@ UNITS = {
 """Of columns, by name, wherever they occur; `value`, `low` and `high` are by frame."""
 OF_FRAMES = {"peaks": DIFFERENCES, "summaries": DIFFERENCES}
 COUNTED_IN_CELLS = ("unparsed", "errors", "cut", "guessed")  # there as counts, elsewhere as rates
+SCORES = tuple(f"score_{end}" for end in ENDS)  # of a cell, in points where the benchmark has some
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
@@ -120,6 +121,8 @@ def typed(comparison: Comparison, name: str) -> pa.Table:
 def _unit(frame: str, column: str) -> str | None:
     if column in ENDS:
         return OF_FRAMES.get(frame)
+    if frame == "cells" and column in SCORES:
+        return None
     if frame == "cells" and column in COUNTED_IN_CELLS:
         return COUNTS
     return UNITS.get(column)

@@ -87,7 +87,14 @@ class Comparison:
             `visual_entropy_nats_after`; `seconds`: on batches, mean over seeds; `cost`: seconds
             over those of the control; `entries_edited`; `code`: commits.
             `beyond_controls`: the reading of spurious-gain controls, missing without a gain.
-        cells: one line per finished cell, seeds apart; the columns of `comparison.csv`.
+        cells: one line per finished cell, seeds apart. `model`, `benchmark`, `prompt`, `compat`,
+            `condition`, `setting`, `intervention`, `variant`, `layers`, `seed`, `imported`: labels;
+            `score_value`, `score_low`, `score_high`, `score_n`: as in `metrics.json`, in the unit
+            of the score; `chance`; `accuracy`: mean credit; `unparsed`, `guessed`, `errors`, `cut`,
+            `skipped`, `cells_edited`: counts; `seconds`; `visual_mass_before`,
+            `visual_mass_after`, `visual_entropy_nats_before`, `visual_entropy_nats_after`; `code`;
+            `folder`: its name. Of its arm: `difference_value`, `difference_low`,
+            `difference_high`, `difference_n`, `difference_clusters`, `p`, `verdict`.
         slices: `key` (of the arm), `tag`, `value`, `n`, `clusters`, `control_accuracy`, `accuracy`,
             `difference_value`, `difference_low`, `difference_high`, `p`, `p_adjusted` (BH over the
             slices of an arm).

@@ -181,11 +181,10 @@ def cell_line(cell: ComparedCell, found: Estimated | None) -> Line:
     for name in SPREADS:
         line |= {f"{name}_{when}": metrics[name][when] for when in ("before", "after")}
     line |= {"code": ", ".join(_commits(cell)), "folder": cell.place.name}
-    if found is not None:
-        ends = ("value", "low", "high", "n", "clusters")
-        line |= {f"difference_{end}": getattr(found.estimate, end) for end in ends}
-        line |= {"p": found.p, "verdict": found.verdict}
-    return line
+    estimate = found.estimate if found else None
+    ends = ("value", "low", "high", "n", "clusters")
+    line |= {f"difference_{end}": _number(getattr(estimate, end, None)) for end in ends}
+    return line | {"p": _number(found and found.p), "verdict": found.verdict if found else None}
 
 
 def slice_lines(pairs: Sequence[Pair]) -> Iterator[Line]:

@@ -33,7 +33,7 @@ def made_up(models: int = 2, benchmarks: int = 2) -> Comparison:
         study="made_up",
         baseline="learned",
         arms=frame,
-        cells=frame[["model", "benchmark", "intervention", "layers", "score_value"]].copy(),
+        cells=_cells(frame),
         slices=_slices(rng, rest),
         curves=_curves(rest),
         peaks=_peaks(rest),
@@ -130,6 +130,20 @@ def _arm(
         "visual_entropy_nats_after": 3.4, "seconds": 12.5, "cost": np.nan, "entries_edited": 0,
         "code": "1a2b3c4d5e", "beyond_controls": None,
     }  # fmt: skip
+
+
+def _cells(arms: pd.DataFrame) -> pd.DataFrame:
+    """One per arm, of its first seed; rates of answers are counts here."""
+    kept = ["model", "benchmark", "prompt", "compat", "condition", "setting", "intervention",
+            "variant", "layers", "imported", "score_value", "score_low", "score_high", "score_n",
+            "chance", "accuracy", "skipped", "seconds", "visual_mass_before", "visual_mass_after",
+            "visual_entropy_nats_before", "visual_entropy_nats_after", "code", "difference_value",
+            "difference_low", "difference_high", "p", "verdict"]  # fmt: skip
+    asked = arms[["n", "clusters"]].where(arms["difference_value"].notna())
+    return arms[kept].assign(
+        seed=0, unparsed=12, guessed=0, errors=0, cut=0, cells_edited=120_000, folder=arms["key"],
+        difference_n=asked["n"], difference_clusters=asked["clusters"],
+    )  # fmt: skip
 
 
 def _slices(rng: np.random.Generator, arms: pd.DataFrame) -> pd.DataFrame:

@@ -108,6 +108,9 @@ def test_types_units_and_origin_are_kept(comparison: Comparison, folder: Path) -
         pq.read_schema(folder / "peaks.parquet").field("value").metadata[b"unit"]
         == units["margin"].encode()
     )
+    cells = pq.read_schema(folder / "cells.parquet")
+    assert cells.field("errors").metadata[b"unit"] == b"count"  # in `arms` a rate
+    assert not cells.field("score_value").metadata  # points of a benchmark that has some
 
 
 def test_no_text_is_a_formula(comparison: Comparison, folder: Path) -> None:
