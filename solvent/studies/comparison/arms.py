@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,7 @@ class Arm:
 
     family: Family
     name: str  # for people, unique in its family
+    slug: str  # likewise, fit for a file
     cells: tuple[ComparedCell, ...]  # by seed; several draws, or copies of one
 
     @property
@@ -45,7 +46,7 @@ class Arm:
     @property
     def key(self) -> str:
         """A slug, unique in the study."""
-        return f"{self.family.key}-{_slug(self.name)}"
+        return f"{self.family.key}-{self.slug}"
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -90,16 +91,19 @@ class Family:
         for cell in self.cells:
             what = (arm_name(cell), cell.questions.name, repr(cell.definition))
             found[what].append(cell)
-        times: dict[str, int] = defaultdict(int)
-        for name, _, _ in found:
-            times[name] += 1
+        times = Counter(name for name, _, _ in found)
+        made = {
+            name if times[name] == 1 else f"{name} #{_short(questions + definition)}": cells
+            for (name, questions, definition), cells in sorted(found.items())
+        }
         return [
             Arm(
                 family=self,
-                name=name if times[name] == 1 else f"{name} #{_short(questions + definition)}",
+                name=name,
+                slug=slug,
                 cells=tuple(sorted(cells, key=lambda cell: cell.metrics["seed"])),
             )
-            for (name, questions, definition), cells in sorted(found.items())
+            for (name, cells), slug in zip(made.items(), slugs(made), strict=True)
         ]
 
 
@@ -145,10 +149,11 @@ def families(cells: Sequence[ComparedCell]) -> list[Family]:
     beside: dict[tuple[str, str], list[ComparedCell]] = defaultdict(list)
     for (model, benchmark, _), members in sorted(found.items()):
         beside[model, benchmark].append(members[0])
+    keys = dict(zip(beside, slugs("/".join(pair) for pair in beside), strict=True))
     made = []
     for (model, benchmark, setting), members in sorted(found.items()):
         others = beside[model, benchmark]
-        key = _slug(f"{model}-{benchmark}") + (f"-{setting}" if len(others) > 1 else "")
+        key = keys[model, benchmark] + (f"-{setting}" if len(others) > 1 else "")
         made.append(Family(key=key, title=_title(members[0], others), cells=tuple(members)))
     return made
 
@@ -330,10 +335,19 @@ def _is_short(tree: Any, name: str) -> bool:
     return isinstance(value, str | int | float | bool | None) and len(str(value)) <= FEW * 3
 
 
-def _slug(text: str) -> str:
-    """A name that is fit for a file; long ones end in a digest of all of it."""
-    plain = PLAIN.sub("-", text).strip("-")
-    return plain if len(plain) <= SHORT else f"{plain[:SHORT]}-{_short(text)}"
+def slugs(names: Iterable[str]) -> list[str]:
+    """Names that are fit for files, each its own whatever the case of letters: those that lose what
+    tells them apart, or are long, end in a digest of all of it.
+    """
+    names = list(names)
+    plain = [PLAIN.sub("-", name).strip("-") for name in names]
+    times = Counter(each.lower() for each in plain)
+    return [
+        each
+        if times[each.lower()] == 1 and 0 < len(each) <= SHORT
+        else f"{each[:SHORT]}-{_short(name)}".lstrip("-")
+        for name, each in zip(names, plain, strict=True)
+    ]
 
 
 def _short(text: str) -> str:

@@ -180,3 +180,24 @@ def test_the_baseline_must_be_there(cells: Cells) -> None:
         check_baseline(made, "lerned", "s")
     with pytest.raises(ValueError, match=r"with; it has learned, uniform: run the baseline, or"):
         check_baseline(made, "zzz", "s")
+
+
+def test_keys_are_unique_where_names_lose_what_tells_them_apart(cells: Cells) -> None:
+    """The sign of a dose, letters that a file's name does not keep, and where a name ends."""
+    found = paired(
+        [
+            cells.add(rows([1, 1, 0]), identity=SETTING, model=model, benchmark=benchmark)
+            for model, benchmark in (("a-b", "c"), ("a", "b-c"), ("模型一", "s"), ("模型二", "s"))
+        ]
+        + [
+            cells.add(rows([1, 0, 0]), {"name": "x", "by": by}, SETTING, model="a-b",
+                      benchmark="c", variant=f"by={by}")
+            for by in (-1, 1)
+        ]
+    )  # fmt: skip
+    assert len({pair.arm.key for pair in found}) == len(found) == 6
+    assert len({pair.arm.family.title for pair in found}) == 4
+    for pair in found:
+        assert {cell.metrics["model"] for cell in pair.arm.cells} == {
+            pair.arm.family.title.split(" on ")[0]
+        }
