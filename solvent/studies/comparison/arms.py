@@ -24,6 +24,7 @@ REAL = "real"
 FEW = 6  # fields that are named
 SHORT = 60  # characters of a slug
 PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
+View = tuple[str, str]  # name and definition of what is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,8 @@ class Family:
         """All that was done, by name."""
         found: dict[tuple[str, str, str], list[ComparedCell]] = defaultdict(list)
         for cell in self.cells:
-            what = (arm_name(cell), cell.questions.name, repr(cell.definition))
+            done = repr((cell.definition, cell.shown) if cell.shown else cell.definition)
+            what = (arm_name(cell), cell.questions.name, done)
             found[what].append(cell)
         times = Counter(name for name, _, _ in found)
         made = {
@@ -163,13 +165,14 @@ def pairs(found: Sequence[Family], baseline: str) -> list[Pair]:
 
     An arm differs from its control in one thing: the intervention, or what is shown. So an
     intervention is compared with the baseline under the same condition, and the baseline under
-    another condition with itself under `real`.
+    another condition with itself under `real`. Of several arms of the baseline the one that is as
+    its file has it, in all layers, is the control, and others are compared with it.
     """
     every = {family.key: family.arms() for family in found}
     made = []
     for family in found:
         arms = every[family.key]
-        controls = {arm.condition: arm for arm in arms if is_baseline(arm, baseline)}
+        controls = _controls(arms, baseline)
         members = [_pair(arm, controls, baseline, every) for arm in arms]
         members.sort(key=lambda pair: _order(pair, baseline))
         made += members
@@ -203,20 +206,44 @@ def arm_name(cell: ComparedCell) -> str:
     return ", ".join(parts)
 
 
+def _controls(arms: Sequence[Arm], baseline: str) -> dict[View, list[Arm]]:
+    """Of what is shown, the arms that others may be compared with: one, or nobody can tell."""
+    found: dict[View, list[Arm]] = defaultdict(list)
+    for arm in arms:
+        if is_baseline(arm, baseline):
+            found[_view(arm)].append(arm)
+    return {view: [arm for arm in each if _is_whole(arm)] or each for view, each in found.items()}
+
+
+def _view(arm: Arm) -> View:
+    """What is shown, by name and definition."""
+    return arm.condition, repr(arm.first.shown)
+
+
+def _is_whole(arm: Arm) -> bool:
+    """Whether its intervention is as its file has it, in all layers."""
+    return arm.metrics["layers"] in (None, "all") and not arm.metrics["variant"]
+
+
 def _pair(
-    arm: Arm, controls: Mapping[str, Arm], baseline: str, every: Mapping[str, Sequence[Arm]]
+    arm: Arm, controls: Mapping[View, list[Arm]], baseline: str, every: Mapping[str, Sequence[Arm]]
 ) -> Pair:
-    if is_baseline(arm, baseline):
-        if arm.condition == REAL or REAL not in controls:
+    candidates = controls.get(_view(arm), [])
+    if arm in candidates:
+        real = [each for view, arms in controls.items() if view[0] == REAL for each in arms]
+        if arm.condition == REAL or not real:
             return Pair(arm, None)
-        control = controls[REAL]
-    elif arm.condition in controls:
-        control = controls[arm.condition]
-    else:
+        candidates = real
+    if not candidates:
         return Pair(arm, None, tuple(_unpaired(arm, baseline, every)))
-    same = arm.questions.name == control.questions.name
+    alike = [each for each in candidates if each.questions.name == arm.questions.name]
+    candidates = alike or candidates
+    if len(candidates) > 1:
+        names = "; ".join(each.name for each in candidates)
+        return Pair(arm, None, (f"because it could be compared with several arms: {names}",))
+    control = candidates[0]
     within = arm.condition != control.condition
-    if not same and not (within and _is_part(arm.questions, control.questions)):
+    if not alike and not (within and _is_part(arm.questions, control.questions)):
         return Pair(arm, None, (_other_questions(arm, control, baseline),))
     said = [f"computed with other {what} than {control.name}" for what in _unlike(arm, control)]
     return Pair(arm, control, (), tuple(said))
@@ -225,7 +252,7 @@ def _pair(
 def _order(pair: Pair, baseline: str) -> tuple[Any, ...]:
     """The untouched control first, then controls of conditions, then arms as they stand."""
     arm = pair.arm
-    untouched = is_baseline(arm, baseline)
+    untouched = is_baseline(arm, baseline) and (pair.control is None or arm.condition != REAL)
     layers = arm.metrics["layers"] or ""
     return (
         not untouched,
@@ -283,7 +310,8 @@ def _unpaired(arm: Arm, baseline: str, every: Mapping[str, Sequence[Arm]]) -> It
         if ours is None or theirs is None:
             yield f"because some setting is not that of {baseline} (an old cell: unknown which)"
             continue
-        fields = differing(theirs, ours)
+        shown = [{"condition": each.first.shown} for each in (other, arm)]
+        fields = differing({**theirs, **shown[0]}, {**ours, **shown[1]})
         more = f" and {len(fields) - FEW} more" if len(fields) > FEW else ""
         yield f"because it differs from {baseline} in {', '.join(fields[:FEW])}{more}"
 

@@ -74,6 +74,7 @@ class ComparedCell:
     answers: Path  # its file of predictions
     metrics: Tree  # of the cell; without slices and layers
     condition: str  # what was shown
+    shown: Any  # what that is; None: an old cell
     setting: Tree | None  # what cells that are compared have in common; None: an old cell
     setting_name: str  # equal for equal settings
     definition: Tree  # of the intervention, without its seed; empty: nothing is edited
@@ -115,6 +116,7 @@ class Shelf:
             answers=cell.place / "predictions.jsonl",
             metrics=_slim(cell.metrics),
             condition=cell.metrics["condition"],
+            shown=self._shown(identity, "condition", cell.metrics["condition"]),
             setting=setting,
             setting_name=label,
             definition=self._once(definition)[0],
@@ -125,12 +127,13 @@ class Shelf:
         )
 
     def conditions(
-        self, cell: ComparedCell, wanted: Sequence[str] | None
+        self, cell: ComparedCell, identity: Tree | None, wanted: Sequence[str] | None
     ) -> Iterator[ComparedCell]:
         """What a cell answered under the conditions of its tests.
 
         Args:
             cell: with or without tests.
+            identity: of it; None: an old cell.
             wanted: names of conditions; None: all.
 
         Raises `ValueError` where one of its files is damaged.
@@ -150,6 +153,7 @@ class Shelf:
                 answers=path,
                 metrics=cell.metrics,
                 condition=name,
+                shown=self._shown(identity, "conditions", name),
                 setting=cell.setting,
                 setting_name=cell.setting_name,
                 definition=cell.definition,
@@ -158,6 +162,11 @@ class Shelf:
                 credit=columns.credit,
                 digest=sealed or digest_now(path),
             )
+
+    def _shown(self, identity: Tree | None, group: str, name: str) -> Any:
+        """What a condition's name stands for in a cell."""
+        known = (identity or {}).get(group)
+        return self._once(known.get(name))[0] if isinstance(known, Mapping) else None
 
     def _questions(self, setting: str, columns: Columns, source: Path) -> Questions:
         return self._kept.setdefault(

@@ -121,7 +121,7 @@ def _compared(
     found = shelf.put(cell)
     if cell.metrics["intervention"] != baseline or found.condition != "real":
         return [found]
-    return [found, *shelf.conditions(found, wanted)]
+    return [found, *shelf.conditions(found, cell.identity, wanted)]
 
 
 def _arms(

@@ -201,3 +201,45 @@ def test_keys_are_unique_where_names_lose_what_tells_them_apart(cells: Cells) ->
         assert {cell.metrics["model"] for cell in pair.arm.cells} == {
             pair.arm.family.title.split(" on ")[0]
         }
+
+
+def test_a_condition_of_one_name_and_two_definitions_is_two_arms(cells: Cells) -> None:
+    """They are not seeds of one, and an intervention is compared under the definition it had."""
+    under = [{**SETTING, "condition": {"blur": {"radius": radius}}} for radius in (2, 8)]
+    real = {**SETTING, "condition": {"real": {}}}
+    few, many = rows([1, 1, 0]), rows([0, 0, 0])
+    found = paired(
+        [
+            cells.add(rows([1, 1, 1]), identity=real),
+            cells.add(few, identity=under[0], condition="blur"),
+            cells.add(many, identity=under[1], condition="blur"),
+            cells.add(many, {"name": "x"}, under[0], condition="blur"),
+            cells.add(many, {"name": "y"}, {**SETTING, "condition": {"blur": {"radius": 3}}},
+                      condition="blur"),
+        ]
+    )  # fmt: skip
+    blurred = [pair for pair in found if pair.arm.name.startswith("learned, shown blur #")]
+    assert [len(pair.arm.draws) for pair in blurred] == [1, 1]
+    assert sorted(float(pair.differences.sum()) for pair in blurred) == [-3, -1]
+    (x,) = (pair for pair in found if pair.arm.name == "x, shown blur")
+    assert x.control is not None
+    assert x.control.first.credit.tolist() == [1, 1, 0]
+    (y,) = (pair for pair in found if pair.arm.name == "y, shown blur")
+    assert y.why == ("because it differs from learned in condition.radius",) * 2
+
+
+def test_of_several_baselines_the_whole_one_is_the_control(cells: Cells) -> None:
+    """Others are compared with it; where there is none, that is said and nothing is paired."""
+    plain = cells.add(rows([1, 1, 1]), {"name": "x"}, SETTING)
+    doses = [
+        cells.add(rows([1, 0, 0]), {"name": "x", "by": by}, SETTING, variant=f"by={by}")
+        for by in (1, 2)
+    ]
+    other = cells.add(rows([1, 1, 0]), {"name": "y"}, SETTING)
+    found = paired([*doses, other, plain], "x")
+    assert found[0].arm.name == "x"
+    assert [pair.control.name if pair.control else None for pair in found] == [None, "x", "x", "x"]
+    found = paired([*doses, other], "x")
+    assert [pair.control for pair in found] == [None] * 3
+    (y,) = (pair for pair in found if pair.arm.name == "y")
+    assert y.why == ("because it could be compared with several arms: x (by=1); x (by=2)",)
