@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from solvent.reports.table import intervention_name
-from solvent.studies.comparison.arms import Arm, Pair
+from solvent.studies.comparison.arms import Arm, Pair, slugs
 
 FEWEST = 3  # points of a curve
-SETTING = re.compile(r"([A-Za-z_][\w.]*)=([^,]+)")
+NAMED = r"[A-Za-z_][\w.]*="
+SETTING = re.compile(rf"({NAMED})(.*?)(?=, {NAMED}|\Z)", re.DOTALL)  # lists have commas, too
+Dose = tuple[float, str]  # and the name of an arm: two may have one
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -19,7 +21,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 class Curve:
     """Arms of one family, from small to large."""
 
-    key: str
+    key: str  # fit for a file, unique in the study
     title: str
     kind: str  # "layers" or "dose"
     setting: str
@@ -31,7 +33,9 @@ class Curve:
 def curves(pairs: Sequence[Pair]) -> list[Curve]:
     """All that the paired arms of a study make."""
     compared = [pair for pair in pairs if pair.control is not None]
-    return [*_over_layers(compared), *_over_doses(compared)]
+    found = [*_over_layers(compared), *_over_doses(compared)]
+    keys = slugs([curve.key for curve in found])
+    return [replace(curve, key=key) for curve, key in zip(found, keys, strict=True)]
 
 
 def _over_layers(pairs: Sequence[Pair]) -> Iterator[Curve]:
@@ -58,21 +62,22 @@ def _over_layers(pairs: Sequence[Pair]) -> Iterator[Curve]:
 
 
 def _over_doses(pairs: Sequence[Pair]) -> Iterator[Curve]:
-    sets: dict[tuple[str, ...], dict[float, Pair]] = defaultdict(dict)
+    sets: dict[tuple[str, ...], dict[Dose, Pair]] = defaultdict(dict)
     for pair in pairs:
         metrics = pair.arm.metrics
-        settings = dict(SETTING.findall(metrics["variant"] or ""))
+        found = SETTING.findall(metrics["variant"] or "")
+        settings = {name.removesuffix("="): value for name, value in found}
         for name, value in settings.items():
-            if not NUMBER.fullmatch(value.strip()):
+            if name == "file" or not NUMBER.fullmatch(value):  # digits of a digest
                 continue
             rest = ", ".join(f"{each}={settings[each]}" for each in settings if each != name)
             what = metrics["intervention"] + (f" ({rest})" if rest else "")
             layers = metrics["layers"] or "all"
             key = (pair.arm.family.key, what, layers, pair.arm.condition, name)
-            sets[(*key, pair.arm.questions.name)][float(value)] = pair
+            sets[(*key, pair.arm.questions.name)][float(value), pair.arm.name] = pair
     _add_stock(pairs, sets)
     for (family, what, layers, condition, setting, _), doses in sets.items():
-        if len(doses) < FEWEST:
+        if len({dose for dose, _ in doses}) < FEWEST:
             continue
         where = "" if layers == "all" else f", layers {layers}"
         order = sorted(doses)
@@ -82,12 +87,12 @@ def _over_doses(pairs: Sequence[Pair]) -> Iterator[Curve]:
             kind="dose",
             setting=setting,
             pairs=tuple(doses[dose] for dose in order),
-            x=tuple(order),
-            labels=tuple(f"{dose:g}" for dose in order),
+            x=tuple(dose for dose, _ in order),
+            labels=tuple(f"{dose:g}" for dose, _ in order),
         )
 
 
-def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[float, Pair]]) -> None:
+def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[Dose, Pair]]) -> None:
     """The arm as its file has it, at the value that stands there."""
     for pair in pairs:
         metrics = pair.arm.metrics
@@ -98,8 +103,9 @@ def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[float,
                     pair.arm.condition, pair.arm.questions.name)  # fmt: skip
             if here == (family, what, layers, condition, questions):
                 value = _at(pair.arm.first.definition, setting)
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    doses.setdefault(float(value), pair)
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if number and all(dose != value for dose, _ in doses):
+                    doses[float(value), pair.arm.name] = pair
 
 
 def _middle(arm: Arm) -> float:
@@ -121,4 +127,4 @@ def _shown(name: str, condition: str) -> str:
 
 
 def _key(*parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join(parts)).strip("-")
+    return "/".join(parts)

@@ -161,6 +161,20 @@ def test_layers_and_doses_are_curves_in_their_order(cells: Cells) -> None:
     assert by_dose.x == (0.5, 9.0, 10.0)
 
 
+def test_arms_that_differ_in_a_list_are_on_two_curves(cells: Cells) -> None:
+    """Whose keys differ, also where only a sign tells them apart."""
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING)]
+    for rest in ("rows=['question', 'last']", "rows=['question', 'generated']", "mix=-1", "mix=1"):
+        for factor in (1, 2, 3):
+            variant = f"{rest}, mass.factor={factor}"
+            what = {"name": "r", "rest": rest, "mass": {"factor": factor}}
+            made.append(cells.add(rows([1, 0, 1]), what, SETTING, variant=variant))
+    found = [curve for curve in curves(paired(made)) if curve.setting == "mass.factor"]
+    assert [curve.x for curve in found] == [(1, 2, 3)] * 4
+    assert len({curve.key for curve in found}) == 4
+    assert "r (rows=['question', 'last']) by mass.factor" in {curve.title for curve in found}
+
+
 def test_the_file_s_own_value_is_a_point_of_its_curve(cells: Cells) -> None:
     made = [cells.add(rows([1, 1, 1]), identity=SETTING)]
     for factor in (2.0, 4.0, 8.0):
