@@ -57,7 +57,7 @@ def arm_line(pair: Pair, found: Estimated | None, role: str) -> Line:
     }
     if control is not None and found is not None:
         line |= _difference(found)
-        line |= _score_difference(line, control)
+        line |= _score_difference(line, arm, control)
         line["sentence"] = sentence(line)
     return line
 
@@ -93,10 +93,13 @@ def _score(arm: Arm) -> Line:
     return line | {"score_n": scores[0]["n"], "score_name": "score"}
 
 
-def _score_difference(line: Line, control: Arm) -> Line:
-    """Of the benchmark's own score, where that is no plain accuracy."""
-    theirs = _score(control)["score_value"]
-    value = line["score_value"] - theirs
+def _score_difference(line: Line, arm: Arm, control: Arm) -> Line:
+    """Of the benchmark's own score, where that is no plain accuracy. A condition that not all
+    questions have, or that only tests asked about, has no score to set beside its control's.
+    """
+    if arm.first.tested or len(arm.questions) < len(control.questions):
+        return {}
+    value = line["score_value"] - _score(control)["score_value"]
     plain = math.isclose(value, line["difference_value"], abs_tol=1e-9)
     return {} if plain or math.isnan(value) else {"score_difference_value": value}
 

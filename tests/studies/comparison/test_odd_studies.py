@@ -117,6 +117,21 @@ def test_other_questions_do_not_pair(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert found.arms.set_index("name")["control"].isna()["knockout"]
 
 
+def test_a_part_of_the_questions_has_no_score_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A score of the control's questions that a condition leaves out would be no fair one."""
+    folder = study(tmp_path, cells=2, samples=40, per_image=1)
+    (learned,), (knockout,) = only(folder, "learned"), only(folder, "knockout")
+    lines = (knockout / "predictions.jsonl").read_text().splitlines(keepends=True)
+    (learned / "diagnostics/swap").mkdir(parents=True)
+    (learned / "diagnostics/swap/predictions.jsonl").write_text("".join(lines[:25]))
+    found, _ = compared(tmp_path, capsys)
+    swapped = found.arms.set_index("name").loc["learned, shown swap"]
+    assert (swapped["n"], swapped["difference_value"] < 0) == (25, True)
+    assert found.arms["score_difference_value"].isna().all()
+
+
 def test_only_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study(tmp_path, cells=1, samples=40, per_image=1)
     found, _ = compared(tmp_path, capsys)
