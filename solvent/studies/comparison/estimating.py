@@ -109,7 +109,7 @@ def estimated(
         estimate, (p, claim, correction) = estimates[place], corrected[place]
         wanted = needed(estimate.variance, margins[place], estimate.design_effect)
         assay = assays[pair.arm.family.key].assay
-        judged: Judged = judge(claim, estimate, margins[place], assay, wanted)
+        judged: Judged = judge(claim, estimate, margins[place], assay, wanted, p)
         found[place] = Estimated(
             pair=pair,
             role=roles[place],

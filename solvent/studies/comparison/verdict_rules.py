@@ -20,6 +20,7 @@ from solvent.studies.comparison.paired_statistics.margin_claims import Claims
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
 
 ENDS = ("value", "low", "high")
+ALPHA = 0.05
 OF = {
     "WORSE": "worse than {control} by more than the margin of {margin} points",
     "EQUIVALENT": "equivalent to {control} within {margin} points",
@@ -60,7 +61,12 @@ def margin_of(accuracy: float, chance: float, margin: float, share: float | None
 
 
 def judge(
-    claims: Claims, estimate: PairedEstimate, margin: float, assay: Assay, needed: int
+    claims: Claims,
+    estimate: PairedEstimate,
+    margin: float,
+    assay: Assay,
+    needed: int,
+    equal: float | None,
 ) -> Judged:
     """The verdict.
 
@@ -70,6 +76,7 @@ def judge(
         margin: of equivalence.
         assay: of the benchmark.
         needed: questions that would show equivalence were there no difference.
+        equal: p of equal accuracy, corrected.
     """
 
     def shown(p: float | None) -> bool:
@@ -90,24 +97,40 @@ def judge(
         return Judged(
             verdict="NOT SHOWN", reason=f"no loss beyond the margin, but {assay.sentence}"
         )
-    return Judged(verdict="NOT SHOWN", reason=_open(estimate, margin, assay, needed))
+    return Judged(verdict="NOT SHOWN", reason=_open(estimate, margin, assay, needed, equal))
 
 
-def _open(estimate: PairedEstimate, margin: float, assay: Assay, needed: int) -> str:
+def _open(
+    estimate: PairedEstimate, margin: float, assay: Assay, needed: int, equal: float | None
+) -> str:
     """Why neither is shown, and what would show it."""
-    below = estimate.high is not None and estimate.high < 0
+    if alone := _alone(estimate, margin):
+        return f"the interval lies {alone}, but p, corrected for all arms, does not show it"
+    lost = estimate.value < 0 and equal is not None and equal < ALPHA
     if estimate.value <= -margin:
-        if below:
+        if lost:
             return "a loss is sure, but not that it is beyond the margin"
         return "a loss may or may not be there, and be beyond the margin"
     if estimate.value >= margin:
-        return "the gain is beyond the margin, but not surely above zero"
-    if below:
+        return "the gain that was seen is beyond the margin, but not surely above zero"
+    if lost:
         return "a loss is sure, but not that it is within the margin"
-    if needed <= estimate.n:  # the difference itself lies near the margin, or many were compared
+    if needed <= estimate.n:  # the difference itself lies near the margin
         return "the interval reaches beyond the margin"
     noticing = "" if assay.shown else f", and {assay.sentence}"
     return f"too few questions: equivalence would take about {needed:,}{noticing}"
+
+
+def _alone(estimate: PairedEstimate, margin: float) -> str | None:
+    """What the interval would show were this the only arm."""
+    low, high = estimate.low, estimate.high
+    if low is None or high is None:
+        return None
+    if high < -margin:
+        return "beyond the margin"
+    if low > -margin:
+        return "inside the margin" if high < margin else "above the lower margin"
+    return None
 
 
 def sentence(arm: Mapping[str, Any]) -> str:

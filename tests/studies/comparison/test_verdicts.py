@@ -73,6 +73,36 @@ def test_each_verdict_has_its_rule(
     assert (z < -1.645) == (verdict == "WORSE")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "lucky", "where"),
+    [
+        (62, 0, "beyond the margin"),
+        (22, 0, "inside the margin"),
+        (150, 161, "above the lower margin"),
+    ],
+)
+def test_what_only_the_correction_denies_is_said(
+    tmp_path: Path, wrong: int, lucky: int, where: str
+) -> None:
+    """A reader sees an interval that shows it, and must learn why the verdict does not."""
+    others = [(f"m{n}", answers(150, 120)) for n in range(30)]
+    plan = replace(PLAN, primary=())
+    arms = [("method", answers(wrong, lucky)), *others, ("knockout", answers(900))]
+    method = judged(tmp_path, *arms, plan=plan)["method"]
+    assert method.verdict == "NOT SHOWN"
+    assert method.reason == (
+        f"the interval lies {where}, but p, corrected for all arms, does not show it"
+    )
+
+
+def test_a_loss_is_sure_by_the_corrected_p(tmp_path: Path) -> None:
+    others = [(f"m{n}", answers(150, 150)) for n in range(30)]
+    arms = [("m", answers(200, 150)), *others, ("knockout", answers(900))]
+    found = judged(tmp_path, *arms, plan=replace(PLAN, primary=()))["m"]
+    assert (found.estimate.high or 0) < 0 < 0.05 < (found.p_adjusted or 0)
+    assert found.reason == "a loss may or may not be there, and be beyond the margin"
+
+
 def test_no_equivalence_where_nobody_would_notice(tmp_path: Path) -> None:
     alike = ("method", answers(10, 10))
     alone = judged(tmp_path / "alone", alike)["method"]
