@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 from rich.progress import Progress
 
 from solvent.cells.configuration import stored_facts
@@ -97,7 +98,8 @@ def _read(
     places = finished_places(folder)
     shelf, cells, usage, damaged = Shelf(), [], [], []
     wanted = None if conditions == ALL else registered.positive_controls
-    with Progress(transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(transient=True, console=screen, disable=not screen.is_terminal) as progress:
         for place, cell in progress.track(
             read_each(places, stored_facts), total=len(places), description="reading cells"
         ):
