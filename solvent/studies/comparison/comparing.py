@@ -57,7 +57,7 @@ def compare_study(
 
     Raises:
         FileNotFoundError: no cell is finished.
-        ValueError: none of them is the baseline.
+        ValueError: none of them is the baseline, or a registered name means nothing.
     """
     folder = Path(output) / study
     cells, usage, damaged = _read(folder, registered, conditions)
@@ -65,6 +65,7 @@ def compare_study(
         raise ValueError(f"no cell of the study {study!r} can be read. " + "; ".join(damaged))
     check_baseline(cells, registered.baseline, study)
     made = pairs(families(cells), registered.baseline)
+    registered.check(made, study)
     found, assays = estimated(made, registered)
     arms = _arms(made, found, registered)
     drawn, peaks = _curves(curves(made), found)

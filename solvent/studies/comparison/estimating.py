@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import yaml
 
+from solvent.core.names import did_you_mean
+from solvent.core.paths import CONF, definitions
 from solvent.reports.compared.frames import Verdict
 from solvent.studies.comparison.arms import REAL, Arm, Pair
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims, adjust, claims
@@ -51,8 +54,37 @@ class Registered:
             return "control"
         if not self.positive_controls_of(arm).isdisjoint(self.positive_controls):
             return "positive control"
-        named = {arm.name, str(arm.metrics["intervention"]), arm.condition}
-        return "explored" if named.isdisjoint(self.primary) else "primary"
+        return "explored" if self.names_of(arm).isdisjoint(self.primary) else "primary"
+
+    @staticmethod
+    def names_of(arm: Arm) -> set[str]:
+        """Names by which it may be registered."""
+        return {arm.name, str(arm.metrics["intervention"]), arm.condition} - {REAL}
+
+    def check(self, pairs: Sequence[Pair], study: str) -> None:
+        """Raise `ValueError` where a name means no arm: a misspelt one would register nothing."""
+        arms = [pair.arm for pair in pairs if pair.control or pair.why]
+        known: set[str] = set().union(*(self.names_of(arm) for arm in arms))
+        for name in self.primary:
+            roles = {self.role(arm, control=False) for arm in arms if name in self.names_of(arm)}
+            if not roles:
+                raise ValueError(
+                    f"primary names {name!r}, which no arm of the study {study!r} is"
+                    f"{did_you_mean(name, known)}; name an intervention, a condition (those of "
+                    "tests are arms with conditions=all) or an arm as in arms.csv"
+                )
+            if roles == {"positive control"}:
+                raise ValueError(
+                    f"primary names {name!r}, which is a positive control: an arm cannot be both, "
+                    "take it out of one of the two lists"
+                )
+        known |= {*definitions("intervention"), *_conditions()}
+        for name in self.positive_controls:
+            if name not in known:
+                raise ValueError(
+                    f"positive_controls names {name!r}, which is no intervention and no condition"
+                    f"{did_you_mean(name, known)}"
+                )
 
     def positive_controls_of(self, arm: Arm) -> set[str]:
         """Names by which it may be one: of an intervention as its file has it, in all layers."""
@@ -124,6 +156,11 @@ def estimated(
             reason=judged.reason,
         )
     return found, assays
+
+
+def _conditions() -> set[str]:
+    """Names of what a model can be shown."""
+    return set(yaml.safe_load((CONF / "conditions.yaml").read_text(encoding="utf-8")))
 
 
 def _margin(pair: Pair, registered: Registered) -> float:

@@ -132,6 +132,30 @@ def test_a_part_of_the_questions_has_no_score_of_its_own(
     assert found.arms["score_difference_value"].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("primary=[unifrom]", "no arm of the study 'study' is, did you mean 'uniform'?"),
+        ("primary=[real]", "no arm of the study 'study' is"),
+        ("primary=[uniform,knockout]", "'knockout', which is a positive control"),
+        (
+            "positive_controls=[swap,knokout]",
+            "'knokout', which is no intervention and no condition, did you mean 'knockout'?",
+        ),
+    ],
+)
+def test_a_name_that_registers_nothing_is_an_error(tmp_path: Path, setting: str, said: str) -> None:
+    study(tmp_path, cells=9, samples=40, per_image=1)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        comparison_of(tmp_path, "study", "learned", setting)
+
+
+def test_a_known_harm_that_was_not_run_is_no_error(tmp_path: Path) -> None:
+    study(tmp_path, cells=9, samples=40, per_image=1)
+    found = comparison_of(tmp_path, "study", "learned", "positive_controls=[swap_2,donor]")
+    assert not found.assay["shown"].any()
+
+
 def test_only_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study(tmp_path, cells=1, samples=40, per_image=1)
     found, _ = compared(tmp_path, capsys)
