@@ -66,10 +66,14 @@ class Arm:
 
     @cached_property
     def draws(self) -> tuple[ComparedCell, ...]:
-        """Without those whose answers are, to the last bit, those of an earlier one."""
-        found: dict[str, ComparedCell] = {}
+        """The first where all answers are the same to the last bit: then nothing is drawn. Else all
+        but copies, as few questions may well get equal answers from two draws.
+        """
+        if len({cell.digest for cell in self.cells}) == 1:
+            return self.cells[:1]
+        found: dict[tuple[str, int], ComparedCell] = {}
         for cell in self.cells:
-            found.setdefault(cell.digest, cell)
+            found.setdefault((cell.digest, cell.metrics["seed"]), cell)
         return tuple(found.values())
 
     @property
@@ -128,18 +132,19 @@ class Pair:
     def differences(self) -> Float[np.ndarray, "R N"]:
         """Credit of the arm minus that of its control, of every draw and question.
 
-        Where the control draws, too, draws of equal seed are paired, or else its first.
+        Where the control draws, too, draws of equal seed are paired, or else its first; an arm that
+        does not draw is compared with every draw of its control.
         """
         assert self.control is not None
-        by_seed = {cell.metrics["seed"]: cell for cell in self.control.cells}
-        drawn = len(self.control.draws) > 1
-        rows = []
-        for cell in self.arm.draws:
-            other = by_seed.get(cell.metrics["seed"]) if drawn else None
-            control = (other or self.control.first).credit
-            places = slice(None) if len(control) == len(cell.credit) else self.places
-            rows.append(cell.credit - control[places])
-        return np.array(rows)
+        theirs, ours = self.control.draws, self.arm.draws
+        by_seed = {cell.metrics["seed"]: cell for cell in theirs} if len(theirs) > 1 else {}
+        if len(ours) == 1:
+            partners = [(ours[0], each) for each in theirs]
+        else:
+            partners = [(each, by_seed.get(each.metrics["seed"], theirs[0])) for each in ours]
+        same = len(theirs[0].credit) == len(ours[0].credit)
+        places = slice(None) if same else self.places
+        return np.array([one.credit - other.credit[places] for one, other in partners])
 
 
 def families(cells: Sequence[ComparedCell]) -> list[Family]:
