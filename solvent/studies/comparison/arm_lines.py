@@ -57,7 +57,7 @@ def arm_line(pair: Pair, found: Estimated | None, role: str) -> Line:
     }
     if control is not None and found is not None:
         line |= _difference(found)
-        line |= _score_difference(line, arm, control)
+        line |= _score_difference(arm, control)
         line["sentence"] = sentence(line)
     return line
 
@@ -93,14 +93,18 @@ def _score(arm: Arm) -> Line:
     return line | {"score_n": scores[0]["n"], "score_name": "score"}
 
 
-def _score_difference(line: Line, arm: Arm, control: Arm) -> Line:
+def _score_difference(arm: Arm, control: Arm) -> Line:
     """Of the benchmark's own score, where that is no plain accuracy. A condition that not all
     questions have, or that only tests asked about, has no score to set beside its control's.
     """
-    if arm.first.tested or len(arm.questions) < len(control.questions):
+    cells = arm.first, control.first
+    if any(cell.tested for cell in cells) or len(arm.questions) < len(control.questions):
         return {}
-    value = line["score_value"] - _score(control)["score_value"]
-    plain = math.isclose(value, line["difference_value"], abs_tol=1e-9)
+    ours, theirs = _score(arm), _score(control)
+    plain = all(
+        math.isclose(each["score_value"], each["accuracy"], abs_tol=1e-9) for each in (ours, theirs)
+    )
+    value = ours["score_value"] - theirs["score_value"]
     return {} if plain or math.isnan(value) else {"score_difference_value": value}
 
 
