@@ -34,7 +34,7 @@ Escape = Callable[[str], str]
 HEADS = ("arm", "score, %", "difference, points", "p", "verdict", "visual mass")
 COLUMNS = "rrrlr"  # of LaTeX, after that of names
 ALIGNED = ("---", "---:", "---:", "---:", "---", "---:")  # of Markdown
-ROWS, FEWEST = 30, 4  # of a table that has to fit on a page; of a block that begins at its end
+ROWS, FEWEST = 30, 4  # of a table that has to fit on a page; of a block at its end or beginning
 FLOATS = 12  # tables after which LaTeX is told to set them
 DIFFERS = ("BETTER", "WORSE")
 ROLES = {"primary": "registered", "positive control": "positive control"}
@@ -205,13 +205,17 @@ def _row(line: Line, markup: Markup) -> list[str]:
 
 
 def _pages(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Blocks for a page at a time; one that goes on on the next page has its title there, too."""
+    """Blocks for a page at a time; one that goes on on the next page has its title there, too. Few
+    arms stand alone at neither end of a page.
+    """
     page: list[Block] = []
     room = ROWS
     for block in blocks:
         rest = list(block.rows)
         while rest:
-            if page and room <= min(FEWEST, len(rest)):
+            left = len(rest) - (room - 1)
+            lonely = 0 < left < FEWEST and len(rest) < ROWS
+            if page and (room <= min(FEWEST, len(rest)) or lonely):
                 yield page
                 page, room = [], ROWS
             page.append(replace(block, rows=rest[: room - 1]))  # under its title

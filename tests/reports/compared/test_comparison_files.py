@@ -179,6 +179,20 @@ def test_latex_compiles_and_fits(options: str, folder: Path, tmp_path: Path) -> 
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(
+    ("room", "lines"),
+    [(32, [16, 16, 16, 16]), (30, [16, 12, 4] * 2)],  # 2 or 4 would be left
+)
+def test_no_few_arms_are_left_for_the_next_page(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch, room: int, lines: list[int]
+) -> None:
+    """Two models of sixteen arms each: the second begins on the next page, or fills this one."""
+    monkeypatch.setattr(paper_tables, "ROWS", room)
+    blocks = paper_tables.latex(comparison).split(r"\multicolumn")[1:]
+    arms = re.compile(r"^(?!arm ).* & .*\\\\$", re.MULTILINE)
+    assert [len(arms.findall(each)) for each in blocks] == lines
+
+
 def test_long_tables_are_continued(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper_tables, "ROWS", 7)
     text = paper_tables.latex(comparison)
