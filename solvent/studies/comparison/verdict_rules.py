@@ -105,7 +105,7 @@ def _open(
 ) -> str:
     """Why neither is shown, and what would show it."""
     if alone := _alone(estimate, margin):
-        return f"the interval lies {alone}, but p, corrected for all arms, does not show it"
+        return f"the interval lies {alone}, but that is not sure once corrected for all arms"
     lost = estimate.value < 0 and equal is not None and equal < ALPHA
     if estimate.value <= -margin:
         if lost:

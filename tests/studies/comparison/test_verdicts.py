@@ -91,7 +91,7 @@ def test_what_only_the_correction_denies_is_said(
     method = judged(tmp_path, *arms, plan=plan)["method"]
     assert method.verdict == "NOT SHOWN"
     assert method.reason == (
-        f"the interval lies {where}, but p, corrected for all arms, does not show it"
+        f"the interval lies {where}, but that is not sure once corrected for all arms"
     )
 
 
