@@ -27,7 +27,7 @@ from solvent.studies.controls.spurious_gains import Gain, gains
 FOLDER = "comparison"  # in the study's
 PAGE = "index.html"
 MADE = ("*.csv", "*.parquet", "*.png", "arms.*", "index.html", "figures/*.png", "figures/*.pdf",
-        "figures/*.svg")  # fmt: skip
+        "figures/*.svg", "tracking.jsonl", "workspace.json")  # fmt: skip
 ROLES = ("primary", "explored", "positive control")
 TABLES = ("arms", "cells", "slices", "curves", "peaks", "summaries", "assay", "measures")
 

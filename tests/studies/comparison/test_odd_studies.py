@@ -156,6 +156,16 @@ def test_a_known_harm_that_was_not_run_is_no_error(tmp_path: Path) -> None:
     assert not found.assay["shown"].any()
 
 
+def test_nothing_of_an_earlier_comparison_stays(tmp_path: Path) -> None:
+    """Numbers of other settings beside those of this one would be taken for its own."""
+    folder = study(tmp_path, cells=3, samples=40, per_image=1) / "comparison"
+    comparison_of(tmp_path, "study", "learned", "tracking=jsonl")
+    earlier = {path.name for path in folder.iterdir()}
+    assert "tracking.jsonl" in earlier
+    comparison_of(tmp_path, "study", "learned", "tracking=none")
+    assert {path.name for path in folder.iterdir()} == earlier - {"tracking.jsonl"}
+
+
 def test_only_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study(tmp_path, cells=1, samples=40, per_image=1)
     found, _ = compared(tmp_path, capsys)
