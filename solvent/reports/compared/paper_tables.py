@@ -48,6 +48,7 @@ LATEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\
          "\u200b": r"\allowbreak{}"}  # fmt: skip
 LETTERS = frozenset(map(chr, range(0xC0, 0x100))) - frozenset("×÷ÐðÞþ")  # that they have, too
 LONG = re.compile(r"([_/=,](?=\S)|[^\s_/=,]{14}(?=\S))")  # after which a name may be broken
+FIRST = re.compile(r"\A\s*[\[*]")  # of a row of a table: `\\[` sets a distance
 MARKDOWN = re.compile(r"([\\`*_\[\]~#|])")
 ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "&#36;", "@": "&#64;", "\n": " "}
 
@@ -113,8 +114,10 @@ def latex_text(text: str) -> str:
 
 
 def latex_name(text: str) -> str:
-    """Text for a narrow column of LaTeX: long words may be broken."""
-    return latex_text(LONG.sub("\\1\u200b", text))
+    """Text for a narrow column of LaTeX: long words may be broken. What the end of the row before
+    it would take for an argument stands in braces.
+    """
+    return FIRST.sub(r"{\g<0>}", latex_text(LONG.sub("\\1\u200b", text)))
 
 
 def markdown_text(text: str) -> str:

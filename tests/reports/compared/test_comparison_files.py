@@ -28,6 +28,9 @@ NAMES = (
     'a|b `c` *d* _e_ **f** ~~g~~ [h](i) "j"',
     "<script>alert(1)</script> & 50 % $x^2$ #1 @k",
     "caf\u00e9 \u2192 \u4e2d\u6587 \u2265 2",
+    "\u4e2d first",
+    "[3pt] first",
+    "* first",
     "an_intervention_of_which/the_name=isverylongandcannotbebrokenwhereblanksare",
 )
 TEX_FLOATS = r"\\begin\{(\w+\*?)\}|\\end\{(\w+\*?)\}"
@@ -35,7 +38,7 @@ TEX_SPECIAL = re.compile(r"(?<!\\)[&#%$_^~]")
 TEX_TEXT = {r"\textbackslash{}": "\\", r"\textasciicircum{}": "^", r"\textasciitilde{}": "~",
             r"\textless{}": "<", r"\textgreater{}": ">", r"\textbar{}": "|", r"{\char34}": '"',
             r"\allowbreak{}": "", r"$\to$": "\u2192", r"$\ge$": "\u2265",
-            **{f"\\{sign}": sign for sign in "{}$&#%_"}}  # fmt: skip
+            "{[}": "[", "{*}": "*", **{f"\\{sign}": sign for sign in "{}$&#%_"}}  # fmt: skip
 LACKING = {0x4E2D: "[U+4E2D]", 0x6587: "[U+6587]"}  # what the fonts lack is named
 DOCUMENT = r"""\documentclass%s{article}
 \usepackage{booktabs,tabularx}
@@ -66,7 +69,7 @@ def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> 
 def read_back(cell: str) -> str:
     """The text of a LaTeX cell without the words that follow a name; fails at what is not known."""
     text = re.sub(r" \((registered|positive control|\d+ seeds)\)$", "", cell)
-    parts = re.split(r"(\\[a-z]+\{\}|\{\\char34\}|\\.|\$\\[a-z]+\$)", text)
+    parts = re.split(r"(\\[a-z]+\{\}|\{\\char34\}|\{[\[*]\}|\\.|\$\\[a-z]+\$)", text)
     assert not re.search(r"[\\{}]", "".join(parts[::2]))
     return "".join(TEX_TEXT[part] if place % 2 else part for place, part in enumerate(parts))
 
