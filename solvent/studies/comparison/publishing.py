@@ -57,7 +57,6 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
     folder, screen = study.folder / FOLDER, console()
     with disk_errors_explained(folder):
         folder.mkdir(exist_ok=True)
-        _clear(folder)
     found = gains(study.pairs, {place: each.estimate for place, each in study.found.items()})
     shown, remarks = _flips(study, wanted)
     comparison = replace(
@@ -67,16 +66,20 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
         remarks=[*study.comparison.remarks, *remarks],
     )
     terminal.show(screen, comparison)
-    show_gains(screen, found, folder)
-    written = frame_files.write(comparison, folder)
-    compare_usage(screen, comparison.usage, folder)
-    drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
-    pictures = [path for figure in drawn for path in figure.paths.values()]
-    if wanted.figures:
-        arms = comparison.arms
-        names = dict(zip(arms["key"], arms["title"] + ": " + arms["name"], strict=True))
-        pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures, names)
-    page = write_page(comparison, folder / PAGE, [each for each in drawn if "png" in each.paths])
+    with disk_errors_explained(folder):
+        _clear(folder)  # not before: until here, somebody who stops it keeps the earlier one
+        show_gains(screen, found, folder)
+        written = frame_files.write(comparison, folder)
+        compare_usage(screen, comparison.usage, folder)
+        drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
+        pictures = [path for figure in drawn for path in figure.paths.values()]
+        if wanted.figures:
+            arms = comparison.arms
+            names = dict(zip(arms["key"], arms["title"] + ": " + arms["name"], strict=True))
+            pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures, names)
+        page = write_page(
+            comparison, folder / PAGE, [each for each in drawn if "png" in each.paths]
+        )
     _say_where(screen, folder, page, len(drawn))
     tracking.compared(
         study=comparison.study,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import re
 from pathlib import Path
 
 import pytest
 
+from solvent.core.files import DiskError
 from solvent.reports.compared.frames import Comparison
+from solvent.studies.comparison import publishing
 from tests.comparison_of import comparison_of
 from tools.synthetic_study import Study
 
@@ -170,3 +173,31 @@ def test_only_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     study(tmp_path, cells=1, samples=40, per_image=1)
     found, _ = compared(tmp_path, capsys)
     assert found.arms["role"].tolist() == ["control"]
+
+
+@pytest.mark.parametrize("part", ["write_page", "show_gains"])
+def test_a_full_disk_is_told(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(tmp_path, cells=2, samples=10, per_image=1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(publishing, part, full)
+    with pytest.raises(DiskError, match=r"no space is left for .*comparison: .* make room"):
+        comparison_of(tmp_path)
+
+
+def test_an_earlier_comparison_is_there_until_another_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study(tmp_path, cells=2, samples=10, per_image=1)
+    comparison_of(tmp_path)
+    before = {path: path.read_bytes() for path in (folder / "comparison").iterdir()}
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing.terminal, "show", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        comparison_of(tmp_path)
+    assert {path: path.read_bytes() for path in (folder / "comparison").iterdir()} == before
