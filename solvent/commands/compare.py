@@ -48,12 +48,12 @@ def compared(config: DictConfig, typed: str) -> Comparison:
 
     check_texts(config, "output", "study", "baseline")
     asked = resolved(config)
+    plan, made = registered(asked), wanted(asked)  # refused before anything takes long
+    tracking = build(asked["tracking"], "tracking")
     if asked["from_wandb"] is not None:
         _fetch(asked)
-    study = compare_study(
-        asked["output"], asked["study"], registered(asked), asked["conditions"], typed
-    )
-    return publish(study, wanted(asked), build(asked["tracking"], "tracking"))
+    study = compare_study(asked["output"], asked["study"], plan, asked["conditions"], typed)
+    return publish(study, made, tracking)
 
 
 def _fetch(asked: Mapping[str, Any]) -> None:
