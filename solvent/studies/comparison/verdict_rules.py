@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from solvent.reports.compared.arm_texts import points
 from solvent.reports.compared.frames import Verdict
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
@@ -135,8 +136,7 @@ def _alone(estimate: PairedEstimate, margin: float) -> str | None:
 
 def sentence(arm: Mapping[str, Any]) -> str:
     """What a paper could print of an arm, by its line of `Comparison.arms`."""
-    ends = (f"{100 * arm[f'difference_{end}']:+.1f}" for end in ENDS)
-    value, low, high = (end.replace("-", "−") for end in ends)
+    value, low, high = (points(arm[f"difference_{end}"]).replace("-", "−") for end in ENDS)
     margin = f"{100 * arm['margin']:.1f}"
     said = OF[arm["verdict"]].format(control=arm["control"], margin=margin)
     known = not math.isnan(arm["difference_low"])

@@ -10,7 +10,7 @@ import pytest
 
 from solvent.core.types import Prediction
 from solvent.studies.comparison.estimating import Estimated, Registered, estimated
-from solvent.studies.comparison.verdict_rules import margin_of
+from solvent.studies.comparison.verdict_rules import margin_of, sentence
 from tests.reports.test_results import ROW
 from tests.studies.comparison.stored_cells import Cells, paired
 
@@ -128,6 +128,18 @@ def test_what_was_registered_is_corrected_by_holm_and_the_rest_by_bh(tmp_path: P
     first, second = sorted((both["method"].p or 1, both["m0"].p or 1))
     assert both["method"].p_adjusted == pytest.approx(min(1, 2 * first))
     assert both["m0"].p_adjusted == pytest.approx(max(2 * first, second))
+
+
+def test_a_sentence_has_no_signed_zero() -> None:
+    arm = {
+        "benchmark": "yesno", "name": "x", "model": "scripted", "control": "learned", "seeds": 1,
+        "n": 200, "clusters": 100, "margin": 0.02, "verdict": "EQUIVALENT", "reason": "",
+        "difference_value": -0.0004, "difference_low": -0.0152, "difference_high": 0.0104,
+    }  # fmt: skip
+    assert sentence(arm) == (
+        "On yesno, x changes the accuracy of scripted by 0.0 points (95 % interval −1.5 to +1.0; "
+        "200 questions about 100 images): equivalent to learned within 2.0 points."
+    )
 
 
 def test_the_margin_is_the_smaller_of_both() -> None:
