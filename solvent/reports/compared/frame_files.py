@@ -77,7 +77,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     """
     with disk_errors_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written: list[Path] = []
     for name in FRAMES:
         frame: pd.DataFrame = getattr(comparison, name)
         places = folder / f"{name}.csv", folder / f"{name}.parquet"

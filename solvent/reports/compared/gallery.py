@@ -73,7 +73,7 @@ def draw_gallery(
     parts = portions(flips, ROWS) if flips else []
     if parts:
         folder.mkdir(parents=True, exist_ok=True)
-    made = []
+    made: list[Path] = []
     for number, part in enumerate(parts, start=1):
         plan = Plan(
             kind="flips",

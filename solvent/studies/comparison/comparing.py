@@ -97,7 +97,8 @@ def _read(
 ) -> tuple[list[ComparedCell], list[Mapping[str, Any]], list[str]]:
     """Cells, metrics of those with tests, and sentences about damaged ones."""
     places = finished_places(folder)
-    shelf, cells, usage, damaged = Shelf(), [], [], []
+    usage: list[Mapping[str, Any]] = []
+    shelf, cells, damaged = Shelf(), list[ComparedCell](), list[str]()
     wanted = None if conditions == ALL else registered.positive_controls
     screen = Console(stderr=True)
     with Progress(transient=True, console=screen, disable=not screen.is_terminal) as progress:

@@ -199,7 +199,7 @@ def _corrected(
     groups: dict[str, list[int]] = defaultdict(list)
     for pair in compared:
         groups[roles[id(pair)]].append(id(pair))
-    found = {}
+    found: dict[int, tuple[float | None, Claims, str | None]] = {}
     for role, places in groups.items():
         if role not in METHODS:
             found |= {place: (p_values[place], made[place], None) for place in places}

@@ -21,7 +21,7 @@ def addresses(pictures: Sequence[Image.Image | None], budget: int) -> list[str |
     for size in SIZES:
         if size != SIZES[-1] and not _seems_to_fit(there, size, budget):
             continue
-        found = [picture and _address(picture, *size) for picture in pictures]
+        found = [None if each is None else _address(each, *size) for each in pictures]
         if sum(len(each) for each in found if each) <= budget:
             return found
     left, kept = budget, list[str | None]()
