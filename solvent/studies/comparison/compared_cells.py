@@ -18,9 +18,11 @@ from jaxtyping import Float, Int
 
 from solvent.core.digests import digest_now
 from solvent.core.statistics import connected
+from solvent.core.types import Prediction
 from solvent.reports.finished import DAMAGE, FinishedCell, damage
 from solvent.storage.columns import Asked, Columns, read_columns, read_questions
 from solvent.storage.folder import CellFolder
+from solvent.storage.records import Stored
 from solvent.studies.comparison.paired_statistics.cluster_layout import Layout
 
 TREATMENT = ("intervention", "seed")  # of an identity: what a comparison is about
@@ -82,6 +84,10 @@ class ComparedCell:
     questions: Questions
     credit: Float[np.ndarray, " N"]
     digest: str  # of its predictions: equal draws are one draw
+
+    def predictions(self) -> list[Prediction]:
+        """Its answers, decoded, in the order of the credits."""
+        return sorted(Stored(self.answers), key=lambda row: row.uid)
 
     @property
     def tested(self) -> bool:

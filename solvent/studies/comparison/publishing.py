@@ -14,6 +14,7 @@ from solvent.core.text import marked
 from solvent.core.types import Tracking
 from solvent.reports.compared import frame_files, terminal
 from solvent.reports.compared.figures.every_figure import draw_all
+from solvent.reports.compared.figures.figure_plan import Drawn
 from solvent.reports.compared.frames import Comparison, Flip
 from solvent.reports.compared.gallery import draw_gallery
 from solvent.reports.compared.page.document import write_page
@@ -27,9 +28,8 @@ from solvent.studies.controls.spurious_gains import Gain, gains
 FOLDER = "comparison"  # in the study's
 PAGE = "index.html"
 MADE = ("*.csv", "*.parquet", "*.png", "arms.*", "index.html", "figures/*.png", "figures/*.pdf",
-        "figures/*.svg", "tracking.jsonl", "workspace.json")  # fmt: skip
+        "figures/*.svg", "tracking.jsonl")  # fmt: skip; workspace.json says which view is ours
 ROLES = ("primary", "explored", "positive control")
-TABLES = ("arms", "cells", "slices", "curves", "peaks", "summaries", "assay", "measures")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,31 +71,20 @@ def publish(study: Study, wanted: Wanted, tracking: Tracking) -> Comparison:
         show_gains(screen, found, folder)
         written = frame_files.write(comparison, folder)
         compare_usage(screen, comparison.usage, folder)
-        drawn = draw_all(comparison, folder / "figures", wanted.figures) if wanted.figures else []
-        pictures = [path for figure in drawn for path in figure.paths.values()]
-        if wanted.figures:
-            arms = comparison.arms
-            names = dict(zip(arms["key"], arms["title"] + ": " + arms["name"], strict=True))
-            pictures += draw_gallery(comparison.flips, folder / "figures", wanted.figures, names)
-        page = write_page(
-            comparison, folder / PAGE, [each for each in drawn if "png" in each.paths]
-        )
+        drawn, pictures = _drawn(comparison, folder / "figures", wanted.figures)
+        shown_on_page = [each for each in drawn if "png" in each.paths]
+        page = write_page(comparison, folder / PAGE, shown_on_page)
     _say_where(screen, folder, page, len(drawn))
     tracking.compared(
         study=comparison.study,
         folder=folder,
-        tables={name: getattr(comparison, name) for name in TABLES},
+        tables={name: getattr(comparison, name) for name in frame_files.FRAMES},
         facts={**comparison.provenance, "remarks": list(comparison.remarks)},
         page=page,
         figures=[path for path in pictures if path.suffix == ".png"],
         files=[*written, *(path for path in pictures if path.suffix != ".png")],
     )
-    if study.damaged:
-        total = len(comparison.cells) + len(study.damaged)
-        raise ValueError(
-            f"{len(study.damaged)} of {total} cells are damaged and left out. "
-            + "; ".join(study.damaged)
-        )
+    _check_whole(study)
     return comparison
 
 
@@ -104,6 +93,27 @@ def _clear(folder: Path) -> None:
     for pattern in MADE:
         for path in folder.glob(pattern):
             path.unlink()
+
+
+def _drawn(
+    comparison: Comparison, folder: Path, formats: Sequence[str]
+) -> tuple[list[Drawn], list[Path]]:
+    """Figures, and the files of these and of the gallery."""
+    if not formats:
+        return [], []
+    drawn, arms = draw_all(comparison, folder, formats), comparison.arms
+    names = dict(zip(arms["key"], arms["title"] + ": " + arms["name"], strict=True))
+    gallery = draw_gallery(comparison.flips, folder, formats, names)
+    return drawn, [*(path for figure in drawn for path in figure.paths.values()), *gallery]
+
+
+def _check_whole(study: Study) -> None:
+    if study.damaged:
+        total = len(study.comparison.cells) + len(study.damaged)
+        raise ValueError(
+            f"{len(study.damaged)} of {total} cells are damaged and left out. "
+            + "; ".join(study.damaged)
+        )
 
 
 def _beyond(arms: pd.DataFrame, found: Sequence[Gain]) -> pd.DataFrame:

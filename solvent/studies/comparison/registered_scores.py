@@ -16,7 +16,6 @@ from solvent.cells.building import build
 from solvent.cells.configuration import check_targets, stored_config
 from solvent.core.types import Prediction
 from solvent.reports.table import as_share
-from solvent.storage.records import Stored
 from solvent.studies.comparison.arms import Pair
 from solvent.studies.comparison.compared_cells import ComparedCell
 from solvent.studies.comparison.estimating import Estimated
@@ -55,15 +54,16 @@ def _difference(pair: Pair) -> ScoreDifference | None:
     """Of the score; of several draws the mean, with what they differ by."""
     assert pair.control is not None
     reduce = _reducer(pair.control.first)
-    control = [_answers(pair.control.first)[place] for place in pair.places]
-    draws = [_answers(cell) for cell in pair.arm.draws]
+    theirs = pair.control.first.predictions()
+    control = [theirs[place] for place in pair.places]
+    draws = [cell.predictions() for cell in pair.arm.draws]
 
     def scored(rows: Int[np.ndarray, " M"]) -> tuple[float, float]:
         values = [_value(reduce([draw[row] for row in rows])) for draw in draws]
         return float(np.mean(values)), _value(reduce([control[row] for row in rows]))
 
-    theirs = _value(reduce(control))
-    by_seed = [_value(reduce(draw)) - theirs for draw in draws]
+    unedited = _value(reduce(control))
+    by_seed = [_value(reduce(draw)) - unedited for draw in draws]
     return score_difference(scored, pair.arm.questions.layout, by_seed, pulls(reduce, control))
 
 
@@ -91,11 +91,6 @@ def _reducer(cell: ComparedCell) -> Reducer:
     check_targets(tree, ("solvent.benchmarks.reducers",), path)
     made: Reducer = build(tree, "benchmark.reducers.score")
     return made
-
-
-def _answers(cell: ComparedCell) -> list[Prediction]:
-    """In the order of the credits."""
-    return sorted(Stored(cell.answers), key=lambda row: row.uid)
 
 
 def _value(score: Mapping[str, Any]) -> float:

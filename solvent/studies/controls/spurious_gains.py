@@ -14,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from solvent.core.types import Prediction
 from solvent.reports.table import intervention_name
-from solvent.storage.records import Stored
 from solvent.studies.comparison.arms import Arm, Pair
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate, compare
 from solvent.studies.controls.control_arms import (
@@ -115,7 +113,7 @@ def _above(estimate: PairedEstimate) -> bool:
 def _of_answers(pair: Pair) -> Iterator[Control]:
     """The two controls that need no model, of the first draw."""
     assert pair.control is not None
-    arm, baseline = _answers(pair.arm), _answers(pair.control)
+    arm, baseline = pair.arm.first.predictions(), pair.control.first.predictions()
     answer = answer_of(pair.control.first.setting)
     sets = option_sets(arm, baseline, answer)
     for name, change in ((RATES, same_rates), (TIES, near_ties_flipped)):
@@ -127,11 +125,6 @@ def _of_answers(pair: Pair) -> Iterator[Control]:
             yield Control(name=name, what="answers were generated: no log-probabilities")
         else:
             yield Control(name=name, what=f"no {FEWEST} questions have the same options")
-
-
-def _answers(arm: Arm) -> list[Prediction]:
-    """In the order of the credits."""
-    return sorted(Stored(arm.first.answers), key=lambda row: row.uid)
 
 
 def _of_heads(pair: Pair, draws: Sequence[Pair]) -> Control:
