@@ -329,7 +329,7 @@ def _other_questions(arm: Arm, control: Arm, baseline: str) -> str:
 
 
 def _is_part(some: Questions, all_of_them: Questions) -> bool:
-    return bool(len(some)) and bool((_places(some, all_of_them) >= 0).all())
+    return bool((_places(some, all_of_them) >= 0).all())
 
 
 def _places(some: Questions, all_of_them: Questions) -> Int[np.ndarray, " N"]:

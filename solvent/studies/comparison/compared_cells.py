@@ -102,7 +102,9 @@ class Shelf:
         self._kept: dict[str, Any] = {}
 
     def put(self, cell: FinishedCell) -> ComparedCell:
-        """A finished cell as it is compared."""
+        """A finished cell as it is compared. Raises `ValueError` where it answered nothing."""
+        if not len(cell.columns):
+            raise ValueError(f"{cell.place} answered no question: there is nothing to compare")
         identity = cell.identity
         label = str(cell.metrics["setting"])
         setting = None
@@ -135,7 +137,7 @@ class Shelf:
     def conditions(
         self, cell: ComparedCell, identity: Tree | None, wanted: Sequence[str] | None
     ) -> Iterator[ComparedCell]:
-        """What a cell answered under the conditions of its tests.
+        """What a cell answered under the conditions of its tests, where that is anything.
 
         Args:
             cell: with or without tests.
@@ -154,6 +156,8 @@ class Shelf:
                 columns = read_columns(path, sealed=sealed is not None)
             except DAMAGE as error:
                 raise ValueError(damage(path, error)) from error
+            if not len(columns):
+                continue
             yield ComparedCell(
                 place=cell.place,
                 answers=path,

@@ -169,6 +169,24 @@ def test_nothing_of_an_earlier_comparison_stays(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == earlier - {"tracking.jsonl"}
 
 
+def test_what_answered_nothing_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = study(tmp_path, cells=4, samples=40, per_image=1)
+    (learned,) = only(folder, "learned")
+    (learned / "diagnostics/swap").mkdir(parents=True)
+    (learned / "diagnostics/swap/predictions.jsonl").touch()
+    found, _ = compared(tmp_path, capsys)
+    assert set(found.arms["condition"]) == {"real"}
+    (knockout,) = only(folder, "knockout")
+    (knockout / "predictions.jsonl").write_text("")
+    text = (knockout / "metrics.json").read_text().replace('"rows": 40', '"rows": 0')
+    (knockout / "metrics.json").write_text(text)
+    (knockout / "DONE").write_text('{"tracking": []}')
+    with pytest.raises(ValueError, match=r"1 of 4 cells are damaged .* answered no question"):
+        comparison_of(tmp_path)
+
+
 def test_only_controls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study(tmp_path, cells=1, samples=40, per_image=1)
     found, _ = compared(tmp_path, capsys)
