@@ -17,3 +17,10 @@ def differing(one: Any, other: Any, prefix: str = "") -> list[str]:
         for name in names
         for each in differing(one.get(name, missing), other.get(name, missing), f"{prefix}{name}.")
     ]
+
+
+def at(tree: Any, name: str) -> Any:
+    """What stands under a dotted name; None where nothing does."""
+    for part in name.split("."):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree

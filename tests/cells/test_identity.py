@@ -21,7 +21,7 @@ from solvent.cells.asking import identify
 from solvent.cells.identity import cell_folder, fingerprint
 from solvent.cells.request import parse
 from solvent.core import digests
-from solvent.core.trees import differing
+from solvent.core.trees import at, differing
 from tests.conftest import ROOT
 
 Composed = Callable[..., DictConfig]
@@ -290,6 +290,7 @@ def test_names_of_what_differs(composed: Composed, place: Path) -> None:
     assert differing(before, after) == [
         "benchmark.answer.mode", "data", "model.checkpoint.chat_template.jinja",
     ]  # fmt: skip
+    assert [at({"a": {"b": 1}}, name) for name in ("a.b", "a.c", "a.b.c")] == [1, None, None]
     assert differing(before, before) == []
 
 

@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
 from solvent.core.names import did_you_mean
-from solvent.core.trees import differing
+from solvent.core.trees import at, differing
 from solvent.reports.table import compat, imported, intervention_name
 from solvent.storage.runs import unlike
+from solvent.studies.comparison.arm_order import REAL, order
 from solvent.studies.comparison.compared_cells import ComparedCell, Questions
 
-REAL = "real"
 FEW = 6  # fields that are named
 SHORT = 60  # characters of a slug
 PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
@@ -179,7 +179,9 @@ def pairs(found: Sequence[Family], baseline: str) -> list[Pair]:
         arms = every[family.key]
         controls = _controls(arms, baseline)
         members = [_pair(arm, controls, baseline, every) for arm in arms]
-        members.sort(key=lambda pair: _order(pair, baseline))
+        members.sort(
+            key=lambda pair: order(pair.arm.first, pair.arm.name, _is_untouched(pair, baseline))
+        )
         made += members
     return made
 
@@ -187,6 +189,11 @@ def pairs(found: Sequence[Family], baseline: str) -> list[Pair]:
 def is_baseline(arm: Arm, baseline: str) -> bool:
     """Whether the intervention is the one that others are compared with."""
     return bool(arm.metrics["intervention"] == baseline)
+
+
+def _is_untouched(pair: Pair, baseline: str) -> bool:
+    """Whether it is a control, or the baseline shown something else."""
+    return is_baseline(pair.arm, baseline) and (pair.control is None or pair.arm.condition != REAL)
 
 
 def check_baseline(cells: Sequence[ComparedCell], baseline: str, study: str) -> None:
@@ -252,34 +259,6 @@ def _pair(
         return Pair(arm, None, (_other_questions(arm, control, baseline),))
     said = [f"computed with other {what} than {control.name}" for what in _unlike(arm, control)]
     return Pair(arm, control, (), tuple(said))
-
-
-def _order(pair: Pair, baseline: str) -> tuple[Any, ...]:
-    """The untouched control first, then controls of conditions, then arms as they stand."""
-    arm = pair.arm
-    untouched = is_baseline(arm, baseline) and (pair.control is None or arm.condition != REAL)
-    layers = arm.metrics["layers"] or ""
-    return (
-        not untouched,
-        arm.condition != REAL,
-        _natural(arm.metrics["intervention"]),
-        _natural(arm.metrics["variant"]),
-        _depth(layers),
-        arm.name,
-    )
-
-
-def _depth(layers: str) -> tuple[Any, ...]:
-    thirds = ("early", "middle", "late")
-    return (0, thirds.index(layers)) if layers in thirds else (1, *_natural(layers))
-
-
-def _natural(text: str) -> tuple[tuple[bool, float, str], ...]:
-    """Numbers in a text by their size: `factor=10` behind `factor=9`."""
-    parts = re.findall(r"\d+(?:\.\d+)?|\D+", text)
-    return tuple(
-        (False, float(part), "") if part[0].isdigit() else (True, 0.0, part) for part in parts
-    )
 
 
 def _unlike(arm: Arm, control: Arm) -> Iterator[str]:
@@ -351,20 +330,14 @@ def _title(cell: ComparedCell, others: Sequence[ComparedCell]) -> str:
             for name in differing(cell.setting, other.setting)
         }
     )
-    told = [f"{name}={_at(cell.setting, name)}" for name in fields if _is_short(cell.setting, name)]
+    told = [f"{name}={at(cell.setting, name)}" for name in fields if _is_short(cell.setting, name)]
     if len(others) > 1 and not told:
         told = [f"setting {cell.setting_name}"]
     return ", ".join([f"{metrics['model']} on {metrics['benchmark']}{rules}{origin}", *told[:3]])
 
 
-def _at(tree: Any, name: str) -> Any:
-    for part in name.split("."):
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
-
-
 def _is_short(tree: Any, name: str) -> bool:
-    value = _at(tree, name)
+    value = at(tree, name)
     return isinstance(value, str | int | float | bool | None) and len(str(value)) <= FEW * 3
 
 

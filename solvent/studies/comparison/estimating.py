@@ -13,7 +13,8 @@ import yaml
 from solvent.core.names import did_you_mean
 from solvent.core.paths import CONF, definitions
 from solvent.reports.compared.frames import Verdict
-from solvent.studies.comparison.arms import REAL, Arm, Pair
+from solvent.studies.comparison.arm_order import REAL
+from solvent.studies.comparison.arms import Arm, Pair
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims, adjust, claims
 from solvent.studies.comparison.paired_statistics.paired import (
     PairedEstimate,

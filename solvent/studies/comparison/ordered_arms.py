@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from solvent.core.trees import at
 from solvent.reports.table import intervention_name
+from solvent.studies.comparison.arm_order import REAL
 from solvent.studies.comparison.arms import Arm, Pair, slugs
 
 FEWEST = 3  # points of a curve
@@ -51,7 +53,7 @@ def _over_layers(pairs: Sequence[Pair]) -> Iterator[Curve]:
             continue
         members.sort(key=lambda pair: (places[id(pair)], pair.arm.name))
         yield Curve(
-            key=_key(family, name, condition, "layers"),
+            key="/".join((family, name, condition, "layers")),
             title=f"{_shown(name, condition)} over layers",
             kind="layers",
             setting="layers",
@@ -82,7 +84,7 @@ def _over_doses(pairs: Sequence[Pair]) -> Iterator[Curve]:
         where = "" if layers == "all" else f", layers {layers}"
         order = sorted(doses)
         yield Curve(
-            key=_key(family, what + where, condition, setting),
+            key="/".join((family, what + where, condition, setting)),
             title=f"{_shown(what + where, condition)} by {setting}",
             kind="dose",
             setting=setting,
@@ -102,7 +104,7 @@ def _add_stock(pairs: Sequence[Pair], sets: Mapping[tuple[str, ...], dict[Dose, 
             here = (pair.arm.family.key, metrics["intervention"], metrics["layers"] or "all",
                     pair.arm.condition, pair.arm.questions.name)  # fmt: skip
             if here == (family, what, layers, condition, questions):
-                value = _at(pair.arm.first.definition, setting)
+                value = at(pair.arm.first.definition, setting)
                 number = isinstance(value, int | float) and not isinstance(value, bool)
                 if number and all(dose != value for dose, _ in doses):
                     doses[float(value), pair.arm.name] = pair
@@ -116,15 +118,5 @@ def _middle(arm: Arm) -> float:
     return sum(found) / len(found)
 
 
-def _at(tree: object, name: str) -> object:
-    for part in name.split("."):
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree
-
-
 def _shown(name: str, condition: str) -> str:
-    return name if condition == "real" else f"{name}, shown {condition}"
-
-
-def _key(*parts: str) -> str:
-    return "/".join(parts)
+    return name if condition == REAL else f"{name}, shown {condition}"

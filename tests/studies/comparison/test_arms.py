@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -260,3 +261,87 @@ def test_of_several_baselines_the_whole_one_is_the_control(cells: Cells) -> None
     assert [pair.control for pair in found] == [None] * 3
     (y,) = (pair for pair in found if pair.arm.name == "y")
     assert y.why == ("because it could be compared with several arms: x (by=1); x (by=2)",)
+
+
+def test_all_that_differs_is_counted_and_the_first_of_it_named(cells: Cells) -> None:
+    many = {f"field{n}": n for n in range(8)}
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING),
+            cells.add(rows([1, 1, 1]), {"name": "x"}, {**SETTING, **many}),
+            cells.add(rows([1, 1, 1]), identity=SETTING, model="other")]  # fmt: skip
+    (why,) = [pair.why for pair in paired(made) if pair.arm.name == "x"]
+    fields = ", ".join(f"field{n}" for n in range(6))
+    assert why == (f"because it differs from learned in {fields} and 2 more",)
+
+
+def test_cells_that_the_same_several_runs_answered_are_told_too(cells: Cells) -> None:
+    runs = [FACTS, {**FACTS, **OTHER_CODE}]
+    made = [
+        cells.add(rows([1, 0, 1]), identity=SETTING, runs=runs),
+        cells.add(rows([1, 1, 1]), {"name": "x"}, SETTING, runs=runs),
+    ]
+    remarks = paired(made)[1].remarks
+    assert remarks
+    assert all(said.startswith("computed with other code (") for said in remarks)
+
+
+def test_arms_stand_in_the_order_in_which_they_are_read(cells: Cells) -> None:
+    """The control first, then conditions, then interventions: layers by depth, doses by size."""
+    made = [cells.add(rows([1, 1, 1]), {"name": "x"}, SETTING, condition="blur")]
+    for factor in (10, 9, -2):
+        what = {"name": "r", "mass": {"factor": factor}}
+        made.append(cells.add(rows([1, 1, 1]), what, SETTING, variant=f"mass.factor={factor}"))
+    for layers in ("late", "10", "9", "middle", "early"):
+        made.append(cells.add(rows([1, 1, 1]), {"name": "a", "layers": layers}, SETTING))
+    made.append(cells.add(rows([1, 1, 1]), identity=SETTING, condition="blur"))
+    made.append(cells.add(rows([1, 1, 1]), identity=SETTING))
+    assert [pair.arm.name for pair in paired(made)] == [
+        "learned", "learned, shown blur", "a, layers early", "a, layers middle", "a, layers late",
+        "a, layers 9", "a, layers 10", "r (mass.factor=-2)", "r (mass.factor=9)",
+        "r (mass.factor=10)", "x, shown blur",
+    ]  # fmt: skip
+
+
+def test_without_real_pictures_a_condition_has_its_own_control(cells: Cells) -> None:
+    made = [
+        cells.add(rows([1, 1, 1]), identity=SETTING, condition="blur"),
+        cells.add(rows([1, 0, 1]), {"name": "x"}, SETTING, condition="blur"),
+    ]
+    blurred, edited = paired(made)
+    assert (blurred.control, blurred.why) == (None, ())
+    assert edited.control is blurred.arm
+
+
+def test_seeds_are_one_arm_whatever_their_definitions_say_of_seeds(cells: Cells) -> None:
+    made = [
+        cells.add(rows(credits), {"name": "x", "seed": seed, "mix": 0.5}, SETTING, seed=seed)
+        for seed, credits in enumerate(([1, 0, 1], [0, 0, 1]))
+    ]
+    other = cells.add(rows([1, 0, 0]), {"name": "x", "seed": 0, "mix": 0.7}, SETTING)
+    first, second = paired([*made, other], "learned")
+    assert sorted(len(pair.arm.cells) for pair in (first, second)) == [1, 2]
+    assert first.arm.name != second.arm.name  # of equal names a digest tells them apart
+    assert all(pair.arm.name.startswith("x #") for pair in (first, second))
+
+
+def test_questions_of_one_name_in_two_settings_have_their_own_images(cells: Cells) -> None:
+    alone = cells.add(rows([1, 1, 1]), identity=SETTING)
+    together = [replace(row, groups={"image": "one"}) for row in rows([1, 1, 1])]
+    shared = cells.add(together, identity={**SETTING, "data": "other"})
+    assert len(alone.questions.layout.sizes) == 3
+    assert len(shared.questions.layout.sizes) == 1
+
+
+def test_a_title_names_three_short_settings_and_else_a_digest(cells: Cells) -> None:
+    def titles(**changed: Any) -> set[str]:
+        other = {**SETTING, **changed}
+        made = [cells.add(rows([1, 1, 1]), identity=each) for each in (SETTING, other)]
+        return {family.title for family in families(made)}
+
+    assert titles() == {"scripted on yesno"}
+    assert titles(a=1, b=2, c=3, d=4) == {
+        "scripted on yesno, a=1, b=2, c=3",
+        "scripted on yesno, a=None, b=None, c=None",
+    }
+    (first, second) = titles(data="x" * 19)
+    assert all(re.fullmatch("scripted on yesno, (setting [0-9a-f]{8}|data=d)", each)
+               for each in (first, second))  # fmt: skip
