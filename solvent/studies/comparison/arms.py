@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,10 +18,9 @@ from solvent.reports.table import compat, imported, intervention_name
 from solvent.storage.runs import unlike
 from solvent.studies.comparison.arm_order import REAL, order
 from solvent.studies.comparison.compared_cells import ComparedCell, Questions
+from solvent.studies.comparison.slugs import short, slugs
 
 FEW = 6  # fields that are named
-SHORT = 60  # characters of a slug
-PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
 View = tuple[str, str]  # name and definition of what is shown
 
 
@@ -99,7 +96,7 @@ class Family:
             found[what].append(cell)
         times = Counter(name for name, _, _ in found)
         made = {
-            name if times[name] == 1 else f"{name} #{_short(questions + definition)}": cells
+            name if times[name] == 1 else f"{name} #{short(questions + definition)}": cells
             for (name, questions, definition), cells in sorted(found.items())
         }
         return [
@@ -330,31 +327,12 @@ def _title(cell: ComparedCell, others: Sequence[ComparedCell]) -> str:
             for name in differing(cell.setting, other.setting)
         }
     )
-    told = [f"{name}={at(cell.setting, name)}" for name in fields if _is_short(cell.setting, name)]
+    told = [f"{name}={at(cell.setting, name)}" for name in fields if _is_brief(cell.setting, name)]
     if len(others) > 1 and not told:
         told = [f"setting {cell.setting_name}"]
     return ", ".join([f"{metrics['model']} on {metrics['benchmark']}{rules}{origin}", *told[:3]])
 
 
-def _is_short(tree: Any, name: str) -> bool:
+def _is_brief(tree: Any, name: str) -> bool:
     value = at(tree, name)
     return isinstance(value, str | int | float | bool | None) and len(str(value)) <= FEW * 3
-
-
-def slugs(names: Iterable[str]) -> list[str]:
-    """Names that are fit for files, each its own whatever the case of letters: those that lose what
-    tells them apart, or are long, end in a digest of all of it.
-    """
-    names = list(names)
-    plain = [PLAIN.sub("-", name).strip("-") for name in names]
-    times = Counter(each.lower() for each in plain)
-    return [
-        each
-        if times[each.lower()] == 1 and 0 < len(each) <= SHORT
-        else f"{each[:SHORT]}-{_short(name)}".lstrip("-")
-        for name, each in zip(names, plain, strict=True)
-    ]
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]

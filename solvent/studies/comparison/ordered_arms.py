@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from solvent.core.trees import at
 from solvent.reports.table import intervention_name
 from solvent.studies.comparison.arm_order import REAL
-from solvent.studies.comparison.arms import Arm, Pair, slugs
+from solvent.studies.comparison.arms import Arm, Pair
+from solvent.studies.comparison.slugs import slugs
 
 FEWEST = 3  # points of a curve
 NAMED = r"[A-Za-z_][\w.]*="
