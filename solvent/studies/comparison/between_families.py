@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from solvent.studies.comparison.paired_statistics.random_effects import summarise
+from solvent.studies.comparison.paired_statistics.random_effects import (
+    summarise,
+    summarise_crossed,
+)
 
 OVER = {"benchmarks": "model", "models": "benchmark", "both": ""}  # -> what is held
 
@@ -39,10 +42,11 @@ def _lines(arms: pd.DataFrame, over: str, held: str) -> Iterator[dict[str, Any]]
         several = {"benchmarks": varied[0] > 1, "models": varied[1] > 1, "both": min(varied) > 1}
         if not several[over] or len(set(pairs)) < len(pairs):
             continue
-        found = summarise(
-            [arm.difference_value for arm in members],
-            [arm.error for arm in members],
-        )
+        values, errors = zip(*((arm.difference_value, arm.error) for arm in members), strict=True)
+        if over == "both":
+            found = summarise_crossed(values, errors, *zip(*pairs, strict=True))
+        else:
+            found = summarise(values, errors)
         numbers = {each: getattr(found, each) for each in COLUMNS[3:]}
         for end in ENDS:  # no difference of two rates is beyond
             if numbers[end] is not None:

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from solvent.studies.comparison.paired_statistics.random_effects import summarise
+from solvent.studies.comparison.paired_statistics.random_effects import (
+    summarise,
+    summarise_crossed,
+)
 
 # Nine laboratories' measurements: Kacker (2004), https://doi.org/10.1088/0026-1394/41/3/004.
 VALUES = [61.00, 61.40, 62.21, 62.30, 62.34, 62.60, 62.70, 62.84, 65.90]
@@ -69,3 +72,40 @@ def test_few_effects_and_no_errors() -> None:
     assert mixed == summarise(values, [0.02, 0.02, 0.03, 0.04])
     with pytest.raises(ValueError, match="2 effects with 1 standard errors"):
         summarise([0.1, 0.2], [0.1])
+
+
+@pytest.mark.parametrize("spreads", [(0, 0), (2, 0), (0, 2), (1, 1)])
+def test_models_and_benchmarks_are_no_more_than_they_are(spreads: tuple[float, float]) -> None:
+    """What is particular about a model moves all of its benchmarks: twelve effects, three models.
+    As twelve observations they would cover the truth in two of three studies.
+    """
+    draw = np.random.default_rng(0)
+    names = [(f"m{model}", f"b{benchmark}") for model in range(3) for benchmark in range(4)]
+    covered = []
+    for _ in range(150):
+        of_models, of_benchmarks = (draw.normal(0, each, 4) for each in spreads)
+        effects = draw.normal(of_models[:3, None] + of_benchmarks, 1).ravel()
+        found = summarise_crossed(effects.tolist(), [1.0] * 12, *zip(*names, strict=True))
+        assert found.low is not None
+        assert found.high is not None
+        covered.append(found.low < 0 < found.high)
+    assert np.mean(covered) > 0.92
+
+
+def test_two_models_predict_no_third() -> None:
+    models, benchmarks = ["a", "a", "a", "b", "b", "b"], ["x", "y", "z"] * 2
+    found = summarise_crossed([1, 2, 3, 2, 3, 4], [0.5] * 6, models, benchmarks)
+    alone = summarise([1, 2, 3, 2, 3, 4], [0.5] * 6)
+    assert found.value == alone.value == pytest.approx(2.5)
+    # by hand: means of models 2 and 3, of benchmarks 1.5, 2.5 and 3.5
+    variances = 0.5 / 2, 1.0 / 3
+    free = sum(variances) ** 2 / (variances[0] ** 2 / 1 + variances[1] ** 2 / 2)
+    half = max(
+        student.ppf(0.975, 1) * variances[0] ** 0.5,
+        student.ppf(0.975, 2) * variances[1] ** 0.5,
+        student.ppf(0.975, free) * sum(variances) ** 0.5,
+    )
+    assert found.high == pytest.approx(2.5 + half)
+    assert found.prediction_low is None
+    with pytest.raises(ValueError, match="two of each"):
+        summarise_crossed([1, 2], [1, 1], ["a", "a"], ["x", "y"])

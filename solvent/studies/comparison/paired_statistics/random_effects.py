@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from scipy.stats import t as student
 from statsmodels.stats.meta_analysis import combine_effects
 
 from solvent.core.intervals import CONFIDENCE
+from solvent.studies.comparison.paired_statistics.paired import with_seeds
 
+UPPER = 0.5 + CONFIDENCE / 2
 STEPS = 200  # of Newton's for Paule and Mandel's variance: one doubles it where errors are tiny
 TINY = 1e-6  # a standard error where all are 0
 
@@ -54,10 +57,10 @@ def summarise(values: Sequence[float], standard_errors: Sequence[float]) -> Summ
     count, between = len(effects), max(0.0, float(found.tau2))
     mean = float(found.mean_effect_re)
     error = float(max(found.sd_eff_w_re_hksj, found.sd_eff_w_re))
-    half = float(student.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    half = float(student.ppf(UPPER, count - 1)) * error
     reach = None
     if count > 2:
-        quantile = float(student.ppf(0.5 + CONFIDENCE / 2, count - 2))
+        quantile = float(student.ppf(UPPER, count - 2))
         reach = max(half, quantile * float(np.sqrt(between + error**2)))
     return Summary(
         value=mean,
@@ -68,6 +71,47 @@ def summarise(values: Sequence[float], standard_errors: Sequence[float]) -> Summ
         tau=float(np.sqrt(between)),
         i2=_share_between(between, errors),
         k=count,
+    )
+
+
+def summarise_crossed(
+    values: Sequence[float],
+    standard_errors: Sequence[float],
+    models: Sequence[str],
+    benchmarks: Sequence[str],
+) -> Summary:
+    """Of effects on several models and benchmarks. What is particular about a model moves all of
+    its effects, so that they are not as many observations as they are: the interval is the widest
+    of that of `summarise`, of t over the means of models, over those of benchmarks, and over both
+    variances together. Where a further model on a further benchmark lies is told with t of one
+    degree of freedom fewer than there are of the fewer; None below three of them.
+    """
+    found = summarise(values, standard_errors)
+    effects = pd.Series(values, dtype=float)
+    means = [effects.groupby(list(names)).mean() for names in (models, benchmarks)]
+    fewest = min(len(each) for each in means)
+    if fewest < 2 or found.low is None:
+        raise ValueError("a summary over models and benchmarks needs two of each, and two effects")
+    of_models, of_benchmarks = (float(each.var(ddof=1)) / len(each) for each in means)
+    parts = [
+        (float(np.sqrt(of_models)), len(means[0]) - 1.0),
+        *with_seeds(of_models, len(means[0]) - 1, of_benchmarks, len(means[1])),
+    ]
+    own = (found.value - found.low) / float(student.ppf(UPPER, found.k - 1))
+    half = max(
+        found.value - found.low, *(float(student.ppf(UPPER, free)) * error for error, free in parts)
+    )
+    reach = None
+    if fewest > 2:
+        error = max(own, *(error for error, _ in parts))
+        quantile = float(student.ppf(UPPER, fewest - 1))
+        reach = max(half, quantile * float(np.hypot(found.tau or 0, error)))
+    return replace(
+        found,
+        low=found.value - half,
+        high=found.value + half,
+        prediction_low=None if reach is None else found.value - reach,
+        prediction_high=None if reach is None else found.value + reach,
     )
 
 
