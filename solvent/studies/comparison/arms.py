@@ -63,15 +63,21 @@ class Arm:
 
     @cached_property
     def draws(self) -> tuple[ComparedCell, ...]:
-        """The first where all answers are the same to the last bit: then nothing is drawn. Else all
-        but copies, as few questions may well get equal answers from two draws.
+        """One per seed; the first alone where all answers are equal to the last bit: then nothing
+        is drawn. Few questions may well get equal answers from two draws, which then both count.
         """
         if len({cell.digest for cell in self.cells}) == 1:
             return self.cells[:1]
-        found: dict[tuple[str, int], ComparedCell] = {}
+        found: dict[int, ComparedCell] = {}
         for cell in self.cells:
-            found.setdefault((cell.digest, cell.metrics["seed"]), cell)
+            found.setdefault(cell.metrics["seed"], cell)
         return tuple(found.values())
+
+    @property
+    def repeated(self) -> list[int]:
+        """Seeds of which there are several cells with other answers; the first of them counts."""
+        answers = {(cell.metrics["seed"], cell.digest) for cell in self.cells}
+        return sorted(seed for seed, n in Counter(seed for seed, _ in answers).items() if n > 1)
 
     @property
     def stochastic(self) -> bool | None:

@@ -212,7 +212,8 @@ def _remarks(made: Sequence[Pair]) -> list[str]:
     said = [each for pair in made for each in _of_pair(pair)]
     ignored = defaultdict(list)
     for pair in made:
-        if pair.control is not None and len(pair.arm.draws) < len(pair.arm.cells):
+        same = len({cell.digest for cell in pair.arm.cells}) == 1
+        if pair.control is not None and same and len(pair.arm.cells) > 1:
             ignored[pair.arm.family.title].append(pair.arm.name)
     said += [
         f"{title}: seeds that gave the same answers are counted once, of {'; '.join(names)}"
@@ -225,6 +226,8 @@ def _of_pair(pair: Pair) -> Iterator[str]:
     where = f"{pair.arm.family.title}: {pair.arm.name}"
     yield from (f"{where} not paired, {why}" for why in pair.why)
     yield from (f"{where} {said}" for said in pair.remarks)
+    for seed in pair.arm.repeated:
+        yield f"{where} has several cells of seed {seed} with other answers; one of them counts"
 
 
 def _provenance(

@@ -118,6 +118,16 @@ def test_draws_are_one_arm_and_equal_ones_count_once(cells: Cells) -> None:
     np.testing.assert_array_equal(x.differences, [[0, -1, 0], [-1, -1, 0], [0, -1, 0]])
 
 
+def test_a_seed_that_was_answered_twice_is_one_draw(cells: Cells) -> None:
+    """By other code, say: the control of a method without randomness has no draws then."""
+    made = [cells.add(rows(credits), identity=SETTING) for credits in ([1, 1, 1], [1, 1, 0])]
+    made.append(cells.add(rows([1, 0, 0]), {"name": "x"}, SETTING))
+    control, x = paired(made)
+    assert (len(control.arm.cells), len(control.arm.draws)) == (2, 1)
+    assert (control.arm.repeated, x.arm.repeated) == ([0], [])
+    assert x.differences.shape == (1, 3)
+
+
 def test_a_control_that_draws_is_paired_by_seed(cells: Cells) -> None:
     made = [
         cells.add(rows(credits), {"name": "sampled"}, SETTING, seed=seed)
