@@ -95,8 +95,14 @@ def questions(family: Sequence[Line]) -> str:
 
 def margins(family: Sequence[Line]) -> str:
     """`2.0 points`; nothing where no arm has one."""
-    found = {f"{100 * line['margin']:.1f}" for line in family if line.get("margin") is not None}
+    found = {margin_points(line["margin"]) for line in family if line.get("margin") is not None}
     return f"{' or '.join(sorted(found, key=float))} points" if found else ""
+
+
+def margin_points(margin: float) -> str:
+    """`2.0`; a margin near nothing is not told as 0: `0.012`"""
+    points = 100 * margin
+    return f"{points:.1f}" if points >= 0.95 else f"{points:.2g}"
 
 
 def corrections(family: Sequence[Line]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import yaml
 
 from solvent.core.names import did_you_mean
@@ -230,6 +229,15 @@ def _assays(
     for pair in compared:
         if roles[id(pair)] == "positive control":
             controls[pair.arm.family.key].append(pair)
+
+    def noticed(pair: Pair) -> bool:
+        p = made[id(pair)].p_worse
+        return p is not None and p < estimates[id(pair)].level
+
+    def clearest(pair: Pair) -> tuple[bool, float]:
+        high = estimates[id(pair)].high
+        return not noticed(pair), 1.0 if high is None else high
+
     found = {}
     for key, members in controls.items():
         if not members:
@@ -239,13 +247,13 @@ def _assays(
                 assay=Assay(shown=False, sentence=said), pair=None, estimate=None
             )
             continue
-        drops = [estimates[id(pair)] for pair in members]
-        best = int(np.argmin([1.0 if drop.high is None else drop.high for drop in drops]))
-        pair, drop = members[best], drops[best]
-        p = made[id(pair)].p_worse
-        shown = p is not None and p < drop.level
-        lost = f"{100 * -drop.value:.1f} points"
+        best = min(members, key=clearest)
+        drop, shown = estimates[id(best)], noticed(best)
+        verb = "gains" if drop.value > 0 else "costs"
         told = "the benchmark would notice" if shown else "it is not shown that it would notice"
-        said = f"{pair.arm.name} costs {lost}: {told} that a model does not look"
-        found[key] = FamilyAssay(assay=Assay(shown=shown, sentence=said), pair=pair, estimate=drop)
+        said = (
+            f"{best.arm.name} {verb} {100 * abs(drop.value):.1f} points: {told} that a model does "
+            "not look"
+        )
+        found[key] = FamilyAssay(assay=Assay(shown=shown, sentence=said), pair=best, estimate=drop)
     return found

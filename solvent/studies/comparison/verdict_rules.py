@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from solvent.reports.compared.arm_texts import points
+from solvent.reports.compared.arm_texts import margin_points, points
 from solvent.reports.compared.frames import Verdict
 from solvent.studies.comparison.paired_statistics.margin_claims import Claims
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
@@ -137,7 +137,7 @@ def _alone(estimate: PairedEstimate, margin: float) -> str | None:
 def sentence(arm: Mapping[str, Any]) -> str:
     """What a paper could print of an arm, by its line of `Comparison.arms`."""
     value, low, high = (points(arm[f"difference_{end}"]).replace("-", "−") for end in ENDS)
-    margin = f"{100 * arm['margin']:.1f}"
+    margin = margin_points(arm["margin"])
     said = OF[arm["verdict"]].format(control=arm["control"], margin=margin)
     known = not math.isnan(arm["difference_low"])
     interval = f"95 % interval {low} to {high}" if known else "no interval"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from solvent.core.types import Prediction
+from solvent.reports.compared.arm_texts import margin_points
 from solvent.studies.comparison.estimating import Estimated, Registered, estimated
 from solvent.studies.comparison.verdict_rules import margin_of, sentence
 from tests.reports.test_results import ROW
@@ -113,6 +114,23 @@ def test_no_equivalence_where_nobody_would_notice(tmp_path: Path) -> None:
     assert "it is not shown that it would notice" in blind.reason
     worse = judged(tmp_path / "worse", ("method", answers(100)))["method"]
     assert worse.verdict == "WORSE"  # a loss is one, whatever else was run
+
+
+def test_a_positive_control_that_gains_costs_nothing(tmp_path: Path) -> None:
+    cells = Cells(tmp_path)
+    learned, knockout = cells.add(answers(0)), cells.add(answers(0, 300), {"name": "knockout"})
+    _, assays = estimated(paired([learned, knockout]), PLAN)
+    (found,) = assays.values()
+    assert not found.assay.shown
+    assert found.assay.sentence == (
+        "knockout gains 15.0 points: it is not shown that it would notice that a model does not "
+        "look"
+    )
+
+
+def test_a_small_margin_is_not_told_as_none() -> None:
+    told = [margin_points(margin) for margin in (0.02, 0.0125, 0.005, 0.0035, 0.0001)]
+    assert told == ["2.0", "1.2", "0.5", "0.35", "0.01"]
 
 
 def test_what_was_registered_is_corrected_by_holm_and_the_rest_by_bh(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
 from solvent.core.plotting import COLOURS, COLUMN, PAGE
+from solvent.reports.compared.arm_texts import margin_points
 from solvent.reports.compared.figures import curve_ticks
 from solvent.reports.compared.figures.chosen_arms import sentences
 from solvent.reports.compared.figures.effect_axes import BAND, LATTICE, draw_margin
@@ -80,7 +81,8 @@ def _plan(
         f"{counts(curves['n'], 'question')}. Bars: 95 % interval of each point.",
         "Coloured band: simultaneous, 95 % for the whole curve." if banded else
         "There is no simultaneous band: too few images.",
-        f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
+        f"Shaded: the margin of equivalence, ±{margin_points(margin)} points."
+        if margin > 0 else "",
         *(_said(panel, peak) for panel, peak in best if peak is not None),
     )  # fmt: skip
     return Plan(

@@ -9,6 +9,7 @@ from functools import partial
 
 import pandas as pd
 
+from solvent.reports.compared.arm_texts import margin_points
 from solvent.reports.compared.figures.chosen_arms import (
     NO_INTERVAL,
     against_control,
@@ -66,7 +67,9 @@ def _family(
     caption = sentences(
         f"Paired difference in accuracy, arm {compared}, of {title}, in {AXIS}, with 95 % "
         f"intervals over {seeds_too(arms)}; {asked(arms)}.",
-        f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
+        f"Shaded: the margin of equivalence, ±{margin_points(margin)} points."
+        if margin > 0
+        else "",
         f"{score}." if score else "",
         "An arrow leads to what lies beyond the axis.",
         NO_INTERVAL if arms["difference_low"].isna().any() else "",

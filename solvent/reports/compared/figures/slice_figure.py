@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from solvent.core.plotting import COLOURS, PAGE
+from solvent.reports.compared.arm_texts import margin_points
 from solvent.reports.compared.figures.chosen_arms import (
     against_control,
     clearest,
@@ -81,7 +82,9 @@ def _family(family: str, slices: pd.DataFrame, arms: pd.DataFrame) -> list[Plan]
         f"Paired difference in accuracy of every arm in every slice of {title}, in {AXIS}, with "
         f"95 % intervals over images; {counts(slices['n'], 'question')} in a slice. Filled: "
         f"p below {SURE:g}, adjusted over the slices of the arm (Benjamini-Hochberg).",
-        f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
+        f"Shaded: the margin of equivalence, ±{margin_points(margin)} points."
+        if margin > 0
+        else "",
         "An arrow leads to what lies beyond the axis.",
         left_out(len(shown), len(arms)),
     )

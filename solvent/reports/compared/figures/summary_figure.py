@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from solvent.reports.compared.arm_texts import margin_points
 from solvent.reports.compared.figures.chosen_arms import against_control, sentences
 from solvent.reports.compared.figures.figure_plan import Plan, portions, slug
 from solvent.reports.compared.figures.ladder import Rung, draw_ladder, rows_of_a_page
@@ -44,7 +45,9 @@ def _plans(over: str, rows: pd.DataFrame, margin: float) -> list[Plan]:
         "Thin: the 95 % prediction interval of one more family, where it can be estimated."
         if predicted
         else "There are too few families for prediction intervals.",
-        f"Shaded: the margin of equivalence, ±{100 * margin:.1f} points." if margin > 0 else "",
+        f"Shaded: the margin of equivalence, ±{margin_points(margin)} points."
+        if margin > 0
+        else "",
         "An arrow leads to what lies beyond the axis.",
     )
     legend = [Line2D([], [], color=GREY, linewidth=1.6, label="95 % interval of the mean")]
