@@ -1,4 +1,4 @@
-"""Compare the finished cells of a study: paired statistics, a table and a figure.
+"""Compare the finished cells of a study: verdicts against a margin, a page, tables and figures.
 
 python compare.py study=demo
 """

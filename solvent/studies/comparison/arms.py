@@ -199,15 +199,19 @@ def _is_untouched(pair: Pair, baseline: str) -> bool:
     return is_baseline(pair.arm, baseline) and (pair.control is None or pair.arm.condition != REAL)
 
 
-def check_baseline(cells: Sequence[ComparedCell], baseline: str, study: str) -> None:
-    """Raise `ValueError` where no cell is the baseline, with the nearest name that one has."""
+def check_baseline(
+    cells: Sequence[ComparedCell], baseline: str, study: str, damaged: Sequence[str] = ()
+) -> None:
+    """Raise `ValueError` where no cell is the baseline, with the nearest name that one has, and
+    with the damaged cells, of which one may have been it.
+    """
     known = sorted({cell.metrics["intervention"] for cell in cells})
     if baseline not in known:
         meant = did_you_mean(baseline, known, "baseline=")
         raise ValueError(
             f"no finished cell of the study {study!r} has the intervention {baseline!r}, which all "
             f"others are compared with{meant}; it has {', '.join(known)}: run the baseline, or "
-            "name another with baseline=NAME"
+            "name another with baseline=NAME" + "".join(f". Left out: {each}" for each in damaged)
         )
 
 

@@ -63,7 +63,7 @@ def compare_study(
     cells, usage, damaged = _read(folder, registered, conditions)
     if not cells:
         raise ValueError(f"no cell of the study {study!r} can be read. " + "; ".join(damaged))
-    check_baseline(cells, registered.baseline, study)
+    check_baseline(cells, registered.baseline, study, damaged)
     made = pairs(families(cells), registered.baseline)
     registered.check(made, study)
     found, assays = estimated(made, registered)

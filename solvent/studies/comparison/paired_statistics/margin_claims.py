@@ -16,7 +16,7 @@ from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
 class Claims:
     """p of the hypothesis that a claim does not hold; None where there is no ground for a verdict.
 
-    Each holds where its p is at most the `level` of the estimate.
+    Each holds where its p is below the `level` of the estimate.
     """
 
     p_worse: float | None  # the true difference is below minus the margin

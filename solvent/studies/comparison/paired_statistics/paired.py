@@ -107,7 +107,7 @@ class PairedEstimate:
     high: float | None
     lower: float | None  # what verdicts are made of; None where there is no ground for one
     upper: float | None
-    level: float  # p up to which a claim holds: 0.05 where `lower` and `upper` are one-sided 95 %
+    level: float  # p below which a claim holds: 0.05 where `lower` and `upper` are one-sided 95 %
     # bounds, 0.025 where they are the ends of the 95 % interval
     doubt: str | None  # why no verdict is made of it
     n: int  # questions
