@@ -144,8 +144,9 @@ def sentence(arm: Mapping[str, Any]) -> str:
     draws = f", {arm['seeds']} seeds" if arm["seeds"] > 1 else ""
     images = f" about {counted(arm['clusters'], 'image')}" if arm["clusters"] != arm["n"] else ""
     why = f" ({arm['reason']})" if arm["verdict"] == "NOT SHOWN" else ""
+    name = arm["name"].replace(", layers ", " in layers ").replace(", shown ", " shown ")
     return (
-        f"On {arm['benchmark']}, {arm['name']} changes the accuracy of {arm['model']} by {value} "
+        f"On {arm['benchmark']}, {name} changes the accuracy of {arm['model']} by {value} "
         f"points ({interval}; {counted(arm['n'], 'question')}{images}{draws}): {said}{why}."
     )
 
