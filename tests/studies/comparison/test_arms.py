@@ -201,6 +201,22 @@ def test_the_file_s_own_value_is_a_point_of_its_curve(cells: Cells) -> None:
     assert curve.x == (2.0, 4.0, 8.0)
 
 
+def test_only_what_belongs_to_a_curve_is_on_it(cells: Cells) -> None:
+    """No other intervention at its file's own value, no truth value, no arm without a control."""
+    made = [cells.add(rows([1, 1, 1]), identity=SETTING)]
+    for factor in (4.0, 8.0, 16.0):
+        what = {"name": "r", "mass": {"factor": factor}}
+        made.append(cells.add(rows([1, 0, 1]), what, SETTING, variant=f"mass.factor={factor:g}"))
+    for name, factor in (("other", 2.0), ("r", True)):
+        what = {"name": name, "mass": {"factor": factor}}
+        made.append(cells.add(rows([1, 0, 1]), what, SETTING))
+    for factor in (1, 2, 3):
+        what = {"name": "u", "mass": {"factor": factor}}
+        made.append(cells.add(rows([1, 0], "ab"), what, SETTING, variant=f"mass.factor={factor}"))
+    (curve,) = curves(paired(made))
+    assert curve.x == (4.0, 8.0, 16.0)
+
+
 def test_the_baseline_must_be_there(cells: Cells) -> None:
     made = [cells.add(rows([1, 1, 1])), cells.add(rows([1, 1, 1]), {"name": "uniform"})]
     check_baseline(made, "learned", "s")

@@ -13,6 +13,7 @@ import pytest
 from solvent.core.types import Prediction
 from solvent.studies.comparison.arm_lines import arm_line, cell_line, measure_lines, slice_lines
 from solvent.studies.comparison.estimating import Estimated, FamilyAssay, Registered, estimated
+from solvent.studies.comparison.paired_statistics.power import detectable
 from tests.reports.test_results import ROW
 from tests.studies.comparison.stored_cells import Cells, paired
 
@@ -36,7 +37,7 @@ def rows(wrong: int, lucky: int = 0, per_image: int = 1, n: int = QUESTIONS) -> 
     right[n - lucky :] = [1.0] * lucky
     return [
         replace(ROW, uid=f"{place:03}", credit=credit, groups={"image": str(place // per_image)},
-                tags={"half": str(2 * place // n), "rare": str(place // 19)})
+                tags={"half": str(2 * place // n), "rare": str(place // 19), "all": "all"})
         for place, credit in enumerate(right)
     ]  # fmt: skip
 
@@ -138,8 +139,16 @@ def test_an_arm_is_the_mean_of_its_draws(cells: Cells) -> None:
     assert (line["seconds"], line["cost"], line["entries_edited"]) == (4.0, 2.0, 150.0)
     assert (line["visual_mass_before"], line["visual_mass_after"]) == (0.5, pytest.approx(0.2))
     one = judged([made[0], made[1]])[0]["x"]
-    assert line["detectable"] > one["detectable"]  # seeds differ by more than questions tell
     assert math.isnan(one["seed_sd"])
+
+
+def test_what_seeds_add_is_in_what_can_be_found(cells: Cells) -> None:
+    made = [cells.add(rows(0))]
+    for seed, wrong in enumerate((2, 10)):
+        made.append(cells.add(rows(wrong), {"name": "x", "seed": seed}, seed=seed))
+    lines, found, _ = judged(made)
+    alone = detectable(found["x"].estimate.variance, QUESTIONS)
+    assert lines["x"]["detectable"] > 1.2 * alone
 
 
 def test_a_score_in_points_is_a_share_and_its_difference_stands_beside(cells: Cells) -> None:
