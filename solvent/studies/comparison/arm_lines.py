@@ -191,7 +191,10 @@ def cell_line(cell: ComparedCell, found: Estimated | None) -> Line:
     estimate = found.estimate if found else None
     ends = ("value", "low", "high", "n", "clusters")
     line |= {f"difference_{end}": _number(getattr(estimate, end, None)) for end in ends}
-    return line | {"p": _number(found and found.p), "verdict": found.verdict if found else None}
+    return line | {
+        "p": _number(found.p if found else None),
+        "verdict": found.verdict if found else None,
+    }
 
 
 def slice_lines(pairs: Sequence[Pair]) -> Iterator[Line]:

@@ -27,8 +27,17 @@ from solvent.studies.controls.spurious_gains import Gain, gains
 
 FOLDER = "comparison"  # in the study's
 PAGE = "index.html"
-MADE = ("*.csv", "*.parquet", "*.png", "arms.*", "index.html", "figures/*.png", "figures/*.pdf",
-        "figures/*.svg", "tracking.jsonl")  # fmt: skip; workspace.json says which view is ours
+MADE = (
+    "*.csv",
+    "*.parquet",
+    "*.png",
+    "arms.*",
+    "index.html",
+    "figures/*.png",
+    "figures/*.pdf",
+    "figures/*.svg",
+    "tracking.jsonl",
+)  # fmt: skip; workspace.json says which view is ours
 ROLES = ("primary", "explored", "positive control")
 
 
