@@ -209,5 +209,6 @@ def test_a_tracker_hears_of_all_and_nothing_of_before_stays(tested: Path) -> Non
     assert (told["study"], told["folder"]) == ("study", place)
     broken = replace(study, damaged=["one is broken"])
     with pytest.raises(ValueError, match=r"1 of 9 cells are damaged and left out. one is broken"):
-        publish(broken, replace(wanted, figures=(), flips=0), heard)
+        publish(broken, replace(wanted, figures=("svg",), flips=0), heard)
     assert len(heard.told) == 2  # the others are shown first
+    assert heard.told[1]["figures"] == []  # the page shows no picture that is not there
