@@ -80,6 +80,7 @@ def test_no_baseline_of_one_model(tmp_path: Path, capsys: pytest.CaptureFixture[
     found, said = compared(tmp_path, capsys)
     unpaired = found.arms[found.arms["model"] == "model_1"]
     assert unpaired["control"].isna().all()
+    assert "control" not in set(unpaired["role"])
     assert len(unpaired) == 3
     assert "not paired, because this model has no learned on this benchmark" in said
     assert found.arms["verdict"].notna().sum() == 3  # of the other model
