@@ -90,7 +90,7 @@ def cost(line: Line) -> str:
 def questions(family: Sequence[Line]) -> str:
     """`3,000 questions about 500 images`, or `2,990 to 3,000 questions about 500 images`"""
     asked, images = (_span(line.get(name) for line in family) for name in ("n", "clusters"))
-    return f"{asked} questions about {images} images"
+    return f"{asked} question{_s(asked)} about {images} image{_s(images)}"
 
 
 def margins(family: Sequence[Line]) -> str:
@@ -117,6 +117,10 @@ def by_family(arms: pd.DataFrame) -> list[list[Line]]:
     for line in lines(arms):
         families.setdefault(line["family"], []).append(line)
     return list(families.values())
+
+
+def _s(number: str) -> str:
+    return "" if number == "1" else "s"
 
 
 def _span(values: Iterable[float | None]) -> str:

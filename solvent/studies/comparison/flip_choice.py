@@ -22,7 +22,7 @@ CHANGE_DIGITS = 6  # credits that differ by less are alike
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pair:
+class Flippable:
     """An arm's first seed and its control's, the credit of both in one order of questions."""
 
     key: str  # of the arm
@@ -55,7 +55,7 @@ class Shown:
         return self.images[_image(asked)], sum(self.slices[each] for each in asked.tags.items())
 
 
-def shares(pairs: Sequence[Pair], each: int, total: int) -> list[int]:
+def shares(pairs: Sequence[Flippable], each: int, total: int) -> list[int]:
     """How many flips every pair shows: one after the other gets one more, the first ones first,
     until all have `each` or as many as they have, or there are `total`.
     """
@@ -68,12 +68,12 @@ def shares(pairs: Sequence[Pair], each: int, total: int) -> list[int]:
     return given
 
 
-def change_of(pair: Pair) -> Float[np.ndarray, " question"]:
+def change_of(pair: Flippable) -> Float[np.ndarray, " question"]:
     """Credit of the arm minus that of the control; 0 where either is missing."""
     return np.nan_to_num(np.round(pair.arm_credit - pair.control_credit, CHANGE_DIGITS))
 
 
-def shortlist(pair: Pair, share: int) -> dict[str, dict[str, float]]:
+def shortlist(pair: Flippable, share: int) -> dict[str, dict[str, float]]:
     """Candidates by direction, each with the size of its change: the largest changes first, equal
     ones by a hash of the uid.
     """
@@ -87,7 +87,7 @@ def shortlist(pair: Pair, share: int) -> dict[str, dict[str, float]]:
 
 
 def choose(
-    pair: Pair,
+    pair: Flippable,
     share: int,
     first: int,
     asked: Callable[[Sequence[str]], Mapping[str, Prediction]],

@@ -15,7 +15,7 @@ from solvent.core.types import Prediction, Sample, in_words
 from solvent.reports.compared.frames import Flip
 from solvent.reports.compared.overlays import overlaid, thumbnail
 from solvent.storage.records import Stored, uid_of
-from solvent.studies.comparison.flip_choice import Pair, Shown, choose, shares
+from solvent.studies.comparison.flip_choice import Flippable, Shown, choose, shares
 
 SIDE = 320  # pixels of the longer side of a picture, at most
 # what making a cell again raises where data, files or a library are not those of then
@@ -30,7 +30,7 @@ class Gallery:
     remarks: Sequence[str]
 
 
-def flips(pairs: Sequence[Pair], each: int, total: int, attention: bool = False) -> Gallery:
+def flips(pairs: Sequence[Flippable], each: int, total: int, attention: bool = False) -> Gallery:
     """At most `each` flips of every pair and `total` in all; see `flip_choice` for which.
 
     Only the lines of candidates are decoded. With `attention` the model of the cells is loaded,
@@ -52,7 +52,7 @@ def flips(pairs: Sequence[Pair], each: int, total: int, attention: bool = False)
 class _Flipped:
     """Of one pair: answers, questions and maps of the flips that were chosen."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Flippable) -> None:
         self._pair = pair
         self._arm, self._control = StoredCell(pair.arm_folder), StoredCell(pair.control_folder)
 

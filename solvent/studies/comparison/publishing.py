@@ -21,7 +21,7 @@ from solvent.reports.compared.page.document import write_page
 from solvent.reports.table import console
 from solvent.reports.usage_comparison import compare_usage
 from solvent.studies.comparison.comparing import Study
-from solvent.studies.comparison.flip_choice import Pair as Flipped
+from solvent.studies.comparison.flip_choice import Flippable
 from solvent.studies.controls.gain_table import show_gains
 from solvent.studies.controls.spurious_gains import Gain, gains
 
@@ -141,14 +141,14 @@ def _flips(study: Study, wanted: Wanted) -> tuple[Sequence[Flip], Sequence[str]]
     return gallery.flips, gallery.remarks
 
 
-def _flipped(study: Study) -> list[Flipped]:
+def _flipped(study: Study) -> list[Flippable]:
     """Arms whose flips may be shown, in the order in which they get places: what was registered
     first, known harms last.
     """
     found = [(study.found[id(pair)], pair) for pair in study.pairs if id(pair) in study.found]
     found.sort(key=lambda each: ROLES.index(each[0].role))
     return [
-        Flipped(
+        Flippable(
             key=pair.arm.key,
             arm_folder=pair.arm.first.answers.parent,
             control_folder=pair.control.first.answers.parent,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from solvent.core.text import marked, spreadsheet
+from solvent.reports.compared.arm_texts import points as in_points
 from solvent.reports.table import intervention_name
 from solvent.studies.comparison.paired_statistics.paired import PairedEstimate
 from solvent.studies.controls.spurious_gains import Gain
@@ -89,10 +90,8 @@ def _show(screen: Console, found: Sequence[Gain]) -> None:
 
 def points(difference: PairedEstimate) -> str:
     """`-12.0 [-15.3, -8.7]` percentage points"""
-    value = f"{100 * difference.value:+.1f}"
-    if difference.low is None or difference.high is None:
-        return f"{value} [no interval]"
-    return f"{value} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    ends = [in_points(end) for end in (difference.low, difference.high) if end is not None]
+    return f"{in_points(difference.value)} [{', '.join(ends) or 'no interval'}]"
 
 
 def _where(gain: Gain) -> str:

@@ -25,7 +25,7 @@ from solvent.core.paths import CONF
 from solvent.core.types import Prediction, Sample
 from solvent.storage import records
 from solvent.storage.folder import CellFolder
-from solvent.studies.comparison.flip_choice import Pair, Shown, choose, shares
+from solvent.studies.comparison.flip_choice import Flippable, Shown, choose, shares
 from solvent.studies.comparison.flips import Gallery, flips
 
 TINY = Path(__file__).resolve().parents[3] / "solvent/models/checkpoints/tiny"
@@ -55,9 +55,9 @@ def answers(folder: Path) -> dict[str, Prediction]:
     return {row.uid: row for row in sorted(CellFolder(folder).stored(), key=lambda row: row.uid)}
 
 
-def pair(cells: Mapping[str, Path], arm: str) -> Pair:
+def pair(cells: Mapping[str, Path], arm: str) -> Flippable:
     control, changed = answers(cells["learned"]), answers(cells[arm])
-    return Pair(
+    return Flippable(
         key=arm,
         arm_folder=cells[arm],
         control_folder=cells["learned"],
@@ -67,10 +67,10 @@ def pair(cells: Mapping[str, Path], arm: str) -> Pair:
     )
 
 
-def made_up(change: Mapping[str, float], key: str = "arm") -> Pair:
+def made_up(change: Mapping[str, float], key: str = "arm") -> Flippable:
     nowhere = Path("nowhere")
     values = np.array([*change.values()])
-    return Pair(
+    return Flippable(
         key=key,
         arm_folder=nowhere,
         control_folder=nowhere,

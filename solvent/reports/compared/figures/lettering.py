@@ -13,6 +13,7 @@ from matplotlib.textpath import text_to_path
 
 from solvent.core.plotting import PAPER
 from solvent.core.text import visible
+from solvent.reports.compared import arm_texts
 
 SMALL = 7.0  # points: the smallest letter that a paper may have
 LINE = 1.2 * SMALL / 72  # inches from one line to the next
@@ -90,8 +91,8 @@ def height_of(label: str) -> float:
 
 
 def points(share: float) -> str:
-    """`+1.2` percentage points of a difference of shares, with a true minus sign."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}".replace("-", "−")
+    """`+1.2` percentage points of a difference of shares, with a true minus sign; `0.0`."""
+    return arm_texts.points(share).replace("-", "−")
 
 
 def difference(value: float, low: float, high: float) -> str:
