@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -63,7 +63,7 @@ def compat(metrics: Mapping[str, Any]) -> str | None:
 def asked(said: Mapping[str, Any]) -> str:
     """`"Describe this image.", at most 512 tokens`: what open answers depend on."""
     question = "several questions" if said["question"] is None else f'"{said["question"]}"'
-    return marked(f"{question}, at most {said['max_new_tokens']:,} tokens")
+    return f"{question}, at most {said['max_new_tokens']:,} tokens"
 
 
 def imported(metrics: Mapping[str, Any]) -> str | None:
@@ -116,7 +116,11 @@ def show_cell(screen: Console, metrics: Mapping[str, Any]) -> None:
     for name, value in (
         ("score [95 % interval]", percent(metrics["score"])),
         ("questions", f"{metrics['score']['n']:,}"),
-        *([("asked", asked(metrics["score"]["asked"]))] if "asked" in metrics["score"] else []),
+        *(
+            [("asked", marked(asked(metrics["score"]["asked"])))]
+            if "asked" in metrics["score"]
+            else []
+        ),
         ("score by chance", share(metrics["chance"])),
         ("unparsed answers", of_rows(metrics, "unparsed")),
         *([("answers cut at the limit", of_rows(metrics, "cut"))] if "cut" in metrics else []),
@@ -162,28 +166,6 @@ def show_line(screen: Console, metrics: Mapping[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-
-
-def show_measures(screen: Console, cells: Sequence[Mapping[str, Any]]) -> None:
-    """What stands behind the scores of cells of one setting, a line each; nothing where nothing
-    does.
-    """
-    first = cells[0]["score"]
-    if not first.get("measures"):
-        return
-    table = Table("\nintervention", "\nlayers", box=box.SIMPLE_HEAD)
-    for name, measure in first["measures"].items():
-        better = f"{measure['better']} better" if "better" in measure else ""
-        table.add_column(f"{name.replace('_', ' ')}\n{better}", justify="right", no_wrap=True)
-    for metrics in cells:
-        table.add_row(
-            marked(intervention_name(metrics)),
-            marked(metrics["layers"] or ""),
-            *(percent(each).replace(" [", "\n[") for each in metrics["score"]["measures"].values()),
-        )
-    screen.print(table)
-    if "asked" in first:
-        screen.print(f"asked: {asked(first['asked'])}", highlight=False)
 
 
 def show_failures(screen: Console, predictions: Iterable[Prediction]) -> None:

@@ -221,6 +221,6 @@ def test_two_commits_are_never_one_comparison(tmp_path: Path) -> None:
     assert same > 0.8  # of the commit that sees
     assert moved < 0.7  # of the blind one, which only another study reads
     remark = " ".join(done.stdout.split())
-    assert "uniform: not paired, because it differs from learned in model.revision" in remark
+    assert "uniform not paired, because it differs from learned in model.revision" in remark
     rows = done.stdout.splitlines()[-3:]
     assert sum("NaN" in row for row in rows) == 2  # the baseline, and the one of another commit

@@ -18,6 +18,7 @@ from solvent.cells.provenance import PACKAGES, code, installed
 from solvent.core.redaction import redacted_text
 from solvent.reports.compared.frames import Comparison
 from solvent.reports.finished import DAMAGE, FinishedCell, damage, finished_places, read_each
+from solvent.reports.table import asked
 from solvent.storage.runs import commit
 from solvent.studies.comparison.arm_lines import arm_line, cell_line, measure_lines, slice_lines
 from solvent.studies.comparison.arms import Pair, check_baseline, families, pairs
@@ -208,8 +209,13 @@ def _assay(assays: Mapping[str, FamilyAssay], made: Sequence[Pair]) -> pd.DataFr
 
 
 def _remarks(made: Sequence[Pair]) -> list[str]:
-    """What a reader must know: who has no control and why, and who is unlike it."""
+    """What a reader must know: who has no control and why, who is unlike it, and what open answers
+    were asked, which decides their numbers.
+    """
     said = [each for pair in made for each in _of_pair(pair)]
+    for pair in made:
+        if question := pair.arm.metrics["score"].get("asked"):
+            said.append(f"{pair.arm.family.title} asked: {asked(question)}")
     ignored = defaultdict(list)
     for pair in made:
         same = len({cell.digest for cell in pair.arm.cells}) == 1
