@@ -31,10 +31,18 @@ def test_over_benchmarks_models_and_both() -> None:
     found = summaries(arms(ROWS)).set_index(["over", "name", "of"])
     assert list(found.index) == [("benchmarks", "x", "m1"), ("models", "x", "a"), ("both", "x", "")]
     assert found["k"].tolist() == [2, 2, 3]
-    expected = summarise([-0.05, 0.01, -0.02], [0.01, 0.04, 0.02])
-    both = found.loc["both", "x", ""]
-    for name in ("value", "low", "high", "tau", "i2", "prediction_low"):
-        assert both[name] == pytest.approx(getattr(expected, name))
+    for over, of, values, errors in (
+        ("benchmarks", "m1", [-0.05, 0.01], [0.01, 0.04]),
+        ("models", "a", [-0.05, -0.02], [0.01, 0.02]),
+    ):
+        plain = summarise(values, errors)
+        line = found.loc[over, "x", of]
+        for name in ("value", "low", "high", "tau", "i2"):
+            assert line[name] == pytest.approx(getattr(plain, name))
+    plain, both = summarise([-0.05, 0.01, -0.02], [0.01, 0.04, 0.02]), found.loc["both", "x", ""]
+    assert both["value"] == pytest.approx(plain.value)
+    assert plain.low is not None
+    assert both["low"] < plain.low  # what is crossed says less than as many effects of their own
 
 
 def test_of_one_model_there_is_none_over_models() -> None:
