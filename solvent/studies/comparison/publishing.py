@@ -37,7 +37,7 @@ MADE = (
     "figures/*.pdf",
     "figures/*.svg",
     "tracking.jsonl",
-)  # fmt: skip; workspace.json says which view is ours
+)  # workspace.json stays: it says which saved view is ours
 ROLES = ("primary", "explored", "positive control")
 
 

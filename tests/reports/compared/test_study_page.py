@@ -265,3 +265,9 @@ def test_places_on_axes() -> None:
     assert not along([0.5, 4.0], dose=False).logarithmic  # layers 0 and 4 are as far as 4 and 8
     assert not along([0.0, 4.0], dose=True).logarithmic
     assert along([2.0], dose=True).place(2.0) == 50.0
+
+
+def test_one_known_harm_is_no_harms(tmp_path: Path) -> None:
+    said = Page(write_page(made_up(1, 1), tmp_path / "index.html")).said
+    assert "1 known harm" in said
+    assert "1 known harms" not in said

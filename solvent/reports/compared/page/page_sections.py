@@ -68,18 +68,14 @@ def _counts(arms: Sequence[Line]) -> list[tuple[str, int, str]]:
     """Per verdict the number of arms, and how many of them are registered or known harms."""
     every = Counter(arm["verdict"] for arm in arms)
     among = Counter((arm["verdict"], arm["role"]) for arm in arms)
-    return [
-        (
-            verdict,
-            every[verdict],
-            ", ".join(
-                f"{among[verdict, role]:,} {called}"
-                for role, called in (("primary", "registered"), ("positive control", "known harms"))
-                if among[verdict, role]
-            ),
-        )
-        for verdict in VERDICTS
-    ]
+
+    def told(verdict: str) -> str:
+        registered, harms = among[verdict, "primary"], among[verdict, "positive control"]
+        parts = [f"{registered:,} registered"] if registered else []
+        parts += [f"{harms:,} known harm{'' if harms == 1 else 's'}"] if harms else []
+        return ", ".join(parts)
+
+    return [(verdict, every[verdict], told(verdict)) for verdict in VERDICTS]
 
 
 def _families(
